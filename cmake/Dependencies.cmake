@@ -1,0 +1,83 @@
+# Every find_package of the project, with the version it was built against and
+# the reason it is here. docs/decisions/0002-dependencies.md says why not others.
+
+# Base: status, strings, time. Debian 20220623.
+find_package(absl REQUIRED)
+# Messages and RPC. Debian 3.21.12 and 1.51.1.
+find_package(Protobuf REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+# TLS material, SHA-256. Debian 3.0.
+find_package(OpenSSL REQUIRED)
+# Threads of the standard library.
+find_package(Threads REQUIRED)
+# Metrics text format (core) only; pages and metrics share one CivetWeb. 1.0.1.
+find_package(prometheus-cpp CONFIG REQUIRED)
+# job.yaml and corpus.yaml. 0.7.0.
+find_package(yaml-cpp REQUIRED)
+# JSON out (nlohmann 3.11.2), command lines (CLI11 2.1.2).
+find_package(nlohmann_json REQUIRED)
+find_package(CLI11 REQUIRED)
+# Input compression. 1.2.13 and 1.5.4.
+find_package(ZLIB REQUIRED)
+
+# Packages without a CMake file of their own.
+function(lory_import name header library)
+  find_path(LORY_${name}_INCLUDE ${header} REQUIRED)
+  find_library(LORY_${name}_LIBRARY ${library} REQUIRED)
+  add_library(lory_dep_${name} UNKNOWN IMPORTED GLOBAL)
+  set_target_properties(lory_dep_${name} PROPERTIES
+    IMPORTED_LOCATION ${LORY_${name}_LIBRARY}
+    INTERFACE_INCLUDE_DIRECTORIES ${LORY_${name}_INCLUDE})
+endfunction()
+lory_import(sqlite sqlite3.h sqlite3)               # the journal; 3.40.1
+lory_import(civetweb civetweb.h civetweb)           # the HTTP endpoint; 1.15
+lory_import(xxhash xxhash.h xxhash)                 # fast hashes; 0.8.1
+lory_import(zstd zstd.h zstd)                       # input compression; 1.5.4
+# JSON in, on the data path. 3.0.1.
+lory_import(simdjson simdjson.h simdjson)
+# Tokenizer training; only lory-corpus may link it (it clashes with gRPC). 0.1.97.
+lory_import(sentencepiece sentencepiece_trainer.h sentencepiece)
+lory_import(sentencepiece_train sentencepiece_trainer.h sentencepiece_train)
+# Nearest neighbours; only lory-corpus. 1.7.3, static.
+find_package(faiss CONFIG REQUIRED)
+
+if(LORY_WITH_TORCH)
+  # LibTorch 2.11.0 from the wheel that tools/setup put under .deps. Own
+  # imported targets, because TorchConfig demands a CUDA toolkit.
+  set(LORY_TORCH_ROOT ${PROJECT_SOURCE_DIR}/.deps/torch/torch CACHE PATH
+    "Folder of the torch package")
+  if(NOT EXISTS ${LORY_TORCH_ROOT}/lib/libtorch_cpu.so)
+    message(FATAL_ERROR "no LibTorch under ${LORY_TORCH_ROOT}: run tools/setup, "
+      "or configure with -DLORY_WITH_TORCH=OFF")
+  endif()
+  foreach(part c10 torch_cpu)
+    add_library(lory_dep_${part} SHARED IMPORTED GLOBAL)
+    set_target_properties(lory_dep_${part} PROPERTIES
+      IMPORTED_LOCATION ${LORY_TORCH_ROOT}/lib/lib${part}.so)
+    target_include_directories(lory_dep_${part} SYSTEM INTERFACE
+      ${LORY_TORCH_ROOT}/include
+      ${LORY_TORCH_ROOT}/include/torch/csrc/api/include)
+  endforeach()
+  # The wheel's libraries find their CUDA parts by RPATH at run time, the
+  # linker does not: allow what stays open here.
+  target_link_options(lory_dep_torch_cpu INTERFACE -Wl,--allow-shlib-undefined)
+  add_library(lory_dep_torch INTERFACE)
+  target_link_libraries(lory_dep_torch INTERFACE lory_dep_torch_cpu lory_dep_c10)
+endif()
+
+set(LORY_CUDA_FOUND OFF)
+if(LORY_WITH_TORCH AND NOT LORY_WITH_CUDA STREQUAL "OFF")
+  find_package(CUDAToolkit 13.0 QUIET)
+  if(CUDAToolkit_FOUND)
+    set(LORY_CUDA_FOUND ON)
+  elseif(LORY_WITH_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "LORY_WITH_CUDA=ON, but no CUDA toolkit 13.0 was found")
+  endif()
+endif()
+
+if(LORY_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+if(LORY_BUILD_BENCHMARKS)
+  find_package(benchmark REQUIRED)
+endif()

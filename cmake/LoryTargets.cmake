@@ -1,0 +1,80 @@
+# lory_library, lory_binary and lory_test: the only ways targets are made here.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()
+
+find_program(LORY_CCACHE ccache)
+if(LORY_CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${LORY_CCACHE})
+endif()
+
+# Flags of our own code; generated and foreign code is not held to them.
+add_library(lory_flags INTERFACE)
+target_include_directories(lory_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(lory_flags INTERFACE
+  -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers
+  -Wno-psabi -fstack-protector-strong
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+target_compile_definitions(lory_flags INTERFACE
+  _GLIBCXX_ASSERTIONS LORY_VERSION="${PROJECT_VERSION}")
+
+# Sanitizers reach every target, generated code too: their run time must agree.
+if(LORY_SANITIZE STREQUAL "address")
+  add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all
+    -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
+elseif(LORY_SANITIZE STREQUAL "thread")
+  add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=thread)
+elseif(NOT LORY_SANITIZE STREQUAL "")
+  message(FATAL_ERROR "LORY_SANITIZE is '${LORY_SANITIZE}': use address or thread")
+endif()
+add_link_options(-Wl,--as-needed)
+
+# lory_library(name SRCS a.cc ... DEPS lory::x ...): a static library, alias
+# lory::name. Headers are found from the root of the project.
+function(lory_library name)
+  cmake_parse_arguments(arg "" "" "SRCS;DEPS" ${ARGN})
+  if(arg_SRCS)
+    add_library(lory_${name} STATIC ${arg_SRCS})
+    target_link_libraries(lory_${name} PUBLIC lory_flags ${arg_DEPS})
+  else()
+    add_library(lory_${name} INTERFACE)
+    target_link_libraries(lory_${name} INTERFACE lory_flags ${arg_DEPS})
+  endif()
+  add_library(lory::${name} ALIAS lory_${name})
+endfunction()
+
+# lory_binary(name SRCS main.cc ... DEPS lory::x ...): a program, installed.
+function(lory_binary name)
+  cmake_parse_arguments(arg "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${arg_SRCS})
+  target_link_libraries(${name} PRIVATE lory_flags ${arg_DEPS})
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
+# lory_test(name SRCS a_test.cc ... DEPS lory::x ... [LABEL unit]
+#           [TIMEOUT seconds]): one GoogleTest program, one ctest entry.
+function(lory_test name)
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SRCS;DEPS" ${ARGN})
+  if(NOT arg_LABEL)
+    set(arg_LABEL unit)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${arg_SRCS})
+  target_link_libraries(${name} PRIVATE lory_flags ${arg_DEPS}
+    GTest::gmock GTest::gtest_main)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL}
+    TIMEOUT ${arg_TIMEOUT})
+endfunction()
