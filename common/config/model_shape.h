@@ -1,0 +1,127 @@
+#ifndef LORY_COMMON_CONFIG_MODEL_SHAPE_H_
+#define LORY_COMMON_CONFIG_MODEL_SHAPE_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "lory/v1/model.pb.h"
+
+// What a ModelSpec means: its defaults resolved, its ranges checked, and every
+// tensor it has. Pure, and without LibTorch, so that the coordinator can refuse
+// a job and loryctl can print its size.
+namespace lory::config {
+
+// Which feed-forward every layer has.
+enum class FeedForwardKind { kDense, kLory };
+
+// A ModelSpec with nothing left to default.
+struct ModelShape {
+  int64_t vocabulary_size = 0;
+  int64_t layer_count = 0;
+  int64_t width = 0;
+  int64_t head_count = 0;
+  int64_t key_value_head_count = 0;
+  int64_t head_width = 0;
+  int64_t feed_forward_width = 0;
+  int64_t sequence_length = 0;
+  double rotary_base = 0;
+  double norm_epsilon = 0;
+  double init_stddev = 0;
+
+  FeedForwardKind feed_forward = FeedForwardKind::kDense;
+  // Of a Lory feed-forward only.
+  int64_t expert_count = 0;
+  int64_t segment_length = 0;
+  lory::v1::LoryFeedForward::FirstSegment first_segment =
+      lory::v1::LoryFeedForward::FIRST_SEGMENT_UNSPECIFIED;
+  double router_init_stddev = 0;
+  // Share of the steps that train the dense model; 0: none.
+  double dense_fraction = 0;
+};
+
+// Checks `spec` and fills in its defaults.
+//
+// INVALID_ARGUMENT: a value out of range or two that do not fit. The message
+// starts with the path of the field, `field_path` first: "model.width: ...".
+absl::StatusOr<ModelShape> ResolveModelShape(
+    const lory::v1::ModelSpec& spec, absl::string_view field_path = "model");
+
+// As ResolveModelShape, for callers that want the verdict only.
+absl::Status ValidateModelSpec(const lory::v1::ModelSpec& spec,
+                               absl::string_view field_path = "model");
+
+// The model trained before its feed-forwards are duplicated into experts: as
+// `shape`, every feed-forward dense. Of a dense shape: itself.
+ModelShape DensePhaseShape(const ModelShape& shape);
+
+// Steps, from the first, that train the dense model: dense_fraction of
+// `total_steps`, rounded to the nearest; 0 for a dense model, which has no
+// phases, and at least 1 where a fraction is asked for.
+int64_t DenseStepCount(const ModelShape& shape, int64_t total_steps);
+
+// LLaMA's rule for the inner width: 8 D / 3 rounded up to a multiple of 256,
+// or of 32 where D is below 512.
+int64_t LlamaFeedForwardWidth(int64_t width);
+
+// How a parameter starts.
+enum class Initialisation {
+  kNormal,  // N(0, init_stddev)
+  kRouter,  // N(0, router_init_stddev)
+  kOnes,
+  kZeros,
+};
+
+// One tensor of the model.
+struct ParameterShape {
+  std::string name;  // as in Hugging Face's LLaMA, "lm_head.weight"
+  std::vector<int64_t> sizes;
+  Initialisation initialisation = Initialisation::kNormal;
+  bool decays = true;  // under weight decay: matrices, not vectors
+
+  int64_t element_count() const;
+};
+
+// Every parameter, in the model's fixed order: embedding, layers, norm, head.
+std::vector<ParameterShape> ParameterShapes(const ModelShape& shape);
+
+// Numbers in all of them.
+int64_t ParameterCount(const ModelShape& shape);
+
+// Numbers a token meets once experts are merged: the size of the dense model
+// that a Lory model routed by a prompt is.
+int64_t ActiveParameterCount(const ModelShape& shape);
+
+// Names of the tensors of layer `layer`.
+std::string LayerPrefix(int64_t layer);  // "model.layers.3."
+
+inline constexpr absl::string_view kEmbeddingName = "model.embed_tokens.weight";
+inline constexpr absl::string_view kFinalNormName = "model.norm.weight";
+inline constexpr absl::string_view kHeadName = "lm_head.weight";
+
+// After LayerPrefix.
+inline constexpr absl::string_view kAttentionNorm = "input_layernorm.weight";
+inline constexpr absl::string_view kQueryProjection = "self_attn.q_proj.weight";
+inline constexpr absl::string_view kKeyProjection = "self_attn.k_proj.weight";
+inline constexpr absl::string_view kValueProjection = "self_attn.v_proj.weight";
+inline constexpr absl::string_view kOutputProjection =
+    "self_attn.o_proj.weight";
+inline constexpr absl::string_view kFeedForwardNorm =
+    "post_attention_layernorm.weight";
+// Dense: [F, D], [F, D], [D, F].
+inline constexpr absl::string_view kGate = "mlp.gate_proj.weight";
+inline constexpr absl::string_view kUp = "mlp.up_proj.weight";
+inline constexpr absl::string_view kDown = "mlp.down_proj.weight";
+// Lory: the same with the experts in front, [E, D], and [E] where learned.
+inline constexpr absl::string_view kExpertGate = "mlp.experts.gate_proj.weight";
+inline constexpr absl::string_view kExpertUp = "mlp.experts.up_proj.weight";
+inline constexpr absl::string_view kExpertDown = "mlp.experts.down_proj.weight";
+inline constexpr absl::string_view kRouter = "mlp.router.weight";
+inline constexpr absl::string_view kFirstSegment = "mlp.first_segment";
+
+}  // namespace lory::config
+
+#endif  // LORY_COMMON_CONFIG_MODEL_SHAPE_H_
