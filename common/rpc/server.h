@@ -3,11 +3,13 @@
 
 #include <grpcpp/server.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/rpc/credentials.h"
 
 namespace lory::rpc {
@@ -35,7 +37,8 @@ class Server {
   // host:port with the real port.
   const std::string& address() const { return address_; }
 
-  // What the health service answers.
+  // What the health service answers for "" and "readiness"; "liveness" is
+  // always SERVING.
   void SetServing(bool serving);
 
   // Refuses new calls, lets running ones end for at most `grace`, then cancels

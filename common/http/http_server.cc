@@ -1,0 +1,151 @@
+#include "common/http/http_server.h"
+
+#include <civetweb.h>
+
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "common/base/address.h"
+#include "common/base/status_macros.h"
+
+namespace lory::http {
+namespace {
+
+absl::string_view TextOf(int status) {
+  switch (status) {
+    case 200:
+      return "OK";
+    case 400:
+      return "Bad Request";
+    case 404:
+      return "Not Found";
+    case 405:
+      return "Method Not Allowed";
+    case 503:
+      return "Service Unavailable";
+    default:
+      return "Status";
+  }
+}
+
+void Send(mg_connection* connection, const Response& response, bool with_body) {
+  // The policy keeps a page from loading anything from elsewhere, whatever
+  // text from a job's labels it may show.
+  const std::string head = absl::StrCat(
+      "HTTP/1.1 ", response.status, " ", TextOf(response.status), "\r\n",
+      "Content-Type: ", response.content_type, "\r\n",
+      "Content-Length: ", response.body.size(), "\r\n",
+      response.status == 405 ? "Allow: GET, HEAD\r\n" : "",
+      "Cache-Control: no-store\r\n"
+      "X-Content-Type-Options: nosniff\r\n"
+      "Content-Security-Policy: default-src 'self' 'unsafe-inline' data:\r\n"
+      "Connection: close\r\n\r\n");
+  mg_write(connection, head.data(), head.size());
+  if (with_body) {
+    mg_write(connection, response.body.data(), response.body.size());
+  }
+}
+
+class CivetServer final : public HttpServer {
+ public:
+  CivetServer(std::string host, std::map<std::string, Handler> handlers)
+      : host_(std::move(host)), handlers_(std::move(handlers)) {
+    mg_init_library(0);
+  }
+
+  ~CivetServer() override {
+    if (context_ != nullptr) mg_stop(context_);
+    mg_exit_library();
+  }
+
+  absl::Status Listen(const std::string& address) {
+    const std::array<const char*, 13> settings = {"listening_ports",
+                                                  address.c_str(),  //
+                                                  "num_threads",
+                                                  "2",  //
+                                                  "request_timeout_ms",
+                                                  "5000",  //
+                                                  "max_request_size",
+                                                  "8192",  //
+                                                  "enable_directory_listing",
+                                                  "no",  //
+                                                  "enable_keep_alive",
+                                                  "no",  //
+                                                  nullptr};
+    mg_callbacks callbacks = {};
+    callbacks.begin_request = &Answer;
+    callbacks.log_message = [](const mg_connection*, const char*) { return 1; };
+    context_ =
+        mg_start(&callbacks, this, const_cast<const char**>(settings.data()));
+    if (context_ == nullptr) {
+      return absl::UnavailableError(absl::StrCat(
+          "cannot serve HTTP on ", address,
+          ": another process listens there, or this host has no such "
+          "address; choose another one (port 0: any)"));
+    }
+    mg_server_port port = {};
+    mg_get_server_ports(context_, 1, &port);
+    port_ = port.port;
+    return absl::OkStatus();
+  }
+
+  std::string address() const override {
+    return JoinHostPort(host_, absl::StrCat(port_));
+  }
+
+ private:
+  static int Answer(mg_connection* connection) {
+    const mg_request_info* request = mg_get_request_info(connection);
+    auto* self = static_cast<CivetServer*>(request->user_data);
+    const absl::string_view method = request->request_method;
+    const Response response = self->ResponseTo(method, *request);
+    Send(connection, response, method != "HEAD");
+    return response.status;  // not 0: answered here
+  }
+
+  Response ResponseTo(absl::string_view method,
+                      const mg_request_info& request) const {
+    const char* path = request.local_uri;
+    const auto handler = handlers_.find(path == nullptr ? "" : path);
+    if (handler == handlers_.end()) {
+      return {.status = 404, .body = "no such page\n"};
+    }
+    if (method != "GET" && method != "HEAD") {
+      return {.status = 405, .body = "only GET and HEAD\n"};
+    }
+    return handler->second(
+        request.query_string == nullptr ? "" : request.query_string);
+  }
+
+  const std::string host_;
+  const std::map<std::string, Handler> handlers_;
+  mg_context* context_ = nullptr;
+  int port_ = 0;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(
+    const std::string& address, bool allow_remote,
+    std::map<std::string, Handler> handlers) {
+  const HostPort parts = SplitHostPort(address);
+  if (parts.host.empty() || parts.port.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", address, "' is not host:port"));
+  }
+  if (!allow_remote && !IsLoopbackAddress(address)) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "HTTP pages have no password: they are served on loopback only, not "
+        "on ",
+        address, ", unless remote readers are allowed explicitly"));
+  }
+  // CivetWeb takes numbers only.
+  const std::string host = parts.host == "localhost" ? "127.0.0.1" : parts.host;
+  auto server = std::make_unique<CivetServer>(host, std::move(handlers));
+  LORY_RETURN_IF_ERROR(server->Listen(JoinHostPort(host, parts.port)));
+  return server;
+}
+
+}  // namespace lory::http
