@@ -1,0 +1,236 @@
+"""The quickstart's run: real text to a trained Lory model, with a kill."""
+
+import argparse
+import math
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE))
+
+from service import (Service, ServiceError, applied_steps, kill_process,  # noqa: E402
+                     wait_until)
+
+JOB = "quickstart"
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        prog="./quickstart",
+        description="Trains a small Lory model on real text through "
+        "coordinator, two workers and trainers, kills one on the way, and "
+        "says what happened.",
+        epilog="examples:\n  ./quickstart\n  ./quickstart --keep\n"
+        "  ./quickstart --steps 100 --folder /var/tmp/lory",
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", default=str(ROOT / "build/release/bin"),
+                        help=argparse.SUPPRESS)
+    parser.add_argument("--folder", default=str(ROOT / ".cache/quickstart"),
+                        help="where corpus, state and checkpoints go "
+                        "(default: .cache/quickstart)")
+    parser.add_argument("--steps", type=int, default=0,
+                        help="optimizer steps (default: those of "
+                        "tools/quickstart/job.yaml)")
+    parser.add_argument("--job", default=str(HERE / "job.yaml"),
+                        help="another job.yaml")
+    parser.add_argument("--corpus", default=str(HERE / "corpus.yaml"),
+                        help="another corpus.yaml")
+    parser.add_argument("--max-mb", type=int, default=24,
+                        help="megabytes of text (default: 24)")
+    parser.add_argument("--no-kill", action="store_true",
+                        help="let everybody live")
+    parser.add_argument("--keep", action="store_true",
+                        help="leave coordinator and workers running")
+    return parser.parse_args()
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def heading(text):
+    say(f"\n== {text}")
+
+
+def run(command):
+    """Runs a program that speaks to the person at the terminal."""
+    code = subprocess.run([str(part) for part in command], check=False).returncode
+    if code != 0:
+        raise ServiceError(f"{command[0]} ended with {code}")
+
+
+def make_corpus(options, folder):
+    heading("corpus: real text from Debian packages")
+    text = folder / f"text-{options.max_mb}mb.jsonl"
+    if not text.exists():
+        run([ROOT / "tools/demo_corpus/demo_corpus", "--out", text,
+             "--max-mb", options.max_mb])
+    spec = folder / "corpus.yaml"
+    spec.write_text(Path(options.corpus).read_text().replace("@TEXT@", str(text)))
+    dataset = folder / "dataset"
+    run([Path(options.bin) / "lory-corpus", "build", spec, "--output", dataset])
+    return dataset / "manifest.json"
+
+
+class Killing:
+    """Kills a trainer once and measures until training went on."""
+
+    def __init__(self, service, worker):
+        self.service = service
+        self.worker = worker
+        self.done = False
+        self.text = "nobody was killed"
+        self.seconds = None
+
+    def kill(self, step):
+        self.done = True
+        pid = self.service.trainer_pid(self.worker)
+        if pid is None:
+            raise ServiceError(f"{self.worker} runs no trainer to kill")
+        folder = self.service.job_folder(JOB)
+        before = max((g for _, g in applied_steps(folder)), default=0)
+        start = time.monotonic()
+        kill_process(pid)
+        wait_until(lambda: any(g > before for _, g in applied_steps(folder)),
+                   "a step applied after the kill", 60, interval=0.02)
+        self.seconds = time.monotonic() - start
+        self.text = (f"kill -9 of the trainer of {self.worker} at step {step}; "
+                     f"next step applied after {self.seconds:.2f} s")
+        say(f"   {self.text}")
+
+
+def follow(service, killing, kill):
+    """Prints progress until the job ends; returns it with first and last loss."""
+    losses = []
+    printed = 0.0
+
+    def look():
+        nonlocal printed
+        job = service.job(JOB)
+        progress = job.get("progress", {})
+        step, count = int(progress.get("step", 0)), int(progress.get("step_count", 1))
+        if step and progress.get("loss"):
+            losses.append(progress["loss"])
+        if kill and not killing.done and step >= count * 0.4:
+            killing.kill(step)
+        if time.monotonic() - printed > 5 and step:
+            printed = time.monotonic()
+            say(f"   step {step:4d}/{count}  loss {progress.get('loss', 0):6.3f}  "
+                f"{progress.get('tokens_per_second', 0):7.0f} tokens/s  "
+                f"generation {job.get('generation', 0)}  {job.get('state', '')}")
+        if job.get("state") in ("FAILED", "CANCELLED"):
+            raise ServiceError(f"the job {job['state']}: {job.get('reason')}")
+        return job if job.get("state") == "SUCCEEDED" else None
+
+    job = wait_until(look, "the job to succeed", 1800, interval=0.25)
+    return job, losses[0] if losses else math.nan, losses[-1] if losses else math.nan
+
+
+def audit(service, options):
+    """lory-verify's word on samples lost and repeated."""
+    result = subprocess.run(
+        [Path(options.bin) / "lory-verify", "run", "--journal",
+         service.folder / "state", "--storage-root", service.storage,
+         "--job", f"jobs/{JOB}"], capture_output=True, text=True, check=False)
+    say(result.stdout.rstrip())
+    if result.returncode != 0:
+        raise ServiceError(f"lory-verify found a violation: {result.stderr}")
+
+
+def bar(share, width=24):
+    return "#" * round(share * width)
+
+
+def summarise(service, job, first, last, killing, seconds):
+    progress = job["progress"]
+    heading("summary")
+    say(f"loss            {first:.3f} -> {last:.3f} nats a token in "
+        f"{progress['step']} steps, {seconds:.0f} s")
+    evaluation = progress.get("evaluation", {})
+    overall = evaluation.get("overall", {})
+    say(f"held-out        {overall.get('loss', math.nan):.3f} nats a token; "
+        f"unigram entropy of the same set "
+        f"{overall.get('unigram_entropy', math.nan):.3f}")
+    for domain in evaluation.get("domains", []):
+        say(f"  {domain['domain']:<14}perplexity {domain['perplexity']:8.1f}")
+    say(f"killed          {killing.text}")
+    say("experts         mean routing weight, by layer")
+    for layer in progress.get("routing", []):
+        weights = layer["weight_mean"]
+        say(f"  layer {layer.get('layer', 0)}  entropy {layer['entropy']:.2f} of "
+            f"{math.log(len(weights)):.2f}  active {layer['active_share']:.0%}  "
+            + " ".join(f"{w:.2f}" for w in weights))
+
+
+def next_steps(service, options, keep):
+    heading("look further")
+    if keep:
+        metrics = ", ".join(f"http://{info['http']}/metrics"
+                            for info in service.worker_info.values())
+        say(f"status page     http://{service.http}/")
+        say(f"metrics         http://{service.http}/metrics, {metrics}")
+    else:
+        say("status page and metrics: run ./quickstart --keep")
+    prefix = f"{options.bin}/loryctl --server {service.address}"
+    say(f"  {prefix} job timeline {JOB}")
+    say(f"  {prefix} checkpoint list {JOB}")
+    say(f"  {options.bin}/lory-corpus inspect {options.folder}/dataset")
+
+
+def main():
+    options = parse_arguments()
+    folder = Path(options.folder).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    manifest = make_corpus(options, folder)
+    work = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
+    service = Service(options.bin, work, [folder])
+    try:
+        heading("service: one coordinator, two workers")
+        service.start_coordinator()
+        for name in ("worker-a", "worker-b"):
+            service.start_worker(name)
+        say(f"   coordinator at {service.address}, page http://{service.http}/")
+        service.ctl("dataset", "register", "demo", manifest)
+        submit = ["job", "submit", "-f", options.job, "--name", JOB]
+        if options.steps:
+            submit += ["--set", f"steps={options.steps}"]
+        submitted = time.monotonic()
+        service.ctl(*submit)
+        heading("training")
+        killing = Killing(service, "worker-b")
+        wait_until(lambda: int(service.job(JOB).get("progress", {})
+                               .get("step", 0)) > 0, "the first step", 60)
+        say(f"   submit to first step: {time.monotonic() - submitted:.1f} s")
+        job, first, last = follow(service, killing, not options.no_kill)
+        heading("audit: lory-verify")
+        audit(service, options)
+        summarise(service, job, first, last, killing,
+                  time.monotonic() - submitted)
+        next_steps(service, options, options.keep)
+        say(f"\nall in all {time.monotonic() - started:.0f} s")
+        if options.keep:
+            say("running until Ctrl-C")
+            try:
+                while service.coordinator.alive():
+                    time.sleep(1)
+            except KeyboardInterrupt:
+                pass
+    finally:
+        service.stop()
+        if not options.keep and not sys.exc_info()[0]:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ServiceError as error:
+        sys.exit(f"quickstart: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
