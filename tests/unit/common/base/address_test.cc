@@ -1,0 +1,32 @@
+#include "common/base/address.h"
+
+#include "gtest/gtest.h"
+
+namespace lory {
+namespace {
+
+TEST(AddressTest, SplitsAndJoins) {
+  EXPECT_EQ(SplitHostPort("[::1]:80").host, "::1");
+  EXPECT_EQ(SplitHostPort("a.example:7440").port, "7440");
+  EXPECT_EQ(SplitHostPort("nonsense").host, "");
+  EXPECT_EQ(JoinHostPort("::1", "80"), "[::1]:80");
+  EXPECT_EQ(JoinHostPort("127.0.0.1", "80"), "127.0.0.1:80");
+}
+
+TEST(AddressTest, KnowsLoopbackByItsText) {
+  for (const char* address : {"127.0.0.1:1", "127.3.2.1:0", "localhost:80",
+                              "[::1]:80", "unix:/run/x"}) {
+    EXPECT_TRUE(IsLoopbackAddress(address)) << address;
+  }
+}
+
+TEST(AddressTest, WhatOnlyLooksLikeLoopbackIsNot) {
+  for (const char* address :
+       {"0.0.0.0:1", ":80", "10.0.0.1:80", "[::]:80", "127.0.0.1.example:80",
+        "localhost.example:80", "127.0.0.1", ""}) {
+    EXPECT_FALSE(IsLoopbackAddress(address)) << address;
+  }
+}
+
+}  // namespace
+}  // namespace lory
