@@ -1,13 +1,19 @@
 #include "common/http/http_server.h"
 
 #include <civetweb.h>
+#include <netdb.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
+#include <stop_token>
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/base/address.h"
+#include "common/base/clock.h"
 #include "common/base/status_macros.h"
 
 namespace lory::http {
@@ -48,6 +54,25 @@ void Send(mg_connection* connection, const Response& response, bool with_body) {
   }
 }
 
+// Opens a connection to `host`:`port` and drops it.
+void Knock(const std::string& host, int port) {
+  addrinfo hints = {};
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (::getaddrinfo(host.c_str(), absl::StrCat(port).c_str(), &hints, &found) !=
+      0) {
+    return;
+  }
+  const int fd =
+      ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd >= 0) {
+    (void)::connect(fd, found->ai_addr, found->ai_addrlen);
+    ::close(fd);
+  }
+  ::freeaddrinfo(found);
+}
+
 class CivetServer final : public HttpServer {
  public:
   CivetServer(std::string host, std::map<std::string, Handler> handlers)
@@ -56,7 +81,7 @@ class CivetServer final : public HttpServer {
   }
 
   ~CivetServer() override {
-    if (context_ != nullptr) mg_stop(context_);
+    if (context_ != nullptr) Stop();
     mg_exit_library();
   }
 
@@ -96,6 +121,18 @@ class CivetServer final : public HttpServer {
   }
 
  private:
+  // CivetWeb looks at its stop flag every two seconds, or when somebody
+  // connects; an ending process should not take that long.
+  void Stop() {
+    const std::jthread knocking([this](std::stop_token stopped) {
+      while (!stopped.stop_requested()) {
+        Knock(host_, port_);
+        RealClock().SleepFor(absl::Milliseconds(5));
+      }
+    });
+    mg_stop(context_);
+  }
+
   static int Answer(mg_connection* connection) {
     const mg_request_info* request = mg_get_request_info(connection);
     auto* self = static_cast<CivetServer*>(request->user_data);
