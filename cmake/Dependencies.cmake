@@ -35,9 +35,6 @@ lory_import(xxhash xxhash.h xxhash)                 # fast hashes; 0.8.1
 lory_import(zstd zstd.h zstd)                       # input compression; 1.5.4
 # JSON in, on the data path. 3.0.1.
 lory_import(simdjson simdjson.h simdjson)
-# Tokenizer training; only lory-corpus may link it (it clashes with gRPC). 0.1.97.
-lory_import(sentencepiece sentencepiece_trainer.h sentencepiece)
-lory_import(sentencepiece_train sentencepiece_trainer.h sentencepiece_train)
 # Nearest neighbours; only lory-corpus. 1.7.3, static.
 find_package(faiss CONFIG REQUIRED)
 
