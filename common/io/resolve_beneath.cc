@@ -46,8 +46,7 @@ std::optional<std::string> Below(absl::string_view path,
 absl::StatusOr<std::string> ResolveIn(const std::string& path,
                                       const std::string& root) {
   const absl::Status outside = absl::PermissionDeniedError("outside");
-  const int root_fd =
-      ::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  const int root_fd = ::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
   if (root_fd < 0) return ErrnoStatus(errno, absl::StrCat("opening ", root));
   const absl::Cleanup close_root = [root_fd] { ::close(root_fd); };
 

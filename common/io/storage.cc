@@ -31,8 +31,7 @@ constexpr size_t kBufferBytes = 1 << 18;
 constexpr size_t kReadBytes = 1 << 20;
 
 absl::Status SyncFolder(const std::string& folder) {
-  const int fd =
-      ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return ErrnoStatus(errno, absl::StrCat("opening ", folder));
   const absl::Cleanup close_fd = [fd] { ::close(fd); };
   if (::fsync(fd) != 0) {
@@ -51,8 +50,7 @@ absl::Status MakeFolders(const fs::path& folder) {
   }
   if (::mkdir(folder.c_str(), 0777) != 0) {
     if (errno == EEXIST) return absl::OkStatus();
-    return ErrnoStatus(errno,
-                       absl::StrCat("making folder ", folder.string()));
+    return ErrnoStatus(errno, absl::StrCat("making folder ", folder.string()));
   }
   return SyncFolder(folder.parent_path().string());
 }
@@ -208,15 +206,14 @@ absl::Status Storage::Write(const std::string& path, absl::string_view bytes) {
 }
 
 Storage& LocalStorage() {
-  static PosixStorage* const storage =
-      new PosixStorage;
+  static PosixStorage* const storage = new PosixStorage;
   return *storage;
 }
 
 absl::StatusOr<std::string> FileSha256Hex(const std::string& path) {
   Sha256 hash;
-  LORY_RETURN_IF_ERROR(ReadPieces(
-      path, [&](absl::string_view piece) { hash.Update(piece); }));
+  LORY_RETURN_IF_ERROR(
+      ReadPieces(path, [&](absl::string_view piece) { hash.Update(piece); }));
   return absl::BytesToHexString(hash.Finish());
 }
 

@@ -1,0 +1,253 @@
+#include "common/text/tokenizer.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "common/base/random.h"
+#include "common/text/byte_pair_model.h"
+#include "common/text/byte_pair_tokenizer.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+
+namespace lory::text {
+namespace {
+
+using ::lory::testing::StatusIs;
+using ::lory::testing::TemporaryFolder;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+std::vector<std::string> Words(absl::string_view text) {
+  std::vector<std::string> words;
+  while (!text.empty()) {
+    const size_t bytes = FirstWordBytes(text);
+    EXPECT_GT(bytes, 0u);
+    if (bytes == 0) break;
+    words.push_back(std::string(text.substr(0, bytes)));
+    text.remove_prefix(bytes);
+  }
+  return words;
+}
+
+// The 256 bytes, the end mark, and the joins named.
+BytePairModel ModelWith(
+    const std::vector<std::pair<std::string, std::string>>& joins) {
+  BytePairModel model;
+  model.tokens.push_back("");
+  model.end_of_document_id = 0;
+  for (const uint8_t byte : ByteAlphabet()) {
+    model.tokens.push_back(std::string(1, static_cast<char>(byte)));
+  }
+  const auto id_of = [&](const std::string& token) {
+    return static_cast<int32_t>(
+        std::find(model.tokens.begin(), model.tokens.end(), token) -
+        model.tokens.begin());
+  };
+  for (const auto& [left, right] : joins) {
+    model.merges.emplace_back(id_of(left), id_of(right));
+    model.tokens.push_back(left + right);
+  }
+  return model;
+}
+
+BytePairModel Example() {
+  return ModelWith({{"h", "e"},
+                    {"l", "l"},
+                    {"he", "ll"},
+                    {"hell", "o"},
+                    {" ", "w"},
+                    {"a", "a"},
+                    {"aa", "aa"},
+                    {"b", "c"},
+                    {"a", "b"}});
+}
+
+std::vector<std::string> Pieces(const Tokenizer& tokenizer,
+                                absl::string_view text) {
+  std::vector<std::string> pieces;
+  for (const int32_t id : tokenizer.Encode(text)) {
+    pieces.push_back(tokenizer.Decode({id}));
+  }
+  return pieces;
+}
+
+std::string RandomBytes(Random& random, size_t size, int alphabet) {
+  std::string bytes;
+  for (size_t i = 0; i < size; ++i) {
+    bytes += static_cast<char>(random.Below(alphabet));
+  }
+  return bytes;
+}
+
+TEST(FirstWordBytes, SplitsAsTheDocumentedPatternDoes) {
+  EXPECT_THAT(Words("Hello, big world's end"),
+              ElementsAre("Hello", ",", " big", " world", "'s", " end"));
+  EXPECT_THAT(Words("we'll they've you're I'd I'm can't 'tis"),
+              ElementsAre("we", "'ll", " they", "'ve", " you", "'re", " I",
+                          "'d", " I", "'m", " can", "'t", " '", "tis"));
+  EXPECT_THAT(Words("year 2024, 12345x"),
+              ElementsAre("year", " 202", "4", ",", " 123", "45", "x"));
+  EXPECT_THAT(Words("a  b\n\n  c \n"),
+              ElementsAre("a", " ", " b", "\n\n ", " c", " \n"));
+  EXPECT_THAT(Words("x\ny"), ElementsAre("x", "\n", "y"));
+  EXPECT_THAT(Words("if (a==b) {"),
+              ElementsAre("if", " (", "a", "==", "b", ")", " {"));
+  EXPECT_THAT(Words(" "), ElementsAre(" "));
+  EXPECT_THAT(Words("na\u00efve \u4f60\u597d\u3002x"),
+              ElementsAre("na\u00efve", " \u4f60\u597d\u3002x"));
+}
+
+TEST(FirstWordBytes, LosesNoByte) {
+  Random random(3);
+  for (int i = 0; i < 300; ++i) {
+    const std::string text = RandomBytes(random, random.Below(60), 256);
+    std::string joined;
+    for (const std::string& word : Words(text)) joined += word;
+    EXPECT_EQ(joined, text);
+  }
+}
+
+TEST(BytePairTokenizer, JoinsTheMostUrgentPairFirst) {
+  const BytePairTokenizer tokenizer(Example());
+  EXPECT_THAT(Pieces(tokenizer, "hello world"),
+              ElementsAre("hello", " w", "o", "r", "l", "d"));
+  // b+c is more urgent than a+b, although a+b comes first in the text.
+  EXPECT_THAT(Pieces(tokenizer, "abc"), ElementsAre("a", "bc"));
+}
+
+TEST(BytePairTokenizer, JoinsEqualPairsFromTheLeft) {
+  const BytePairTokenizer tokenizer(Example());
+  EXPECT_THAT(Pieces(tokenizer, "aaaaaaa"), ElementsAre("aaaa", "aa", "a"));
+}
+
+TEST(BytePairTokenizer, LongWordsAreEncodedAsIfTheyWereShort) {
+  // The queue for long words against the plain definition.
+  const BytePairModel model = Example();
+  const BytePairTokenizer tokenizer(model);
+  Random random(4);
+  for (int i = 0; i < 50; ++i) {
+    std::string word;
+    for (int j = 0; j < 200; ++j) word += "abcheloll"[random.Below(9)];
+    std::vector<std::string> parts;
+    for (const char c : word) parts.push_back(std::string(1, c));
+    for (bool joined = true; joined;) {
+      joined = false;
+      for (const auto& [left, right] : model.merges) {
+        for (size_t k = 0; k + 1 < parts.size(); ++k) {
+          if (parts[k] == model.tokens[left] &&
+              parts[k + 1] == model.tokens[right]) {
+            parts[k] += parts[k + 1];
+            parts.erase(parts.begin() + static_cast<int64_t>(k) + 1);
+            joined = true;
+            break;
+          }
+        }
+        if (joined) break;
+      }
+    }
+    EXPECT_EQ(Pieces(tokenizer, word), parts) << word;
+  }
+}
+
+TEST(BytePairTokenizer, DecodingUndoesEncodingForAnyBytes) {
+  const BytePairTokenizer tokenizer(Example());
+  Random random(5);
+  for (int i = 0; i < 500; ++i) {
+    const std::string text = RandomBytes(random, random.Below(400), 256);
+    EXPECT_EQ(tokenizer.Decode(tokenizer.Encode(text)), text);
+  }
+  const std::string unicode =
+      "Gr\u00fc\u00dfe, \u4e16\u754c! \U0001F600 \u0915\u094d\u0937 a\u0301";
+  EXPECT_EQ(tokenizer.Decode(tokenizer.Encode(unicode)), unicode);
+  EXPECT_TRUE(tokenizer.Encode("").empty());
+}
+
+TEST(BytePairTokenizer, TextCannotForgeTheEndOfADocument) {
+  const BytePairTokenizer tokenizer(Example());
+  for (const int32_t id : tokenizer.Encode("a<|endoftext|>b")) {
+    EXPECT_NE(id, tokenizer.end_of_document_id());
+  }
+}
+
+TEST(BytePairTokenizer, UnknownIdsBecomeNothing) {
+  const BytePairTokenizer tokenizer(Example());
+  EXPECT_EQ(tokenizer.Decode({-1, 0, 100'000}), "");
+}
+
+struct TokenizerFileTest : ::testing::Test {
+  absl::StatusOr<BytePairModel> ParseWith(absl::string_view from,
+                                          absl::string_view to) {
+    EXPECT_THAT(json, HasSubstr(std::string(from)));
+    return ParseBytePairModel(absl::StrReplaceAll(json, {{from, to}}));
+  }
+  void ExpectRefused(absl::string_view from, absl::string_view to,
+                     const std::string& why) {
+    EXPECT_THAT(ParseWith(from, to),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(why)))
+        << to;
+  }
+
+  const BytePairModel model = Example();
+  const std::string json = SerializeBytePairModel(model);
+};
+
+TEST_F(TokenizerFileTest, SurvivesTheRoundTrip) {
+  LORY_ASSERT_OK_AND_ASSIGN(const BytePairModel read, ParseBytePairModel(json));
+  EXPECT_EQ(read.tokens, model.tokens);
+  EXPECT_EQ(read.merges, model.merges);
+  EXPECT_EQ(read.end_of_document_id, 0);
+}
+
+TEST_F(TokenizerFileTest, MergesMayBePairsAsInNewerFiles) {
+  LORY_ASSERT_OK_AND_ASSIGN(const BytePairModel read,
+                            ParseWith(R"("h e")", R"(["h", "e"])"));
+  EXPECT_EQ(read.merges, model.merges);
+}
+
+TEST_F(TokenizerFileTest, LoadsFromDiskAndNamesTheFile) {
+  TemporaryFolder folder;
+  LORY_ASSERT_OK_AND_ASSIGN(const auto tokenizer,
+                            LoadTokenizer(folder.Write("t.json", json)));
+  EXPECT_EQ(tokenizer->vocabulary_size(), 266);
+  EXPECT_EQ(tokenizer->Encode("hello").size(), 1u);
+  EXPECT_THAT(LoadTokenizer(folder.Write("u.json", "{}")),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("u.json: it has no model")));
+  EXPECT_TRUE(absl::IsNotFound(LoadTokenizer(folder.At("no")).status()));
+}
+
+TEST_F(TokenizerFileTest, NamesWhatIsNotSupported) {
+  ExpectRefused(R"("type": "BPE")", R"("type": "Unigram")", "BPE");
+  ExpectRefused(R"("byte_fallback": false)", R"("byte_fallback": true)",
+                "byte_fallback");
+  ExpectRefused(R"("normalizer": null)", R"("normalizer": {"type": "NFC"})",
+                "normalizer");
+  ExpectRefused("[0-9]{1,3}", "[0-9]+", "pre_tokenizer");
+  ExpectRefused(R"("use_regex":false)", R"("use_regex":true)", "pre_tokenizer");
+  ExpectRefused("Isolated", "Removed", "pre_tokenizer");
+}
+
+TEST_F(TokenizerFileTest, RefusesModelsThatCannotEncode) {
+  ExpectRefused(R"("z": )", R"("zz": )", "byte 122");
+  ExpectRefused(R"("he": 257)", R"("he": 258)", "twice");
+  ExpectRefused(R"("he": 257)", R"("he": -1)", "out of range");
+  ExpectRefused(R"("he": 257)", R"("he": 99999999999)", "out of range");
+  ExpectRefused(R"("h e")", R"("h q")", "model.merges[0]");
+  ExpectRefused(R"("h e")", R"("he")", "model.merges[0]");
+  ExpectRefused(R"("h e")", "7", "model.merges[0]");
+  ExpectRefused(R"({"id":0,)", R"({"id":5,)", "added_tokens");
+  ExpectRefused(R"({"id":0,)", R"({"id":-5,)", "added_tokens");
+}
+
+TEST_F(TokenizerFileTest, RefusesEveryTruncation) {
+  for (size_t size = 0; size + 3 < json.size(); size += 11) {
+    EXPECT_TRUE(absl::IsInvalidArgument(
+        ParseBytePairModel(json.substr(0, size)).status()));
+  }
+}
+
+}  // namespace
+}  // namespace lory::text
