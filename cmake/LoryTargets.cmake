@@ -62,7 +62,8 @@ function(lory_binary name)
 endfunction()
 
 # lory_test(name SRCS a_test.cc ... DEPS lory::x ... [LABEL unit]
-#           [TIMEOUT seconds]): one GoogleTest program, one ctest entry.
+#           [TIMEOUT seconds]): one GoogleTest program, one ctest entry. Target
+# lory_LABEL_tests builds all of one label, and no more.
 function(lory_test name)
   cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SRCS;DEPS" ${ARGN})
   if(NOT arg_LABEL)
@@ -77,4 +78,8 @@ function(lory_test name)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL}
     TIMEOUT ${arg_TIMEOUT})
+  if(NOT TARGET lory_${arg_LABEL}_tests)
+    add_custom_target(lory_${arg_LABEL}_tests)
+  endif()
+  add_dependencies(lory_${arg_LABEL}_tests ${name})
 endfunction()
