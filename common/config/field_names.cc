@@ -1,0 +1,156 @@
+#include "common/config/field_names.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+
+namespace lory::config {
+namespace {
+
+using ::google::protobuf::Descriptor;
+using ::google::protobuf::FieldDescriptor;
+
+struct ShortName {
+  absl::string_view field;
+  absl::string_view key;
+};
+constexpr ShortName kShortNames[] = {
+    {"lory.v1.JobSpec.step_count", "steps"},
+    {"lory.v1.JobSpec.micro_batch_count", "micro_batches"},
+    {"lory.v1.OptimizerSpec.peak_learning_rate", "learning_rate"},
+};
+
+constexpr absl::string_view kNoneFields[] = {
+    "lory.v1.OptimizerSpec.weight_decay",
+    "lory.v1.OptimizerSpec.clip_norm",
+    "lory.v1.LoryFeedForward.dense_fraction",
+};
+
+// Those whose comment in the proto says "0: the default".
+constexpr absl::string_view kTakenFields[] = {
+    "lory.v1.ModelSpec.rotary_base",
+    "lory.v1.ModelSpec.norm_epsilon",
+    "lory.v1.ModelSpec.init_stddev",
+    "lory.v1.LoryFeedForward.router_init_stddev",
+    "lory.v1.OptimizerSpec.beta1",
+    "lory.v1.OptimizerSpec.beta2",
+    "lory.v1.OptimizerSpec.epsilon",
+    "lory.v1.OptimizerSpec.warmup_fraction",
+    "lory.v1.OptimizerSpec.final_fraction",
+    "lory.v1.OptimizerSpec.nonfinite_step_limit",
+    "lory.v1.CheckpointSpec.keep_count",
+};
+
+template <typename List>
+bool Contains(const List& list, absl::string_view name) {
+  return std::find(std::begin(list), std::end(list), name) != std::end(list);
+}
+
+// One spelling for segmentLength, segment-length and Segment_Length.
+std::string Normal(absl::string_view key) {
+  std::string normal;
+  for (const char c : key) {
+    if (c == '_' || c == '-' || c == ' ') continue;
+    normal += absl::ascii_tolower(c);
+  }
+  return normal;
+}
+
+struct Candidate {
+  int distance;
+  int depth;
+  std::string path;
+};
+
+void Collect(const Descriptor& message, absl::string_view wrong,
+             const std::string& prefix, int depth,
+             std::vector<Candidate>& candidates) {
+  const auto add = [&](absl::string_view name, absl::string_view key) {
+    candidates.push_back({EditDistance(Normal(wrong), Normal(name)), depth,
+                          absl::StrCat(prefix, key)});
+  };
+  for (const std::string& key : KeysOf(message)) add(key, key);
+  for (int i = 0; i < message.field_count(); ++i) {
+    const FieldDescriptor& field = *message.field(i);
+    const std::string key = KeyOf(field);
+    add(field.name(), key);
+    const Descriptor* inner = field.message_type();
+    // A map's keys are free, and foreign messages have keys nobody writes.
+    if (inner != nullptr && !field.is_map() &&
+        inner->file()->package() == "lory.v1") {
+      Collect(*inner, wrong, absl::StrCat(prefix, key, "."), depth + 1,
+              candidates);
+    }
+  }
+}
+
+}  // namespace
+
+std::string KeyOf(const FieldDescriptor& field) {
+  for (const ShortName& name : kShortNames) {
+    if (name.field == field.full_name()) return std::string(name.key);
+  }
+  return field.name();
+}
+
+const FieldDescriptor* FieldOf(const Descriptor& message,
+                               absl::string_view key) {
+  for (int i = 0; i < message.field_count(); ++i) {
+    const FieldDescriptor* field = message.field(i);
+    if (key == field->name() || key == KeyOf(*field)) return field;
+  }
+  return nullptr;
+}
+
+ZeroMeaning ZeroMeaningOf(const FieldDescriptor& field) {
+  if (Contains(kNoneFields, field.full_name())) return ZeroMeaning::kNone;
+  if (Contains(kTakenFields, field.full_name())) return ZeroMeaning::kTaken;
+  return ZeroMeaning::kZero;
+}
+
+std::vector<std::string> KeysOf(const Descriptor& message) {
+  std::vector<std::string> keys;
+  if (message.full_name() == "lory.v1.JobSpec") keys.push_back("name");
+  if (message.full_name() == "lory.v1.ModelSpec") keys.push_back("preset");
+  for (int i = 0; i < message.field_count(); ++i) {
+    keys.push_back(KeyOf(*message.field(i)));
+  }
+  return keys;
+}
+
+std::string SuggestKey(const Descriptor& message, absl::string_view wrong) {
+  std::vector<Candidate> candidates;
+  Collect(message, wrong, "", 0, candidates);
+  if (candidates.empty()) return "";
+  const auto best = std::min_element(
+      candidates.begin(), candidates.end(),
+      [](const Candidate& a, const Candidate& b) {
+        return std::pair(a.distance, a.depth) < std::pair(b.distance, b.depth);
+      });
+  const int allowed = static_cast<int>(Normal(wrong).size()) / 3;
+  return best->distance <= std::min(allowed, 3) ? best->path : "";
+}
+
+int EditDistance(absl::string_view a, absl::string_view b) {
+  // Optimal string alignment: three rows of the usual table.
+  std::vector<int> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = static_cast<int>(j);
+  for (size_t i = 1; i <= a.size(); ++i) {
+    before = std::exchange(last, row);
+    row[0] = static_cast<int>(i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const int replaced = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      row[j] = std::min({last[j] + 1, row[j - 1] + 1, replaced});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        row[j] = std::min(row[j], before[j - 2] + 1);
+      }
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace lory::config

@@ -1,0 +1,204 @@
+#include "common/config/job_file.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "common/base/error_detail.h"
+#include "common/base/status_macros.h"
+#include "common/config/field_names.h"
+#include "common/config/model_presets.h"
+#include "common/config/proto_reader.h"
+#include "common/config/proto_writer.h"
+#include "common/config/yaml_tree.h"
+
+namespace lory::config {
+namespace {
+
+constexpr absl::string_view kDatasets = "datasets/";
+
+// One place that says something about the job, and what it says.
+struct Layer {
+  Source source;
+  YamlNode root;
+};
+
+YamlNode* FindEntry(YamlNode& map, absl::string_view key) {
+  for (YamlEntry& entry : map.entries) {
+    if (entry.key == key) return &entry.value;
+  }
+  return nullptr;
+}
+
+// Takes a key that is no field of the proto out of `map`.
+bool TakeEntry(YamlNode& map, absl::string_view key, YamlEntry& taken) {
+  for (auto it = map.entries.begin(); it != map.entries.end(); ++it) {
+    if (it->key != key) continue;
+    taken = std::move(*it);
+    map.entries.erase(it);
+    return true;
+  }
+  return false;
+}
+
+// "model.width=256" as {model: {width: 256}}.
+absl::StatusOr<Layer> ParseOverride(const std::string& text) {
+  Layer layer{
+      .source = {.name = absl::StrCat("--set ", text), .has_lines = false}};
+  const std::pair<std::string, std::string> parts =
+      absl::StrSplit(text, absl::MaxSplits('=', 1));
+  std::vector<std::string> keys = absl::StrSplit(parts.first, '.');
+  if (keys.front() == "spec") keys.erase(keys.begin());
+  bool is_complete = absl::StrContains(text, '=') && !keys.empty();
+  for (const std::string& key : keys) is_complete &= !key.empty();
+  if (!is_complete) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        layer.source.name, ": write key=value, such as model.width=256"));
+  }
+  YamlNode value;
+  if (!parts.second.empty()) {
+    LORY_ASSIGN_OR_RETURN(value, ParseYaml(parts.second, layer.source.name));
+  }
+  for (auto key = keys.rbegin(); key != keys.rend(); ++key) {
+    YamlNode map{.kind = YamlNode::Kind::kMap, .line = 1};
+    map.entries.push_back({*key, 1, std::move(value)});
+    value = std::move(map);
+  }
+  layer.root = std::move(value);
+  return layer;
+}
+
+// Reads one key of the document that is plain text and no field of the spec.
+std::string TakeText(YamlNode& map, absl::string_view key,
+                     const std::string& path, const Source& source,
+                     JobFile& file, Problems& problems) {
+  YamlEntry entry;
+  if (!TakeEntry(map, key, entry)) return "";
+  file.origins.Set(path, source.At(entry.line));
+  if (entry.value.kind != YamlNode::Kind::kScalar) {
+    problems.Add(source.At(entry.line), path,
+                 absl::StrCat(Describe(entry.value), " where a name belongs"));
+    return "";
+  }
+  return entry.value.scalar;
+}
+
+void ExpandPreset(const std::string& name, const std::string& where,
+                  JobFile& file, Problems& problems) {
+  const ModelPreset* preset = FindModelPreset(name);
+  if (preset == nullptr) {
+    std::vector<absl::string_view> names;
+    for (const ModelPreset& known : ModelPresets()) names.push_back(known.name);
+    problems.Add(where, "spec.model.preset",
+                 absl::StrCat("no preset '", name, "'; there are ",
+                              absl::StrJoin(names, ", ")));
+    return;
+  }
+  const Source source{.name = absl::StrCat(where, " (preset ", name, ")"),
+                      .has_lines = false};
+  const absl::StatusOr<YamlNode> node = ParseYaml(preset->yaml, name);
+  if (!node.ok()) {
+    problems.Add(where, "spec.model.preset", node.status().message());
+    return;
+  }
+  ReadMessage(*node, "spec.model", source, *file.spec.mutable_model(),
+              file.origins, problems);
+}
+
+// Takes name and preset out of every layer; the last preset is laid under all
+// other keys, wherever they stand.
+void ReadNames(std::vector<Layer>& layers, JobFile& file, Problems& problems) {
+  std::string preset;
+  for (Layer& layer : layers) {
+    const std::string name =
+        TakeText(layer.root, "name", "name", layer.source, file, problems);
+    if (!name.empty()) file.name = name;
+    YamlNode* model = FindEntry(layer.root, "model");
+    if (model == nullptr) continue;
+    const std::string found = TakeText(*model, "preset", "spec.model.preset",
+                                       layer.source, file, problems);
+    if (!found.empty()) preset = found;
+  }
+  if (preset.empty()) return;
+  ExpandPreset(preset, file.origins.Find("spec.model.preset"), file, problems);
+}
+
+// The field path of a violation, in messages that carry it only as text.
+std::vector<FieldViolation> ViolationsOf(const absl::Status& status) {
+  std::vector<FieldViolation> violations = FieldViolationsOf(status);
+  if (!violations.empty()) return violations;
+  const std::pair<std::string, std::string> parts =
+      absl::StrSplit(status.message(), absl::MaxSplits(": ", 1));
+  if (absl::StartsWith(parts.first, "spec.")) {
+    violations.push_back({parts.first, parts.second});
+  }
+  return violations;
+}
+
+}  // namespace
+
+absl::StatusOr<JobFile> ParseJobFile(absl::string_view text,
+                                     absl::string_view file_name,
+                                     absl::Span<const std::string> overrides) {
+  std::vector<Layer> layers(1);
+  layers[0].source.name = std::string(file_name);
+  LORY_ASSIGN_OR_RETURN(layers[0].root, ParseYaml(text, file_name));
+  if (layers[0].root.kind != YamlNode::Kind::kMap) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        file_name, ":", layers[0].root.line, ": ", Describe(layers[0].root),
+        " where keys belong, such as `name: tiny`"));
+  }
+  for (const std::string& override_text : overrides) {
+    LORY_ASSIGN_OR_RETURN(Layer layer, ParseOverride(override_text));
+    layers.push_back(std::move(layer));
+  }
+
+  JobFile file;
+  file.source_name = std::string(file_name);
+  file.origins.Set("spec", layers[0].source.At(1));
+  Problems problems;
+  ReadNames(layers, file, problems);
+  for (const Layer& layer : layers) {
+    ReadMessage(layer.root, "spec", layer.source, file.spec, file.origins,
+                problems);
+  }
+  LORY_RETURN_IF_ERROR(problems.ToStatus());
+  const std::string& dataset = file.spec.dataset();
+  if (!dataset.empty() && !absl::StrContains(dataset, '/')) {
+    file.spec.set_dataset(absl::StrCat(kDatasets, dataset));
+  }
+  return file;
+}
+
+absl::Status LocateErrors(const absl::Status& status, const JobFile& file) {
+  const std::vector<FieldViolation> violations = ViolationsOf(status);
+  if (status.ok() || violations.empty()) return status;
+  Problems problems;
+  for (const FieldViolation& violation : violations) {
+    std::string where = file.origins.Find(
+        violation.field == "job_id" ? "name" : violation.field);
+    if (where.empty()) where = file.source_name;
+    problems.Add(std::move(where), violation.field, violation.description);
+  }
+  absl::Status located(status.code(), problems.ToStatus().message());
+  status.ForEachPayload([&](absl::string_view type, const absl::Cord& value) {
+    located.SetPayload(type, value);
+  });
+  return located;
+}
+
+std::string JobFileText(absl::string_view name, const lory::v1::JobSpec& spec) {
+  lory::v1::JobSpec shown = spec;
+  shown.set_dataset(std::string(absl::StripPrefix(spec.dataset(), kDatasets)));
+  std::string text;
+  if (!name.empty()) {
+    text = absl::StrCat("name: ", YamlScalar(name), "\n");
+  }
+  return text + YamlOf(shown, YamlDialect::kJobFile);
+}
+
+}  // namespace lory::config

@@ -1,0 +1,51 @@
+#ifndef LORY_COMMON_CONFIG_JOB_FILE_H_
+#define LORY_COMMON_CONFIG_JOB_FILE_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "common/config/origins.h"
+#include "lory/v1/job.pb.h"
+
+// job.yaml: what `loryctl job submit` reads. docs/job-file.md describes it.
+//
+//   name: tiny
+//   dataset: demo
+//   model: {preset: tiny}
+//   optimizer: {learning_rate: 1e-3}
+//   steps: 400
+//   micro_batches: 4
+//   micro_batch_sequences: 8
+namespace lory::config {
+
+// A job.yaml as read: nothing is defaulted or range-checked yet.
+struct JobFile {
+  std::string name;         // wanted id; may be empty
+  lory::v1::JobSpec spec;   // presets expanded
+  std::string source_name;  // "job.yaml"
+  Origins origins;          // of the paths "name" and "spec..."
+};
+
+// Reads `text` and lays `overrides` ("model.width=256") over it, later ones
+// over earlier ones. `file_name` is for messages.
+//
+// INVALID_ARGUMENT: anything wrong, all of it at once, a line each, such as
+// "job.yaml:12: spec.model.witdh: unknown key; did you mean width?".
+absl::StatusOr<JobFile> ParseJobFile(
+    absl::string_view text, absl::string_view file_name,
+    absl::Span<const std::string> overrides = {});
+
+// `status` with the file's line before each field that it complains about,
+// for errors found after reading, by us or by the coordinator. Statuses
+// without fields are passed through.
+absl::Status LocateErrors(const absl::Status& status, const JobFile& file);
+
+// The job.yaml that ParseJobFile would read as this name and spec.
+std::string JobFileText(absl::string_view name, const lory::v1::JobSpec& spec);
+
+}  // namespace lory::config
+
+#endif  // LORY_COMMON_CONFIG_JOB_FILE_H_

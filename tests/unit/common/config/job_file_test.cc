@@ -1,0 +1,290 @@
+#include "common/config/job_file.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "common/base/error_detail.h"
+#include "common/config/model_shape.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/util/message_differencer.h"
+#include "gtest/gtest.h"
+#include "tests/support/status_matchers.h"
+
+namespace lory::config {
+namespace {
+
+using ::google::protobuf::util::MessageDifferencer;
+using ::lory::testing::StatusIs;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
+
+constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
+
+constexpr char kTiny[] = R"(name: tiny
+dataset: demo
+model:
+  preset: tiny
+  width: 64
+optimizer: {learning_rate: 1e-3}
+steps: 400
+micro_batches: 4
+micro_batch_sequences: 8
+checkpoint:
+  every: 1m30s
+labels:
+  owner: "me"
+)";
+
+absl::StatusOr<JobFile> Parse(absl::string_view text,
+                              std::vector<std::string> overrides = {}) {
+  return ParseJobFile(text, "job.yaml", overrides);
+}
+
+std::string ErrorOf(absl::string_view text,
+                    std::vector<std::string> overrides = {}) {
+  return std::string(Parse(text, std::move(overrides)).status().message());
+}
+
+TEST(JobFile, ReadsTheShortFormOfAJob) {
+  LORY_ASSERT_OK_AND_ASSIGN(const JobFile file, Parse(kTiny));
+  EXPECT_EQ(file.name, "tiny");
+  EXPECT_EQ(file.spec.dataset(), "datasets/demo");
+  EXPECT_EQ(file.spec.step_count(), 400);
+  EXPECT_EQ(file.spec.micro_batch_count(), 4);
+  EXPECT_EQ(file.spec.optimizer().peak_learning_rate(), 1e-3);
+  EXPECT_EQ(file.spec.checkpoint().every().seconds(), 90);
+  EXPECT_EQ(file.spec.labels().at("owner"), "me");
+}
+
+TEST(JobFile, KeysOverrideThePresetOneByOne) {
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const JobFile file,
+      Parse("model: {width: 64, preset: tiny, feed_forward: {lory: "
+            "{expert_count: 16}}}"));
+  const auto& model = file.spec.model();
+  EXPECT_EQ(model.width(), 64);
+  EXPECT_EQ(model.layer_count(), 4);
+  EXPECT_EQ(model.feed_forward().lory().expert_count(), 16);
+  EXPECT_EQ(model.feed_forward().lory().segment_length(), 32);
+}
+
+TEST(JobFile, AnotherVariantReplacesThePresetsOne) {
+  for (const char* dense : {"dense: {}", "dense:"}) {
+    LORY_ASSERT_OK_AND_ASSIGN(
+        const JobFile file,
+        Parse(absl::StrCat("model:\n  preset: tiny\n  feed_forward:\n    ",
+                           dense)));
+    EXPECT_TRUE(file.spec.model().feed_forward().has_dense());
+  }
+}
+
+TEST(JobFile, AnOverrideBeatsTheFileAndALaterOneTheEarlier) {
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const JobFile file,
+      Parse(kTiny, {"steps=10", "steps=20", "model.preset=small",
+                    "spec.model.feed_forward.lory.first_segment=uniform",
+                    "name=other", "labels.owner=you", "seed=7"}));
+  EXPECT_EQ(file.spec.step_count(), 20);
+  EXPECT_EQ(file.spec.model().layer_count(), 8);
+  EXPECT_EQ(file.spec.model().width(), 64);
+  EXPECT_EQ(file.spec.model().feed_forward().lory().first_segment(),
+            lory::v1::LoryFeedForward::UNIFORM);
+  EXPECT_EQ(file.name, "other");
+  EXPECT_THAT(file.spec.labels(), SizeIs(1));
+  EXPECT_EQ(file.spec.labels().at("owner"), "you");
+}
+
+TEST(JobFile, NoneAndZeroSwitchOffWhatHasADefault) {
+  for (const char* off : {"none", "0", "0.0"}) {
+    LORY_ASSERT_OK_AND_ASSIGN(
+        const JobFile file,
+        Parse(absl::StrCat("optimizer: {weight_decay: ", off, "}")));
+    EXPECT_LT(file.spec.optimizer().weight_decay(), 0) << off;
+  }
+}
+
+TEST(JobFile, AZeroThatWouldBecomeADefaultIsRefused) {
+  EXPECT_EQ(ErrorOf("optimizer:\n  warmup_fraction: 0"),
+            "job.yaml:2: spec.optimizer.warmup_fraction: 0 stands for the "
+            "default; leave warmup_fraction out for that, or write another "
+            "value");
+}
+
+TEST(JobFile, AnUnknownKeyIsNamedWithItsLineAndTheNearestOne) {
+  EXPECT_EQ(ErrorOf("name: a\nmodel:\n  segment_lenght: 32\n"),
+            "job.yaml:3: spec.model.segment_lenght: unknown key; did you mean "
+            "feed_forward.lory.segment_length?");
+  EXPECT_EQ(ErrorOf("nmae: tiny"),
+            "job.yaml:1: spec.nmae: unknown key; did you mean name?");
+  EXPECT_EQ(ErrorOf("microBatches: 3"),
+            "job.yaml:1: spec.microBatches: unknown key; did you mean "
+            "micro_batches?");
+  EXPECT_THAT(ErrorOf("learning_rate: 3"),
+              HasSubstr("did you mean optimizer.learning_rate?"));
+  EXPECT_THAT(ErrorOf("zzzzz: 3"), HasSubstr("unknown key; known are name, "));
+  EXPECT_THAT(ErrorOf("model: {feed_forward: {dense: {x: 1}}}"),
+              HasSubstr("it has no options"));
+}
+
+TEST(JobFile, AllProblemsAreToldAtOnce) {
+  const absl::Status status =
+      Parse("steps: many\nmodel:\n  width: [1]\n  heads: 4\nseed: 1.5")
+          .status();
+  EXPECT_THAT(status, StatusIs(kInvalid, HasSubstr("job.yaml:1: ")));
+  EXPECT_THAT(FieldViolationsOf(status), SizeIs(4));
+  EXPECT_EQ(ReasonOf(status), "FIELD_INVALID");
+}
+
+struct BadValue {
+  const char* text;
+  const char* error;
+};
+
+class JobFileBadValueTest : public ::testing::TestWithParam<BadValue> {};
+
+TEST_P(JobFileBadValueTest, IsRefusedWithItsPlaceAndReason) {
+  const absl::Status status = Parse(GetParam().text).status();
+  EXPECT_THAT(status, StatusIs(kInvalid, HasSubstr(GetParam().error)));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    JobFile, JobFileBadValueTest,
+    ::testing::Values(
+        BadValue{"steps: abc",
+                 "job.yaml:1: spec.step_count: 'abc' is not a "
+                 "whole number"},
+        BadValue{"steps: 1e3", "must be written in digits"},
+        BadValue{"steps: 99999999999999999999", "fit 64 bits"},
+        BadValue{"steps: \"3\"", "is in quotes, a number is not"},
+        BadValue{"steps:", "no value; write one, or leave steps out"},
+        BadValue{"steps: {}", "a map where one value belongs"},
+        BadValue{"micro_batches: 5000000000", "is too large"},
+        BadValue{"optimizer: {learning_rate: fast}", "is not a number"},
+        BadValue{"optimizer: {learning_rate: nan}", "is not a number"},
+        BadValue{"optimizer: 3", "'3' where optimizer needs keys of its own"},
+        BadValue{"model:", "nothing where model needs keys of its own"},
+        BadValue{"model: [a]", "a list where model needs keys of its own"},
+        BadValue{"name: [a]", "a list where a name belongs"},
+        BadValue{"labels: [a]", "a list where a map belongs"},
+        BadValue{"labels: {a: {b: c}}", "spec.labels.a: a map where a text"},
+        BadValue{"numerics: FAST", "'FAST' is not one of fast, exact"},
+        BadValue{"checkpoint: {every: 30}", "'30' lacks a unit: write 500ms"},
+        BadValue{"checkpoint: {every: soon}", "'soon' is not a duration"},
+        BadValue{"checkpoint: {every: inf}", "is not a duration"},
+        BadValue{"checkpoint: {every: -3s}", "'-3s' is negative"},
+        BadValue{"model: {preset: huge}",
+                 "no preset 'huge'; there are tiny, small"},
+        BadValue{"model: {feed_forward: {dense: {}, lory: {}}}",
+                 "lory and dense exclude each other"},
+        BadValue{"steps: 3\nstep_count: 4",
+                 "job.yaml:2: spec.step_count: step_count and steps are the "
+                 "same key"}));
+
+TEST(JobFile, AnOverrideIsCheckedLikeTheFile) {
+  EXPECT_EQ(ErrorOf(kTiny, {"stpes=3"}),
+            "--set stpes=3: spec.stpes: unknown key; did you mean steps?");
+  EXPECT_EQ(ErrorOf(kTiny, {"steps=x"}),
+            "--set steps=x: spec.step_count: 'x' is not a whole number");
+  EXPECT_THAT(ErrorOf(kTiny, {"steps"}), HasSubstr("write key=value"));
+  EXPECT_THAT(ErrorOf(kTiny, {"=3"}), HasSubstr("write key=value"));
+  EXPECT_THAT(ErrorOf(kTiny, {"model..width=3"}), HasSubstr("write key=value"));
+  EXPECT_THAT(ErrorOf(kTiny, {"steps="}), HasSubstr("no value"));
+  EXPECT_THAT(ErrorOf(kTiny, {"model=3"}),
+              HasSubstr("model needs keys of its own"));
+}
+
+TEST(JobFile, RangeErrorsFoundLaterNameTheLine) {
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const JobFile file,
+      Parse("name: a\nmodel:\n  preset: tiny\n  width: 66\n"
+            "  vocabulary_size: 100\n  sequence_length: 48\n",
+            {"steps=0"}));
+  const absl::Status width =
+      LocateErrors(ValidateModelSpec(file.spec.model(), "spec.model"), file);
+  EXPECT_THAT(width, StatusIs(kInvalid, StartsWith("job.yaml:4: spec.model."
+                                                   "width: 66 is not a "
+                                                   "multiple of head_count")));
+  const absl::Status several =
+      LocateErrors(FieldErrors({{"spec.step_count", "0 is not above 0"},
+                                {"spec.model.head_count", "4 is not good"},
+                                {"spec.optimizer.beta1", "missing"},
+                                {"job_id", "taken"}}),
+                   file);
+  EXPECT_EQ(several.message(),
+            "--set steps=0: spec.step_count: 0 is not above 0\n"
+            "job.yaml:3 (preset tiny): spec.model.head_count: 4 is not good\n"
+            "job.yaml:1: spec.optimizer.beta1: missing\n"
+            "job.yaml:1: job_id: taken");
+  EXPECT_THAT(FieldViolationsOf(several), SizeIs(4));
+}
+
+TEST(JobFile, ASegmentThatDoesNotDivideTheSequenceNamesTheLine) {
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const JobFile file,
+      Parse("model:\n  preset: tiny\n  vocabulary_size: 100\n"
+            "  sequence_length: 48\n  feed_forward:\n    lory:\n"
+            "      segment_length: 31\n"));
+  EXPECT_THAT(
+      LocateErrors(ValidateModelSpec(file.spec.model(), "spec.model"), file),
+      StatusIs(kInvalid, StartsWith("job.yaml:7: spec.model.feed_forward.lory."
+                                    "segment_length: 31 does not divide")));
+}
+
+TEST(JobFile, ErrorsWithoutFieldsAreLeftAlone) {
+  LORY_ASSERT_OK_AND_ASSIGN(const JobFile file, Parse(kTiny));
+  const absl::Status status = absl::NotFoundError("no dataset datasets/demo");
+  EXPECT_EQ(LocateErrors(status, file), status);
+  EXPECT_OK(LocateErrors(absl::OkStatus(), file));
+}
+
+TEST(JobFile, WhatIsWrittenReadsBackTheSame) {
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const JobFile file,
+      Parse(kTiny, {"optimizer.weight_decay=none", "numerics=fast",
+                    "labels.note='a: \"b\" #c'", "checkpoint.every=1500ms",
+                    "model.norm_epsilon=1e-6", "labels.yes='on'"}));
+  const std::string text = JobFileText(file.name, file.spec);
+  EXPECT_THAT(text, AllOf(StartsWith("name: tiny\ndataset: demo\nmodel:\n"),
+                          HasSubstr("\n  weight_decay: none\n"),
+                          HasSubstr("\n  every: 1.5s\n"),
+                          HasSubstr("\nnumerics: fast\n"),
+                          HasSubstr("\nsteps: 400\n")));
+  LORY_ASSERT_OK_AND_ASSIGN(const JobFile again, Parse(text));
+  EXPECT_TRUE(MessageDifferencer::Equals(again.spec, file.spec)) << text;
+  EXPECT_EQ(again.name, file.name);
+}
+
+TEST(JobFile, EveryPresetIsAModelThatCanBeTrained) {
+  struct Size {
+    const char* preset;
+    int64_t vocabulary;
+    double active_millions;
+    double all_millions;
+  };
+  // The last two as printed in the paper, 0.3 of 1.8 and 1.5 of 7.8 billion.
+  for (const Size& size :
+       {Size{"tiny", 4096, 1.85, 3.5}, Size{"small", 8192, 10.6, 41},
+        Size{"0.3b", 32000, 374, 1827}, Size{"1.5b", 32000, 1457, 7800}}) {
+    LORY_ASSERT_OK_AND_ASSIGN(
+        const JobFile file,
+        Parse(absl::StrCat("model: {preset: ", size.preset,
+                           ", sequence_length: 4096, vocabulary_size: ",
+                           size.vocabulary, "}")));
+    LORY_ASSERT_OK_AND_ASSIGN(const ModelShape shape,
+                              ResolveModelShape(file.spec.model()));
+    EXPECT_NEAR(ActiveParameterCount(shape) / 1e6, size.active_millions,
+                0.01 * size.active_millions)
+        << size.preset;
+    EXPECT_NEAR(ParameterCount(shape) / 1e6, size.all_millions,
+                0.02 * size.all_millions)
+        << size.preset;
+  }
+}
+
+}  // namespace
+}  // namespace lory::config
