@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/config/edit_distance.h"
 
 namespace lory::config {
 namespace {
@@ -133,24 +134,6 @@ std::string SuggestKey(const Descriptor& message, absl::string_view wrong) {
       });
   const int allowed = static_cast<int>(Normal(wrong).size()) / 3;
   return best->distance <= std::min(allowed, 3) ? best->path : "";
-}
-
-int EditDistance(absl::string_view a, absl::string_view b) {
-  // Optimal string alignment: three rows of the usual table.
-  std::vector<int> before(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
-  for (size_t j = 0; j <= b.size(); ++j) row[j] = static_cast<int>(j);
-  for (size_t i = 1; i <= a.size(); ++i) {
-    before = std::exchange(last, row);
-    row[0] = static_cast<int>(i);
-    for (size_t j = 1; j <= b.size(); ++j) {
-      const int replaced = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-      row[j] = std::min({last[j] + 1, row[j - 1] + 1, replaced});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-        row[j] = std::min(row[j], before[j - 2] + 1);
-      }
-    }
-  }
-  return row[b.size()];
 }
 
 }  // namespace lory::config

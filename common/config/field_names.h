@@ -39,9 +39,6 @@ std::vector<std::string> KeysOf(const google::protobuf::Descriptor& message);
 std::string SuggestKey(const google::protobuf::Descriptor& message,
                        absl::string_view wrong);
 
-// Edits (insert, delete, replace, swap of neighbours) from one to the other.
-int EditDistance(absl::string_view a, absl::string_view b);
-
 }  // namespace lory::config
 
 #endif  // LORY_COMMON_CONFIG_FIELD_NAMES_H_
