@@ -1,0 +1,209 @@
+#include "common/config/job_validation.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/config/model_shape.h"
+#include "common/config/optimizer_defaults.h"
+
+namespace lory::config {
+namespace {
+
+using ::lory::v1::JobSpec;
+
+constexpr int64_t kMaxDurationSeconds = 365 * 24 * 3600;
+constexpr size_t kMaxLabels = 64;
+constexpr size_t kMaxLabelKey = 63;
+constexpr size_t kMaxLabelValue = 255;
+
+class Violations {
+ public:
+  void Range(const char* field, int64_t value, int64_t low, int64_t high) {
+    if (value >= low && value <= high) return;
+    Add(field, absl::StrCat(value, " is not in ", low, "..", high));
+  }
+
+  void Add(absl::string_view field, std::string what) {
+    found_.push_back({absl::StrCat("spec.", field), std::move(what)});
+  }
+
+  // A status whose message begins with the path of the field and a colon.
+  void AddStatus(const absl::Status& status, absl::string_view fallback) {
+    if (status.ok()) return;
+    const absl::string_view message = status.message();
+    const size_t colon = message.find(": ");
+    if (colon == absl::string_view::npos) {
+      found_.push_back({std::string(fallback), std::string(message)});
+      return;
+    }
+    found_.push_back({std::string(message.substr(0, colon)),
+                      std::string(message.substr(colon + 2))});
+  }
+
+  std::vector<FieldViolation> Take() { return std::move(found_); }
+
+ private:
+  std::vector<FieldViolation> found_;
+};
+
+int32_t MinWorkers(const JobSpec& spec) {
+  return spec.min_workers() == 0 ? 1 : spec.min_workers();
+}
+
+int32_t MaxWorkers(const JobSpec& spec) {
+  return spec.max_workers() == 0 ? MinWorkers(spec) : spec.max_workers();
+}
+
+void CheckWorkers(const JobSpec& spec, Violations& found) {
+  found.Range("min_workers", MinWorkers(spec), 1, 1024);
+  found.Range("max_workers", MaxWorkers(spec), 1, 1024);
+  if (MaxWorkers(spec) < MinWorkers(spec)) {
+    found.Add("max_workers",
+              absl::StrCat(MaxWorkers(spec), " is below min_workers (",
+                           MinWorkers(spec), ")"));
+  }
+  if (spec.micro_batch_count() >= 1 &&
+      spec.micro_batch_count() < MaxWorkers(spec)) {
+    found.Add("micro_batch_count",
+              absl::StrCat(spec.micro_batch_count(), " is below max_workers (",
+                           MaxWorkers(spec),
+                           "): every trainer needs a micro-batch in each "
+                           "step"));
+  }
+}
+
+void CheckLabels(const JobSpec& spec, Violations& found) {
+  if (spec.labels().size() > kMaxLabels) {
+    found.Add("labels", absl::StrCat("more than ", kMaxLabels));
+  }
+  for (const auto& [key, value] : spec.labels()) {
+    if (key.empty() || key.size() > kMaxLabelKey ||
+        value.size() > kMaxLabelValue) {
+      found.Add("labels",
+                absl::StrCat("'", key.substr(0, kMaxLabelKey),
+                             "': keys have 1 to 63 characters, values at "
+                             "most 255"));
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<FieldViolation> FindJobViolations(const JobSpec& spec) {
+  Violations found;
+  if (!absl::StartsWith(spec.dataset(), "datasets/") ||
+      spec.dataset().size() == 9) {
+    found.Add("dataset", absl::StrCat("'", spec.dataset(),
+                                      "' is not of the form datasets/NAME"));
+  }
+  found.AddStatus(ValidateModelSpec(spec.model(), "spec.model"), "spec.model");
+  found.AddStatus(ValidateOptimizerSpec(spec.optimizer(), "spec.optimizer"),
+                  "spec.optimizer");
+  found.Range("step_count", spec.step_count(), 1, 100'000'000);
+  found.Range("micro_batch_count", spec.micro_batch_count(), 1, 4096);
+  found.Range("micro_batch_sequences", spec.micro_batch_sequences(), 1, 4096);
+  CheckWorkers(spec, found);
+  found.Range("priority", spec.priority(), -1000, 1000);
+  found.Range("threads", spec.threads(), 0, 4096);
+  found.Range("checkpoint.every_steps", spec.checkpoint().every_steps(), 0,
+              100'000'000);
+  found.Range("checkpoint.keep_count", spec.checkpoint().keep_count(), 0,
+              10'000);
+  if (spec.checkpoint().has_every()) {
+    found.Range("checkpoint.every", spec.checkpoint().every().seconds(), 1,
+                kMaxDurationSeconds);
+  }
+  found.Range("evaluation.every_steps", spec.evaluation().every_steps(), 0,
+              100'000'000);
+  found.Range("evaluation.sequences_per_domain",
+              spec.evaluation().sequences_per_domain(), 0, 1'000'000'000);
+  if (!JobSpec::Numerics_IsValid(spec.numerics())) {
+    found.Add("numerics", absl::StrCat("unknown value ", spec.numerics()));
+  }
+  CheckLabels(spec, found);
+  return found.Take();
+}
+
+absl::Status ValidateJobSpec(const JobSpec& spec) {
+  std::vector<FieldViolation> violations = FindJobViolations(spec);
+  if (!violations.empty()) return FieldErrors(std::move(violations));
+  if (spec.numerics() == JobSpec::EXACT) {
+    return ErrorWithReason(
+        absl::StatusCode::kUnimplemented, "NUMERICS_UNIMPLEMENTED",
+        "spec.numerics: EXACT comes with a later release; use FAST");
+  }
+  return absl::OkStatus();
+}
+
+JobSpec FillDefaults(JobSpec spec) {
+  const auto shape = ResolveModelShape(spec.model());
+  if (shape.ok()) {
+    auto* model = spec.mutable_model();
+    model->set_key_value_head_count(
+        static_cast<int32_t>(shape->key_value_head_count));
+    model->set_feed_forward_width(
+        static_cast<int32_t>(shape->feed_forward_width));
+    model->set_rotary_base(shape->rotary_base);
+    model->set_norm_epsilon(shape->norm_epsilon);
+    model->set_init_stddev(shape->init_stddev);
+    if (model->feed_forward().has_lory()) {
+      auto* lory = model->mutable_feed_forward()->mutable_lory();
+      lory->set_first_segment(shape->first_segment);
+      lory->set_router_init_stddev(shape->router_init_stddev);
+      if (lory->dense_fraction() == 0) {
+        lory->set_dense_fraction(shape->dense_fraction);
+      }
+    }
+  }
+  const auto optimizer = ResolveOptimizer(spec.optimizer());
+  if (optimizer.ok()) {
+    auto* out = spec.mutable_optimizer();
+    out->set_beta1(optimizer->beta1);
+    out->set_beta2(optimizer->beta2);
+    out->set_epsilon(optimizer->epsilon);
+    // Negative values say "none" and stay; 0 would mean the default again.
+    if (out->weight_decay() == 0)
+      out->set_weight_decay(optimizer->weight_decay);
+    if (out->clip_norm() == 0) out->set_clip_norm(optimizer->clip_norm);
+    if (out->warmup_fraction() == 0) {
+      out->set_warmup_fraction(optimizer->warmup_fraction);
+    }
+    if (out->final_fraction() == 0) {
+      out->set_final_fraction(optimizer->final_fraction);
+    }
+    out->set_nonfinite_step_limit(optimizer->nonfinite_step_limit);
+  }
+  spec.set_min_workers(MinWorkers(spec));
+  spec.set_max_workers(MaxWorkers(spec));
+  if (spec.numerics() == JobSpec::NUMERICS_UNSPECIFIED) {
+    spec.set_numerics(JobSpec::FAST);
+  }
+  if (spec.checkpoint().keep_count() == 0) {
+    spec.mutable_checkpoint()->set_keep_count(3);
+  }
+  return spec;
+}
+
+absl::Status CheckAgainstDataset(const JobSpec& spec, int64_t vocabulary_size,
+                                 int64_t sequence_length) {
+  if (spec.model().vocabulary_size() != vocabulary_size) {
+    return ErrorWithReason(
+        absl::StatusCode::kFailedPrecondition, "DATASET_MISMATCH",
+        absl::StrCat("spec.model.vocabulary_size is ",
+                     spec.model().vocabulary_size(), ", but the tokenizer of ",
+                     spec.dataset(), " has ", vocabulary_size, " ids"));
+  }
+  if (spec.model().sequence_length() != sequence_length) {
+    return ErrorWithReason(
+        absl::StatusCode::kFailedPrecondition, "DATASET_MISMATCH",
+        absl::StrCat("spec.model.sequence_length is ",
+                     spec.model().sequence_length(), ", but the sequences of ",
+                     spec.dataset(), " have ", sequence_length, " tokens"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace lory::config

@@ -1,0 +1,153 @@
+#include "common/data/checkpoint_manifest.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace lory::data {
+namespace {
+
+using nlohmann::ordered_json;
+
+absl::Status Wrong(absl::string_view key, absl::string_view what) {
+  return absl::InvalidArgumentError(
+      absl::StrCat("checkpoint manifest: ", key, " ", what));
+}
+
+// Reads members of one object; the first thing wrong stays in `status`.
+class Fields {
+ public:
+  Fields(const ordered_json& object, std::string path)
+      : object_(object), path_(std::move(path)) {}
+
+  std::string Text(const char* key) {
+    const ordered_json* value = Get(key);
+    if (value == nullptr) return "";
+    if (!value->is_string()) Fail(key, "is not a text");
+    return value->is_string() ? value->get<std::string>() : "";
+  }
+
+  int64_t Integer(const char* key) {
+    const ordered_json* value = Get(key);
+    if (value == nullptr) return 0;
+    if (!value->is_number_integer()) Fail(key, "is not an integer");
+    return value->is_number_integer() ? value->get<int64_t>() : 0;
+  }
+
+  // Null when missing.
+  const ordered_json* Get(const char* key) {
+    const auto found = object_.find(key);
+    if (found != object_.end()) return &*found;
+    Fail(key, "is missing");
+    return nullptr;
+  }
+
+  void Fail(absl::string_view key, absl::string_view what) {
+    if (status_.ok()) status_ = Wrong(absl::StrCat(path_, key), what);
+  }
+
+  const absl::Status& status() const { return status_; }
+
+ private:
+  const ordered_json& object_;
+  const std::string path_;
+  absl::Status status_;
+};
+
+absl::Status ParseParts(const ordered_json& parts,
+                        lory::v1::Checkpoint& checkpoint) {
+  if (!parts.is_array() || parts.empty()) return Wrong("parts", "is empty");
+  int64_t size = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const std::string path = absl::StrCat("parts[", i, "].");
+    if (!parts[i].is_object()) return Wrong(path, "is not an object");
+    Fields fields(parts[i], path);
+    lory::v1::CheckpointPart* part = checkpoint.add_parts();
+    part->set_index(static_cast<int32_t>(i));
+    part->set_count(static_cast<int32_t>(parts.size()));
+    part->set_file(fields.Text("file"));
+    part->set_size_bytes(fields.Integer("size_bytes"));
+    part->set_sha256(fields.Text("sha256"));
+    size += part->size_bytes();
+    if (part->file().find('/') != std::string::npos) {
+      fields.Fail("file", "is not a base name");
+    }
+    LORY_RETURN_IF_ERROR(fields.status());
+  }
+  checkpoint.set_size_bytes(size);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string SerializeCheckpointManifest(const CheckpointManifest& manifest) {
+  const lory::v1::Checkpoint& checkpoint = manifest.checkpoint;
+  ordered_json json;
+  json["version"] = CheckpointManifest::kVersion;
+  json["job"] = manifest.job;
+  json["step"] = checkpoint.step();
+  json["generation"] = checkpoint.generation();
+  // The next step to train; position in the data follows from it.
+  json["cursor"] = checkpoint.step();
+  json["sample_digest"] = absl::BytesToHexString(checkpoint.sample_digest());
+  ordered_json parts = ordered_json::array();
+  for (const lory::v1::CheckpointPart& part : checkpoint.parts()) {
+    parts.push_back({{"file", part.file()},
+                     {"size_bytes", part.size_bytes()},
+                     {"sha256", part.sha256()}});
+  }
+  json["parts"] = std::move(parts);
+  json["previous_manifest_sha256"] = manifest.previous_sha256;
+  std::string spec;
+  google::protobuf::util::JsonPrintOptions options;
+  options.preserve_proto_field_names = true;
+  const auto status = google::protobuf::util::MessageToJsonString(
+      manifest.spec, &spec, options);
+  json["spec"] = status.ok() ? ordered_json::parse(spec, nullptr, false)
+                             : ordered_json::object();
+  return json.dump(1) + "\n";
+}
+
+absl::StatusOr<CheckpointManifest> ParseCheckpointManifest(
+    absl::string_view text) {
+  const ordered_json json =
+      ordered_json::parse(text.begin(), text.end(), nullptr, false);
+  if (!json.is_object()) return Wrong("text", "is not a JSON object");
+  Fields fields(json, "");
+  const int64_t version = fields.Integer("version");
+  LORY_RETURN_IF_ERROR(fields.status());
+  if (version > CheckpointManifest::kVersion) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "checkpoint manifest of version ", version, "; this program knows ",
+        "versions up to ", CheckpointManifest::kVersion));
+  }
+  CheckpointManifest manifest;
+  lory::v1::Checkpoint& checkpoint = manifest.checkpoint;
+  manifest.job = fields.Text("job");
+  checkpoint.set_step(fields.Integer("step"));
+  checkpoint.set_generation(fields.Integer("generation"));
+  const std::string digest = fields.Text("sample_digest");
+  manifest.previous_sha256 = fields.Text("previous_manifest_sha256");
+  const ordered_json* parts = fields.Get("parts");
+  const ordered_json* spec = fields.Get("spec");
+  if (digest.size() != 64) fields.Fail("sample_digest", "is not 64 digits");
+  LORY_RETURN_IF_ERROR(fields.status());
+  checkpoint.set_name(
+      absl::StrCat(manifest.job, "/checkpoints/", checkpoint.step()));
+  checkpoint.set_sample_digest(absl::HexStringToBytes(digest));
+  LORY_RETURN_IF_ERROR(ParseParts(*parts, checkpoint));
+  google::protobuf::util::JsonParseOptions options;
+  options.ignore_unknown_fields = true;
+  const auto status = google::protobuf::util::JsonStringToMessage(
+      spec->dump(), &manifest.spec, options);
+  if (!status.ok()) return Wrong("spec", "is not a job's spec");
+  return manifest;
+}
+
+}  // namespace lory::data

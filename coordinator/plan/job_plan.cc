@@ -1,0 +1,227 @@
+#include "coordinator/plan/job_plan.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "coordinator/plan/member_health.h"
+#include "coordinator/plan/records.h"
+#include "coordinator/plan/rendezvous_plan.h"
+#include "coordinator/state/job_state.h"
+#include "coordinator/state/names.h"
+
+namespace lory::coordinator {
+namespace {
+
+using ::lory::v1::Job;
+using ::lory::v1::TrainerStatus;
+using Phase = GenerationState::Phase;
+
+// The new state; a generation that lives ends first.
+Plan Go(const JobState& job, Job::State state, std::string reason,
+        bool by_fault = false) {
+  Plan plan;
+  plan.reason = reason;
+  if (state != Job::RUNNING && state != Job::RECOVERING &&
+      job.generation.live()) {
+    plan.events.push_back(EndGeneration(job, by_fault, reason));
+  }
+  plan.events.push_back(StateChange(job.name, state, std::move(reason)));
+  return plan;
+}
+
+bool Ended(const TrainerStatus& status) {
+  return status.phase() == TrainerStatus::STOPPED ||
+         status.phase() == TrainerStatus::FINISHED;
+}
+
+// Whether every member of the started generation that still lives has stopped
+// or finished, and at which step; -1: not so.
+int64_t StoppedAt(const View& view, const JobState& job) {
+  int64_t step = -1;
+  for (const SlotKey& key : job.started.members) {
+    const TrainerStatus* status = view.sessions.FindTrainer(key, job.name);
+    if (status == nullptr || HasEnded(*status)) continue;
+    if (status->generation() != job.started.number || !Ended(*status)) {
+      return -1;
+    }
+    step = std::max(step, status->applied_step());
+  }
+  return step;
+}
+
+bool AnyStateHeld(const View& view, const JobState& job) {
+  for (const SlotKey& key : view.sessions.LeasesOf(job.name)) {
+    const TrainerStatus* status = view.sessions.FindTrainer(key, job.name);
+    const WorkerSession* worker = view.sessions.FindWorker(key.worker);
+    if (worker == nullptr || !worker->reported) {
+      if (!WorkerLost(view, key.worker)) return true;  // it may come back
+      continue;
+    }
+    if (status != nullptr && status->applied_step() >= 0) return true;
+  }
+  return false;
+}
+
+bool TrainersRemain(const View& view, const JobState& job) {
+  for (const auto& [name, worker] : view.sessions.workers) {
+    if (WorkerLost(view, name)) continue;
+    for (const auto& [slot, status] : worker.trainers) {
+      if (status.job() == job.name) return true;
+    }
+  }
+  // After a restart daemons need a moment to say what they still run.
+  return view.now - view.sessions.started < view.options.lease &&
+         job.started.number > 0 &&
+         std::any_of(job.started.members.begin(), job.started.members.end(),
+                     [&](const SlotKey& key) {
+                       const WorkerSession* worker =
+                           view.sessions.FindWorker(key.worker);
+                       return worker == nullptr || !worker->reported;
+                     });
+}
+
+// A member has applied a step in the newest generation, or has none to apply.
+bool HasProgress(const View& view, const JobState& job) {
+  for (const SlotKey& key : job.started.members) {
+    const TrainerStatus* status = view.sessions.FindTrainer(key, job.name);
+    if (status == nullptr || status->generation() != job.started.number) {
+      continue;
+    }
+    const bool training = status->phase() == TrainerStatus::TRAINING ||
+                          status->phase() == TrainerStatus::WAITING;
+    if (training && status->applied_step() > job.started.start_step) {
+      return true;
+    }
+    if (Ended(*status)) return true;
+  }
+  return false;
+}
+
+Plan PlanStop(const View& view, const JobState& job, const JobRun& run) {
+  const bool pausing = job.state == Job::PAUSING;
+  const Job::State next = pausing ? Job::PAUSED : Job::QUEUED;
+  if (job.generation.Is(Phase::kStarted)) {
+    const int64_t step = StoppedAt(view, job);
+    const lory::v1::Checkpoint* newest = job.NewestCheckpoint();
+    if (step >= 0 && newest != nullptr && newest->step() >= step) {
+      return Go(job, next,
+                absl::StrCat(pausing ? "paused on request" : run.evicted,
+                             "; resumes at step ", newest->step()));
+    }
+    return {};
+  }
+  if (AnyStateHeld(view, job)) return {};
+  return Go(job, next,
+            pausing ? "paused on request; no trainer held a newer state"
+                    : run.evicted);
+}
+
+Plan PlanTraining(const View& view, const JobState& job) {
+  const lory::v1::Checkpoint* newest = job.NewestCheckpoint();
+  if (newest != nullptr && newest->step() == job.spec.step_count() &&
+      !(job.generation.Is(Phase::kStarted) && StoppedAt(view, job) < 0 &&
+        AnyStateHeld(view, job))) {
+    // By way of RUNNING, where a job of few steps was never seen.
+    if (job.state == Job::STARTING) {
+      return Go(job, Job::RUNNING, "the last step is applied");
+    }
+    return Go(job, Job::SUCCEEDED,
+              absl::StrCat("all ", job.spec.step_count(),
+                           " steps are applied and checkpointed"));
+  }
+  const bool started = job.generation.Is(Phase::kStarted);
+  if (job.state != Job::RUNNING && started && HasProgress(view, job)) {
+    return Go(job, Job::RUNNING,
+              absl::StrCat("generation ", job.started.number, " trains on ",
+                           job.started.members.size(), " trainers"));
+  }
+  const bool broken =
+      job.generation.Is(Phase::kEnded) && job.generation.ended_by_fault;
+  const bool was_started = job.generation.number == job.started.number;
+  if (broken && (job.state == Job::RUNNING ||
+                 (job.state == Job::STARTING && was_started))) {
+    std::string why = "a member was lost";
+    if (!job.events.empty()) why = job.events.back().message();
+    return Go(job, Job::RECOVERING, why);
+  }
+  return {};
+}
+
+}  // namespace
+
+Plan PlanJob(const View& view, const JobState& job) {
+  if (job.state == Job::CANCELLING) {
+    if (TrainersRemain(view, job)) return {};
+    return Go(job, Job::CANCELLED, "cancelled on request");
+  }
+  if (!HoldsSlots(job.state)) return {};
+  const JobRun* run = view.sessions.FindRun(job.name);
+  if (run == nullptr) return {};
+  if (!run->permanent_error.empty()) {
+    return Go(job, Job::FAILED, run->permanent_error, /*by_fault=*/true);
+  }
+  if (run->exits_without_progress >= view.options.exit_limit) {
+    return Go(job, Job::FAILED,
+              absl::StrCat(run->exits_without_progress,
+                           " trainers ended without a step in between; the "
+                           "last: ",
+                           run->last_error),
+              /*by_fault=*/true);
+  }
+  if (job.state == Job::PAUSING && job.NewestCheckpoint() != nullptr &&
+      job.NewestCheckpoint()->step() == job.spec.step_count()) {
+    return PlanTraining(view, job);
+  }
+  if (IsStopping(view, job)) return PlanStop(view, job, *run);
+  return PlanTraining(view, job);
+}
+
+Plan PlanEvaluation(const View& view, const JobState& job) {
+  const JobRun* run = view.sessions.FindRun(job.name);
+  if (run == nullptr || !run->progress.has_evaluation()) return {};
+  const lory::v1::Evaluation& evaluation = run->progress.evaluation();
+  if (evaluation.domains().empty() ||
+      (job.evaluation && job.evaluation->step() >= evaluation.step())) {
+    return {};
+  }
+  Plan plan;
+  lory::internal::v1::JournalRecord record;
+  auto* added = record.mutable_job_event_added();
+  added->set_job(job.name);
+  *added->mutable_evaluation() = evaluation;
+  auto* event = added->mutable_event();
+  event->set_kind(lory::v1::JobEvent::EVALUATED);
+  event->set_generation(job.started.number);
+  event->set_step(evaluation.step());
+  event->set_message(absl::StrFormat("held-out perplexity %.4g after step %d",
+                                     evaluation.overall().perplexity(),
+                                     evaluation.step()));
+  for (const auto& domain : evaluation.domains()) {
+    (*event->mutable_attributes())[domain.domain()] =
+        absl::StrFormat("%.6g", domain.perplexity());
+  }
+  plan.events.push_back(std::move(record));
+  return plan;
+}
+
+std::string EvictionByDrain(const View& view, const JobState& job) {
+  std::string drains;
+  int staying = 0;
+  for (const SlotKey& key : view.sessions.LeasesOf(job.name)) {
+    if (view.state.draining_workers.count(key.worker) > 0) {
+      drains = absl::StrCat(key.worker, " drains");
+    } else {
+      ++staying;
+    }
+  }
+  const bool enough = staying >= job.spec.min_workers();
+  return drains.empty() || enough
+             ? ""
+             : absl::StrCat(drains, " and only ", staying, " of at least ",
+                            job.spec.min_workers(), " trainers would stay");
+}
+
+}  // namespace lory::coordinator

@@ -1,0 +1,47 @@
+#include "coordinator/plan/records.h"
+
+#include <utility>
+
+namespace lory::coordinator {
+
+using ::lory::internal::v1::JournalRecord;
+
+JournalRecord StateChange(const std::string& job, lory::v1::Job::State state,
+                          std::string reason) {
+  JournalRecord record;
+  auto* event = record.mutable_job_state_changed();
+  event->set_job(job);
+  event->set_state(state);
+  event->set_reason(std::move(reason));
+  return record;
+}
+
+JournalRecord OpenGeneration(const std::string& job, int64_t generation,
+                             const std::vector<SlotKey>& members,
+                             std::string reason) {
+  JournalRecord record;
+  auto* event = record.mutable_generation_opened();
+  event->set_job(job);
+  event->set_generation(generation);
+  event->set_reason(std::move(reason));
+  for (const SlotKey& key : members) {
+    auto* member = event->add_members();
+    member->set_rank(event->members_size() - 1);
+    member->set_worker(key.worker);
+    member->set_slot(key.slot);
+  }
+  return record;
+}
+
+JournalRecord EndGeneration(const JobState& job, bool by_fault,
+                            std::string reason) {
+  JournalRecord record;
+  auto* event = record.mutable_generation_ended();
+  event->set_job(job.name);
+  event->set_generation(job.generation.number);
+  event->set_reason(std::move(reason));
+  event->set_by_fault(by_fault);
+  return record;
+}
+
+}  // namespace lory::coordinator

@@ -1,0 +1,25 @@
+#ifndef LORY_COORDINATOR_PLAN_RECORDS_H_
+#define LORY_COORDINATOR_PLAN_RECORDS_H_
+
+#include <string>
+#include <vector>
+
+#include "coordinator/state/coordinator_state.h"
+#include "lory/internal/v1/journal.pb.h"
+
+// Journal records, short to write. Their time is set when they are appended.
+namespace lory::coordinator {
+
+lory::internal::v1::JournalRecord StateChange(const std::string& job,
+                                              lory::v1::Job::State state,
+                                              std::string reason);
+lory::internal::v1::JournalRecord OpenGeneration(
+    const std::string& job, int64_t generation,
+    const std::vector<SlotKey>& members, std::string reason);
+lory::internal::v1::JournalRecord EndGeneration(const JobState& job,
+                                                bool by_fault,
+                                                std::string reason);
+
+}  // namespace lory::coordinator
+
+#endif  // LORY_COORDINATOR_PLAN_RECORDS_H_

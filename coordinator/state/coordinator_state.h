@@ -1,0 +1,123 @@
+#ifndef LORY_COORDINATOR_STATE_COORDINATOR_STATE_H_
+#define LORY_COORDINATOR_STATE_COORDINATOR_STATE_H_
+
+#include <compare>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "lory/internal/v1/journal.pb.h"
+#include "lory/v1/checkpoint.pb.h"
+#include "lory/v1/dataset.pb.h"
+#include "lory/v1/job.pb.h"
+
+// Everything the coordinator has promised. Plain data: no lock, no clock, no
+// disk. Changed by Apply alone, so that replaying the journal rebuilds it.
+namespace lory::coordinator {
+
+// A device of a worker, where one trainer can be.
+struct SlotKey {
+  std::string worker;  // workers/{worker}
+  int32_t slot = 0;
+  auto operator<=>(const SlotKey&) const = default;
+};
+
+// "workers/a slot 0", for people.
+std::string ToString(const SlotKey& key);
+
+// The newest generation of a job.
+struct GenerationState {
+  enum class Phase { kNone, kOpened, kStarted, kEnded };
+
+  int64_t number = 0;  // 0: none yet
+  Phase phase = Phase::kNone;
+  std::vector<SlotKey> members;  // by rank
+  std::string reason;            // why it was opened
+  bool ended_by_fault = false;
+  // The one before was ended by a fault: members leave it at once.
+  bool urgent = false;
+
+  bool Is(Phase wanted) const { return phase == wanted; }
+  // Neither ended nor missing.
+  bool live() const {
+    return phase == Phase::kOpened || phase == Phase::kStarted;
+  }
+  // Rank of a slot; -1: no member.
+  int RankOf(const SlotKey& key) const;
+};
+
+// The newest generation that started: the only one that may apply steps.
+struct StartedGeneration {
+  int64_t number = 0;  // 0: none yet
+  std::vector<SlotKey> members;
+  std::vector<std::string> peer_endpoints;
+  std::string collective_token;
+  int64_t start_step = 0;
+  int32_t source_rank = -1;
+  int64_t restored_checkpoint_step = -1;
+  int RankOf(const SlotKey& key) const;
+};
+
+// One job.
+struct JobState {
+  static constexpr size_t kMaxEvents = 10'000;
+
+  std::string name;          // jobs/{job}
+  int64_t create_order = 0;  // 1 for the first job ever created
+  lory::v1::JobSpec spec;
+  lory::v1::Job::State state = lory::v1::Job::QUEUED;
+  std::string reason;
+  GenerationState generation;
+  StartedGeneration started;
+  int64_t recovery_count = 0;
+  // Calendar times, for people.
+  absl::Time create_time;
+  std::optional<absl::Time> start_time;
+  std::optional<absl::Time> end_time;
+  std::optional<absl::Time> fault_time;  // of the fault being recovered from
+
+  std::map<int64_t, lory::v1::Checkpoint> checkpoints;  // by step
+  std::optional<lory::v1::Evaluation> evaluation;       // the newest
+
+  std::deque<lory::v1::JobEvent> events;  // the newest kMaxEvents
+  int64_t event_count = 0;                // ever
+
+  // The newest COMMITTED checkpoint; null: none.
+  const lory::v1::Checkpoint* NewestCheckpoint() const;
+};
+
+// A call that was answered, so that its repetition is answered alike.
+struct AnsweredRequest {
+  std::string method;
+  std::string resource;
+  std::string request_hash;
+};
+
+struct CoordinatorState {
+  static constexpr size_t kMaxRequests = 10'000;
+
+  std::map<std::string, JobState> jobs;  // by name
+  std::map<std::string, lory::v1::Dataset> datasets;
+  std::set<std::string> draining_workers;           // names
+  std::map<std::string, AnsweredRequest> requests;  // by request id
+  std::deque<std::string> request_order;            // oldest first
+  int64_t jobs_created = 0;
+  int64_t records_applied = 0;
+
+  const JobState* FindJob(const std::string& name) const;
+
+  // The only way this changes. All or nothing.
+  //
+  // DATA_LOSS: the record cannot follow what was applied so far; says why.
+  absl::Status Apply(const lory::internal::v1::JournalRecord& record);
+};
+
+}  // namespace lory::coordinator
+
+#endif  // LORY_COORDINATOR_STATE_COORDINATOR_STATE_H_

@@ -1,0 +1,30 @@
+#ifndef LORY_COORDINATOR_STATE_JOB_STATE_H_
+#define LORY_COORDINATOR_STATE_JOB_STATE_H_
+
+#include <span>
+
+#include "lory/v1/job.pb.h"
+
+// The life of a job. docs/jobs.md has the diagram made from this table.
+namespace lory::coordinator {
+
+struct JobTransition {
+  lory::v1::Job::State from;
+  lory::v1::Job::State to;
+  const char* when;  // for the diagram and for people
+};
+
+// Every transition there is, in order of `from`.
+std::span<const JobTransition> JobTransitions();
+
+bool TransitionAllowed(lory::v1::Job::State from, lory::v1::Job::State to);
+
+// SUCCEEDED, CANCELLED and FAILED: nothing leads out.
+bool IsFinal(lory::v1::Job::State state);
+
+// States in which a job has trainers, or is owed them.
+bool HoldsSlots(lory::v1::Job::State state);
+
+}  // namespace lory::coordinator
+
+#endif  // LORY_COORDINATOR_STATE_JOB_STATE_H_

@@ -1,0 +1,213 @@
+#include "coordinator/state/sessions.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "coordinator/state/job_state.h"
+
+namespace lory::coordinator {
+namespace {
+
+using ::lory::v1::TrainerStatus;
+
+// Counts the end of a process once, and takes its slot back: whatever comes
+// there next is another trainer.
+void ObserveEnd(const SlotKey& key, const TrainerStatus& status,
+                Sessions& sessions) {
+  WorkerSession& session = sessions.workers[key.worker];
+  TrainerStatus& last = session.ended[key.slot];
+  if (!last.incarnation().empty() &&
+      last.incarnation() == status.incarnation()) {
+    return;
+  }
+  last = status;
+  const auto lease = sessions.leases.find(key);
+  if (lease == sessions.leases.end() || lease->second != status.job()) return;
+  sessions.leases.erase(lease);
+  JobRun& run = sessions.runs[status.job()];
+  ++run.exits_without_progress;
+  run.last_error = status.error().empty()
+                       ? absl::StrCat("exit status ", status.exit_status())
+                       : status.error();
+  if (status.phase() == TrainerStatus::FAILED && status.error_is_permanent()) {
+    run.permanent_error = run.last_error;
+  }
+}
+
+// The process that may stand for a member: the one in its slot, if it has been
+// told of `generation`.
+std::string Candidate(const SlotKey& key, const std::string& job,
+                      int64_t generation, const Sessions& sessions) {
+  const TrainerStatus* status = sessions.FindTrainer(key, job);
+  if (status == nullptr || HasEnded(*status)) return "";
+  return status->generation() >= generation ? status->incarnation() : "";
+}
+
+void BindMembers(const JobState& job, absl::Time now, Sessions& sessions,
+                 JobRun& run) {
+  const GenerationState& generation = job.generation;
+  if (run.generation != generation.number) {
+    run.generation = generation.number;
+    run.members.assign(generation.members.size(), "");
+    run.opened_time = now;
+    run.broken_time = absl::InfiniteFuture();
+    run.joiner_time = absl::InfiniteFuture();
+  }
+  // Whoever holds the slot of an open generation may answer for it; a started
+  // one has told its members its number.
+  const int64_t told =
+      generation.Is(GenerationState::Phase::kOpened) ? 0 : generation.number;
+  for (size_t rank = 0; rank < run.members.size(); ++rank) {
+    if (!run.members[rank].empty()) continue;
+    run.members[rank] =
+        Candidate(generation.members[rank], job.name, told, sessions);
+  }
+  if (run.started != job.started.number) {
+    run.started = job.started.number;
+    run.round.Clear();
+    run.highest_step = job.started.start_step;
+    run.started_members.assign(job.started.members.size(), "");
+    if (run.generation == run.started) run.started_members = run.members;
+  }
+  for (size_t rank = 0; rank < run.started_members.size(); ++rank) {
+    if (!run.started_members[rank].empty()) continue;
+    run.started_members[rank] = Candidate(job.started.members[rank], job.name,
+                                          job.started.number, sessions);
+  }
+}
+
+void FollowProgress(const JobState& job, absl::Time now,
+                    const Sessions& sessions, JobRun& run) {
+  double step_seconds = 0;
+  for (size_t rank = 0; rank < run.started_members.size(); ++rank) {
+    const TrainerStatus* status =
+        sessions.FindTrainer(job.started.members[rank], job.name);
+    if (status == nullptr ||
+        status->incarnation() != run.started_members[rank]) {
+      continue;
+    }
+    run.checkpoint_order =
+        std::max(run.checkpoint_order, status->checkpoint_order());
+    step_seconds =
+        std::max(step_seconds, status->progress().step_times().total_seconds());
+    // What it applied in a generation that was fenced off does not count.
+    if (status->generation() < job.started.number) continue;
+    if (status->applied_step() > run.highest_step) {
+      run.highest_step = status->applied_step();
+      run.progress_time = now;
+      if (run.highest_step > job.started.start_step) {
+        run.exits_without_progress = 0;
+      }
+    }
+    if (rank == 0 && status->progress().step() > 0) {
+      run.progress = status->progress();
+    }
+  }
+  if (step_seconds > 0) run.step_seconds = step_seconds;
+}
+
+}  // namespace
+
+const WorkerSession* Sessions::FindWorker(const std::string& name) const {
+  const auto found = workers.find(name);
+  return found == workers.end() ? nullptr : &found->second;
+}
+
+const TrainerStatus* Sessions::FindTrainer(const SlotKey& key,
+                                           const std::string& job) const {
+  const WorkerSession* worker = FindWorker(key.worker);
+  if (worker == nullptr) return nullptr;
+  const auto found = worker->trainers.find(key.slot);
+  return found == worker->trainers.end() || found->second.job() != job
+             ? nullptr
+             : &found->second;
+}
+
+const JobRun* Sessions::FindRun(const std::string& job) const {
+  const auto found = runs.find(job);
+  return found == runs.end() ? nullptr : &found->second;
+}
+
+std::vector<SlotKey> Sessions::LeasesOf(const std::string& job) const {
+  std::vector<SlotKey> keys;
+  for (const auto& [key, holder] : leases) {
+    if (holder == job) keys.push_back(key);
+  }
+  return keys;
+}
+
+bool HasEnded(const TrainerStatus& status) {
+  return status.phase() == TrainerStatus::EXITED ||
+         status.phase() == TrainerStatus::FAILED;
+}
+
+bool IsUp(const TrainerStatus& status) {
+  return !HasEnded(status) && status.phase() != TrainerStatus::STARTING &&
+         status.phase() != TrainerStatus::PHASE_UNSPECIFIED;
+}
+
+void Observe(const CoordinatorState& state, absl::Time now,
+             const std::string& worker, const lory::v1::AttendRequest& message,
+             Sessions& sessions) {
+  WorkerSession& session = sessions.workers[worker];
+  session.last_heard = now;
+  if (message.has_hello() && message.trainers().empty() && !session.fresh) {
+    return;
+  }
+  session.reported = true;
+  session.trainers.clear();
+  for (const TrainerStatus& status : message.trainers()) {
+    const SlotKey key{worker, status.slot()};
+    if (state.FindJob(status.job()) != nullptr && HasEnded(status)) {
+      ObserveEnd(key, status, sessions);
+    }
+    if (status.phase() == TrainerStatus::EXITED) continue;
+    session.trainers[status.slot()] = status;
+  }
+  // A condemned process is forgotten when its slot shows another, or none.
+  for (auto it = sessions.condemned.begin(); it != sessions.condemned.end();) {
+    const bool here = it->first.worker == worker;
+    const auto found = session.trainers.find(it->first.slot);
+    const bool gone = here && (found == session.trainers.end() ||
+                               found->second.incarnation() != it->second);
+    it = gone ? sessions.condemned.erase(it) : std::next(it);
+  }
+}
+
+void LeaseMembers(const CoordinatorState& state, Sessions& sessions) {
+  for (const auto& [name, job] : state.jobs) {
+    if (!HoldsSlots(job.state)) continue;
+    for (const SlotKey& key : job.generation.members) {
+      sessions.leases.emplace(key, name);
+    }
+    // Members that an open generation leaves out go on until it starts.
+    if (!job.generation.Is(GenerationState::Phase::kOpened)) continue;
+    for (const SlotKey& key : job.started.members) {
+      sessions.leases.emplace(key, name);
+    }
+  }
+}
+
+void FollowJob(const JobState& job, absl::Time now, Sessions& sessions) {
+  JobRun& run = sessions.runs[job.name];
+  BindMembers(job, now, sessions, run);
+  FollowProgress(job, now, sessions, run);
+  bool broken = false, joiner = false;
+  for (const SlotKey& key : sessions.LeasesOf(job.name)) {
+    const TrainerStatus* status = sessions.FindTrainer(key, job.name);
+    if (status == nullptr || !IsUp(*status)) continue;
+    if (!job.generation.live() || job.generation.RankOf(key) < 0) {
+      joiner = true;
+    } else if (status->phase() == TrainerStatus::BROKEN &&
+               status->generation() == job.generation.number) {
+      broken = true;
+    }
+  }
+  const auto note = [now](bool seen, absl::Time& since) {
+    since = seen ? std::min(since, now) : absl::InfiniteFuture();
+  };
+  note(broken, run.broken_time);
+  note(joiner, run.joiner_time);
+}
+
+}  // namespace lory::coordinator
