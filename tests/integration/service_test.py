@@ -1,0 +1,297 @@
+"""The whole service with real trainers: what happens when things die.
+
+Run by ctest; by hand: service_test.py --bin build/dev/bin [test names].
+Each test has its own coordinator and workers; all share one small dataset of
+real text.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools/quickstart"))
+
+from service import (Service, ServiceError, applied_steps, kill_process,  # noqa: E402
+                     wait_until)
+
+HERE = Path(__file__).resolve().parent
+BIN = ROOT / "build/dev/bin"
+DATA = None  # folder of the shared dataset
+
+
+def make_dataset(folder):
+    """A dataset of about two megabytes of real text, in half a minute."""
+    text = folder / "text.jsonl"
+    subprocess.run([ROOT / "tools/demo_corpus/demo_corpus", "--out", text,
+                    "--max-mb", "2"], check=True, stdout=subprocess.DEVNULL)
+    spec = folder / "corpus.yaml"
+    template = (HERE / "corpus.yaml").read_text()
+    spec.write_text(template.replace("@TEXT@", str(text)))
+    subprocess.run([BIN / "lory-corpus", "build", spec, "--output",
+                    folder / "dataset"], check=True,
+                   stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return folder / "dataset"
+
+
+class ServiceTest(unittest.TestCase):
+    """One running service a test; its folder stays when the test fails."""
+
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="lory-service-"))
+        self.service = Service(BIN, self.folder, [DATA])
+
+    def tearDown(self):
+        self.service.stop()
+        failed = any(error for _, error in self._outcome.errors) if hasattr(
+            self._outcome, "errors") else False
+        if failed:
+            print(f"kept for a look: {self.folder}", file=sys.stderr)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def start(self, *workers):
+        self.service.start_coordinator()
+        for worker in workers:
+            self.service.start_worker(worker)
+        self.service.ctl("dataset", "register", "demo",
+                         DATA / "dataset/manifest.json")
+
+    def submit(self, name, *settings):
+        arguments = ["job", "submit", "-f", HERE / "job.yaml", "--name", name]
+        for setting in settings:
+            arguments += ["--set", setting]
+        self.service.ctl(*arguments)
+
+    def step(self, name):
+        return int(self.service.job(name).get("progress", {}).get("step", 0))
+
+    def wait_step(self, name, step, seconds=90):
+        wait_until(lambda: self.step(name) >= step, f"step {step} of {name}",
+                   seconds)
+
+    def wait_state(self, name, state, seconds=180):
+        def reached():
+            job = self.service.job(name)
+            if job["state"] == "FAILED" and state != "FAILED":
+                raise ServiceError(f"{name} FAILED: {job.get('reason')}")
+            return job if job["state"] == state else None
+        return wait_until(reached, f"{name} to be {state}", seconds)
+
+    def seconds_to_next_generation_step(self, name, action):
+        """Runs `action`; seconds until a newer generation applies a step."""
+        folder = self.service.job_folder(name)
+        before = max(g for _, g in applied_steps(folder))
+        start = time.monotonic()
+        action()
+        wait_until(lambda: any(g > before for _, g in applied_steps(folder)),
+                   "a step of a newer generation", 60, interval=0.02)
+        return time.monotonic() - start
+
+    def verify(self, name):
+        """lory-verify finds nothing; returns its findings."""
+        result = subprocess.run(
+            [BIN / "lory-verify", "run", "--journal",
+             self.service.folder / "state", "--storage-root",
+             self.service.storage, "--job", f"jobs/{name}", "-o", "json"],
+            capture_output=True, text=True, check=False)
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        findings = json.loads(result.stdout)
+        self.assertEqual(findings["samples_lost"], 0)
+        self.assertEqual(findings["samples_repeated"], 0)
+        return findings
+
+    # ---- what happens when things die ----
+
+    def test_a_killed_trainer_costs_seconds_and_no_sample(self):
+        self.start("worker-a", "worker-b")
+        self.submit("run")
+        self.wait_step("run", 10)
+        survivor = self.service.trainer_pid("worker-a")
+        victim = self.service.trainer_pid("worker-b")
+        seconds = self.seconds_to_next_generation_step(
+            "run", lambda: kill_process(victim))
+        self.assertLess(seconds, 10)
+        self.assertEqual(self.service.trainer_pid("worker-a"), survivor,
+                         "the survivor keeps its process")
+        self.wait_state("run", "SUCCEEDED")
+        self.assertGreater(self.verify("run")["recoveries"], 0)
+
+    def test_a_killed_daemon_takes_its_trainer_and_is_replaced(self):
+        self.start("worker-a", "worker-b")
+        self.submit("run")
+        self.wait_step("run", 10)
+        trainer = self.service.trainer_pid("worker-b")
+        seconds = self.seconds_to_next_generation_step(
+            "run", self.service.workers["worker-b"].kill)
+        self.assertLess(seconds, 10)
+        wait_until(lambda: not Path(f"/proc/{trainer}").exists(),
+                   "the orphan to end", 5)
+        self.service.start_worker("worker-b")
+        wait_until(lambda: len(self.service.job("run")["members"]) == 2,
+                   "worker-b to be taken in again", 60)
+        self.wait_state("run", "SUCCEEDED")
+        self.verify("run")
+
+    def test_a_killed_coordinator_stops_nobody(self):
+        self.start("worker-a", "worker-b")
+        self.submit("run")
+        self.wait_step("run", 10)
+        pids = [self.service.trainer_pid(w) for w in ("worker-a", "worker-b")]
+        generation = self.service.job("run")["generation"]
+        self.service.coordinator.kill()
+        folder = self.service.job_folder("run")
+        at_kill = max(step for step, _ in applied_steps(folder))
+        wait_until(lambda: max(s for s, _ in applied_steps(folder)) > at_kill + 2,
+                   "steps without a coordinator", 30)
+        self.service.start_coordinator()
+        self.wait_state("run", "SUCCEEDED")
+        job = self.service.job("run")
+        self.assertEqual(job["generation"], generation)
+        self.assertTrue(all(pids))
+        self.verify("run")
+
+    def test_a_joiner_is_taken_in_and_a_drained_worker_let_out(self):
+        self.start("worker-a")
+        self.submit("run", "steps=120")
+        self.wait_step("run", 5)
+        self.service.start_worker("worker-b")
+        wait_until(lambda: len(self.service.job("run")["members"]) == 2,
+                   "the joiner to be taken in", 90)
+        self.service.ctl("worker", "drain", "worker-a")
+        wait_until(lambda: [m["worker"] for m in self.service.job("run")["members"]]
+                   == ["workers/worker-b"], "worker-a to be let out", 60)
+        self.wait_state("run", "SUCCEEDED")
+        self.verify("run")
+
+    def test_everything_killed_resumes_from_the_checkpoint(self):
+        self.start("worker-a", "worker-b")
+        self.submit("run")
+        wait_until(lambda: int(self.service.job("run").get("checkpoint_step", -1))
+                   > 0, "a committed checkpoint", 90)
+        for process in [self.service.coordinator,
+                        *self.service.workers.values()]:
+            process.kill()
+        self.service.start_coordinator()
+        for worker in ("worker-a", "worker-b"):
+            self.service.start_worker(worker)
+        self.wait_state("run", "SUCCEEDED")
+        self.verify("run")
+
+    # ---- what people do ----
+
+    def test_pause_and_resume_on_another_world(self):
+        self.start("worker-a", "worker-b")
+        self.submit("run")
+        self.wait_step("run", 10)
+        self.service.ctl("job", "pause", "run")
+        paused = self.wait_state("run", "PAUSED")
+        self.assertGreaterEqual(int(paused["checkpoint_step"]), 10)
+        self.service.workers["worker-b"].stop()
+        self.service.ctl("job", "resume", "run")
+        self.wait_state("run", "SUCCEEDED")
+        self.verify("run")
+
+    def test_cancel_frees_the_slots_for_the_next_in_the_queue(self):
+        self.start("worker-a")
+        self.submit("first", "steps=5000")
+        self.submit("second", "steps=20")
+        self.wait_step("first", 2)
+        self.assertEqual(self.service.job("second")["state"], "QUEUED")
+        explained = self.service.ctl("job", "explain", "second")
+        self.assertIn("first", explained)
+        self.service.ctl("job", "cancel", "first")
+        self.wait_state("first", "CANCELLED", 30)
+        self.wait_state("second", "SUCCEEDED")
+
+    def test_the_final_weights_evaluate_below_the_unigram_entropy(self):
+        self.start("worker-a", "worker-b")
+        self.submit("run")
+        job = self.wait_state("run", "SUCCEEDED")
+        overall = job["progress"]["evaluation"]["overall"]
+        self.assertLess(overall["loss"], overall["unigram_entropy"] + 1.5)
+        names = [d["domain"] for d in job["progress"]["evaluation"]["domains"]]
+        self.assertGreaterEqual(len(names), 6)
+
+    # ---- bad days of the disk ----
+
+    def test_a_damaged_checkpoint_is_named_and_not_used(self):
+        self.start("worker-a")
+        self.submit("run")
+        self.wait_state("run", "SUCCEEDED")
+        newest = sorted((self.service.job_folder("run") / "checkpoints").glob(
+            "step-*/part-*.safetensors"), key=os.path.getmtime)[-1]
+        with open(newest, "r+b") as part:
+            part.seek(-3, os.SEEK_END)
+            byte = part.read(1)
+            part.seek(-3, os.SEEK_END)
+            part.write(bytes([byte[0] ^ 1]))
+        step = self.service.job("run")["checkpoint_step"]
+        answer = subprocess.run(
+            [BIN / "loryctl", "--server", self.service.address, "checkpoint",
+             "verify", f"jobs/run/checkpoints/{step}"],
+            capture_output=True, text=True, check=False)
+        self.assertNotEqual(answer.returncode, 0)
+        self.assertIn(newest.name, answer.stdout + answer.stderr)
+
+    def test_a_second_coordinator_on_the_same_state_is_refused(self):
+        self.start()
+        answer = subprocess.run(
+            [BIN / "lory-coordinator", "--listen", "127.0.0.1:0", "--http",
+             "127.0.0.1:0", "--state", self.service.folder / "state",
+             "--storage-root", self.service.storage],
+            capture_output=True, text=True, timeout=20, check=False)
+        self.assertNotEqual(answer.returncode, 0)
+        self.assertIn(str(self.service.coordinator.handle.pid), answer.stderr)
+
+    def test_a_second_daemon_with_one_name_is_refused(self):
+        self.start("worker-a")
+        answer = subprocess.run(
+            [BIN / "lory-worker", "--coordinator", self.service.address,
+             "--name", "worker-a", "--work", self.folder / "twin",
+             "--storage-root", self.service.storage],
+            capture_output=True, text=True, timeout=20, check=False)
+        self.assertNotEqual(answer.returncode, 0)
+        self.assertIn("worker-a", answer.stderr)
+
+    def test_a_stopped_trainer_is_no_zombie_writer(self):
+        self.start("worker-a", "worker-b")
+        self.submit("run")
+        self.wait_step("run", 10)
+        victim = self.service.trainer_pid("worker-b")
+        os.kill(victim, signal.SIGSTOP)
+        os.kill(self.service.workers["worker-b"].handle.pid, signal.SIGSTOP)
+        folder = self.service.job_folder("run")
+        before = max(g for _, g in applied_steps(folder))
+        wait_until(lambda: any(g > before for _, g in applied_steps(folder)),
+                   "the others to go on", 60)
+        os.kill(self.service.workers["worker-b"].handle.pid, signal.SIGCONT)
+        os.kill(victim, signal.SIGCONT)
+        self.wait_state("run", "SUCCEEDED")
+        self.verify("run")
+
+
+def main():
+    global BIN, DATA
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", default=str(BIN))
+    parser.add_argument("tests", nargs="*")
+    options = parser.parse_args()
+    BIN = Path(options.bin).resolve()
+    with tempfile.TemporaryDirectory(prefix="lory-data-") as folder:
+        DATA = Path(folder)
+        make_dataset(DATA)
+        names = [f"ServiceTest.{name}" for name in options.tests] or None
+        unittest.main(argv=["service_test"] + (names or []), verbosity=2)
+
+
+if __name__ == "__main__":
+    main()
