@@ -1,0 +1,175 @@
+#include "worker/daemon/flags.h"
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <climits>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "common/base/address.h"
+#include "worker/daemon/host_info.h"
+
+namespace lory::daemon {
+namespace {
+
+constexpr char kDescription[] =
+    "lory-worker: offers this host's devices to a Lory coordinator, starts a "
+    "trainer for each slot in use and watches over them.";
+
+constexpr char kFooter[] = R"(
+Every flag can also come from the environment: LORY_WORKER_ and its name in
+capitals, such as LORY_WORKER_COORDINATOR. A flag wins over the environment.
+
+Examples:
+  # One machine, one trainer.
+  lory-worker --coordinator 127.0.0.1:7440 --work /var/lib/lory/worker \
+      --data-root /srv/data --storage-root /srv/lory
+  # A host of a cluster, two trainers of four threads each.
+  lory-worker --coordinator lory.example:7440 --name node-7 --slots 2 \
+      --threads 4 --listen 10.0.0.7:7450 --advertise-host 10.0.0.7 \
+      --work /var/lib/lory/worker --data-root /srv/data \
+      --storage-root /srv/lory --tls-ca ca.pem --tls-cert node-7.pem \
+      --tls-key node-7.key
+
+Exit status: 0 ended by SIGTERM or SIGINT, trainers with it; 1 could not start
+or go on; 2 wrong flags; 3 another worker of this name is attached.)";
+
+std::string EnvironmentName(const std::string& flag) {
+  return absl::StrCat("LORY_WORKER_", absl::AsciiStrToUpper(absl::StrReplaceAll(
+                                          flag.substr(2), {{"-", "_"}})));
+}
+
+bool IsId(const std::string& text) {
+  return !text.empty() && text.size() <= 63 &&
+         std::all_of(text.begin(), text.end(), [](char c) {
+           return absl::ascii_islower(c) || absl::ascii_isdigit(c) || c == '-';
+         });
+}
+
+std::string CheckId(const std::string& text) {
+  if (IsId(text)) return "";
+  return absl::StrCat("'", text,
+                      "' is not a worker's name: lower-case letters, digits "
+                      "and hyphens, 1 to 63 of them");
+}
+
+std::string CheckAddress(const std::string& text) {
+  const HostPort parts = SplitHostPort(text);
+  if (!parts.host.empty() && !parts.port.empty()) return "";
+  return absl::StrCat("'", text, "' is not an address: give HOST:PORT");
+}
+
+std::string FolderOfThisBinary() {
+  char path[PATH_MAX] = {};
+  const ssize_t size = ::readlink("/proc/self/exe", path, sizeof(path) - 1);
+  return size > 0 ? std::filesystem::path(path).parent_path().string() : ".";
+}
+
+void AddPlaces(CLI::App& app, Flags& flags) {
+  app.add_option("--coordinator", flags.coordinator,
+                 "Where the coordinator listens")
+      ->type_name("HOST:PORT")
+      ->check(CheckAddress)
+      ->required();
+  app.add_option("--name", flags.name,
+                 "Name of this worker, its own in the cluster")
+      ->type_name("ID")
+      ->check(CheckId);
+  app.add_option("--listen", flags.listen,
+                 "Where to answer people and the coordinator; port 0: any")
+      ->type_name("HOST:PORT")
+      ->check(CheckAddress);
+  app.add_option("--http", flags.http,
+                 "Where to serve /metrics and /healthz; port 0: any")
+      ->type_name("HOST:PORT")
+      ->check(CheckAddress);
+  app.add_flag("--http-remote", flags.http_remote,
+               "Let --http be an address beyond loopback; it has no password");
+  app.add_option("--advertise-host", flags.advertise_host,
+                 "Address under which other hosts reach this one's trainers")
+      ->type_name("HOST");
+  app.add_option("--work", flags.work,
+                 "Folder for logs and sockets; of one worker only")
+      ->type_name("DIR")
+      ->required();
+  app.add_option("--data-root", flags.roots.data,
+                 "Folder beneath which datasets may lie; may be repeated")
+      ->type_name("DIR")
+      ->required();
+  app.add_option("--storage-root", flags.roots.storage,
+                 "Shared folder beneath which jobs may write")
+      ->type_name("DIR")
+      ->required();
+  app.add_option("--ready-file", flags.ready_file,
+                 "JSON file to write once everything listens")
+      ->type_name("PATH");
+}
+
+void AddRest(CLI::App& app, Flags& flags) {
+  app.add_option("--slots", flags.slots, "Trainers to run at once")
+      ->type_name("N")
+      ->check(CLI::Range(1, 64));
+  app.add_option("--trainer", flags.trainer,
+                 "The trainer's binary; default: beside this one")
+      ->type_name("PATH");
+  app.add_option("--device", flags.device, "What trainers compute on")
+      ->check(CLI::IsMember({"cpu"}));
+  app.add_option("--threads", flags.threads,
+                 "Threads of one trainer; 0: the cores divided by the slots")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1024));
+  app.add_option("--tls-ca", flags.tls.ca, "CA that all parties trust")
+      ->type_name("PEM");
+  app.add_option("--tls-cert", flags.tls.cert, "Certificate of this worker")
+      ->type_name("PEM");
+  app.add_option("--tls-key", flags.tls.key, "Its private key")
+      ->type_name("PEM");
+  app.add_option("--log-format", flags.log_format, "text or json")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, LogFormat>{
+          {"text", LogFormat::kText}, {"json", LogFormat::kJson}}));
+}
+
+}  // namespace
+
+std::optional<Flags> ParseFlags(int argc, const char* const* argv,
+                                int* exit_status) {
+  const HostInfo host = ReadHostInfo();
+  Flags flags = {.name = host.name,
+                 .trainer = FolderOfThisBinary() + "/lory-trainer"};
+  CLI::App app(kDescription, "lory-worker");
+  app.footer(kFooter);
+  app.set_version_flag("--version", std::string("lory-worker ") + LORY_VERSION);
+  app.option_defaults()->always_capture_default();
+  AddPlaces(app, flags);
+  AddRest(app, flags);
+  for (CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    if (name != "--help" && name != "--version") {
+      option->envname(EnvironmentName(name));
+    }
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    *exit_status = app.exit(error) == 0 ? kExitOk : kExitUsage;
+    return std::nullopt;
+  }
+  if (const std::string wrong = CheckId(flags.name); !wrong.empty()) {
+    std::fprintf(stderr, "%s; this is the host's name, give --name\n",
+                 wrong.c_str());
+    *exit_status = kExitUsage;
+    return std::nullopt;
+  }
+  if (flags.threads == 0) {
+    flags.threads = std::max(1, host.core_count / flags.slots);
+  }
+  return flags;
+}
+
+}  // namespace lory::daemon

@@ -1,0 +1,155 @@
+#include "worker/daemon/progress_metrics.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/repeated_ptr_field.h"
+
+namespace lory::daemon {
+namespace {
+
+using ::google::protobuf::RepeatedPtrField;
+using ::lory::v1::DomainLoss;
+using ::lory::v1::JobProgress;
+using ::lory::v1::LayerRouting;
+using metrics::Labels;
+using metrics::Registry;
+
+void SetRouting(const std::string& job,
+                const RepeatedPtrField<LayerRouting>& layers,
+                Registry& registry) {
+  int series = 0;
+  for (const LayerRouting& layer : layers) series += layer.weight_mean_size();
+  for (const LayerRouting& layer : layers) {
+    const Labels labels = {{"job", job},
+                           {"layer", absl::StrCat(layer.layer())}};
+    registry.Set("lory_trainer_routing_entropy_nats", labels, layer.entropy());
+    registry.Set("lory_trainer_active_experts_ratio", labels,
+                 layer.active_share());
+    if (series > kMaxExpertSeries) continue;
+    Labels expert_labels = labels;
+    for (int expert = 0; expert < layer.weight_mean_size(); ++expert) {
+      expert_labels["expert"] = absl::StrCat(expert);
+      registry.Set("lory_trainer_expert_weight_ratio", expert_labels,
+                   layer.weight_mean(expert));
+      if (expert < layer.active_fraction_size()) {
+        registry.Set("lory_trainer_expert_active_ratio", expert_labels,
+                     layer.active_fraction(expert));
+      }
+    }
+  }
+}
+
+// Layers together, so that the count of series stays small.
+void SetDomainRouting(const std::string& job, const DomainLoss& domain,
+                      Registry& registry) {
+  for (const LayerRouting& layer : domain.routing()) {
+    registry.Set("lory_trainer_domain_routing_entropy_nats",
+                 {{"job", job},
+                  {"domain", domain.domain()},
+                  {"layer", absl::StrCat(layer.layer())}},
+                 layer.entropy());
+  }
+}
+
+void SetDomain(const std::string& job, const DomainLoss& domain,
+               Registry& registry) {
+  const Labels labels = {{"job", job}, {"domain", domain.domain()}};
+  registry.Set("lory_trainer_evaluation_loss_nats", labels, domain.loss());
+  registry.Set("lory_trainer_perplexity", labels, domain.perplexity());
+  registry.Set("lory_trainer_unigram_entropy_nats", labels,
+               domain.unigram_entropy());
+  SetDomainRouting(job, domain, registry);
+}
+
+}  // namespace
+
+void DeclareProgress(Registry& registry) {
+  const std::pair<const char*, const char*> gauges[] = {
+      {"lory_trainer_step", "Steps the job has applied."},
+      {"lory_trainer_planned_steps", "Steps the job has in all."},
+      {"lory_trainer_loss_nats", "Mean loss of the newest step, a token."},
+      {"lory_trainer_tokens_per_second",
+       "Tokens trained a second, all ranks together."},
+      {"lory_trainer_learning_rate", "Learning rate of the newest step."},
+      {"lory_trainer_gradient_norm",
+       "Norm of the whole gradient before clipping."},
+      {"lory_trainer_epoch", "Passes over the data, with a fraction."},
+      {"lory_trainer_remaining_seconds", "Expected time until the last step."},
+      {"lory_trainer_nonfinite_steps",
+       "Steps skipped for a loss or gradient that was not finite."},
+      {"lory_trainer_dense_phase",
+       "1 while the model is still dense, before it gets its experts."},
+      {"lory_trainer_step_seconds",
+       "Time of the newest step on the slowest rank, by phase; total is the "
+       "whole step."},
+      {"lory_trainer_job_memory_bytes",
+       "What the job's trainers hold in RAM together."},
+      {"lory_trainer_expert_weight_ratio",
+       "Mean routing weight of an expert; those of a layer sum to 1."},
+      {"lory_trainer_expert_active_ratio",
+       "Share of segments that gave an expert more than 2/E."},
+      {"lory_trainer_routing_entropy_nats",
+       "Mean entropy of a layer's routing weights; at most ln(experts)."},
+      {"lory_trainer_active_experts_ratio",
+       "Share of a layer's experts that were given more than 2/E by at least "
+       "one segment of the window."},
+      {"lory_trainer_evaluation_step", "Step of the newest evaluation."},
+      {"lory_trainer_evaluation_loss_nats",
+       "Held-out loss by domain, a token; overall is over all domains."},
+      {"lory_trainer_perplexity", "exp of the held-out loss, by domain."},
+      {"lory_trainer_unigram_entropy_nats",
+       "What a model that knows only token frequencies would reach."},
+      {"lory_trainer_domain_routing_entropy_nats",
+       "Routing entropy on the held-out text of a domain."},
+  };
+  for (const auto& [name, help] : gauges) registry.DeclareGauge(name, help);
+}
+
+void SetProgress(const std::string& job, const JobProgress& progress,
+                 Registry& registry) {
+  const Labels labels = {{"job", job}};
+  const auto set = [&](const char* name, double value) {
+    registry.Set(name, labels, value);
+  };
+  set("lory_trainer_step", static_cast<double>(progress.step()));
+  set("lory_trainer_planned_steps", static_cast<double>(progress.step_count()));
+  set("lory_trainer_loss_nats", progress.loss());
+  set("lory_trainer_tokens_per_second", progress.tokens_per_second());
+  set("lory_trainer_learning_rate", progress.learning_rate());
+  set("lory_trainer_gradient_norm", progress.gradient_norm());
+  set("lory_trainer_epoch", progress.epoch());
+  set("lory_trainer_nonfinite_steps",
+      static_cast<double>(progress.nonfinite_step_count()));
+  set("lory_trainer_dense_phase", progress.dense_phase() ? 1 : 0);
+  set("lory_trainer_job_memory_bytes",
+      static_cast<double>(progress.resident_bytes()));
+  if (progress.has_remaining_time()) {
+    set("lory_trainer_remaining_seconds",
+        static_cast<double>(progress.remaining_time().seconds()));
+  }
+  const lory::v1::StepTimes& times = progress.step_times();
+  for (const auto& [phase, seconds] :
+       {std::pair("total", times.total_seconds()),
+        std::pair("data", times.data_seconds()),
+        std::pair("forward", times.forward_seconds()),
+        std::pair("backward", times.backward_seconds()),
+        std::pair("reduce", times.reduce_seconds()),
+        std::pair("update", times.update_seconds()),
+        std::pair("checkpoint", times.checkpoint_seconds())}) {
+    registry.Set("lory_trainer_step_seconds", {{"job", job}, {"phase", phase}},
+                 seconds);
+  }
+  SetRouting(job, progress.routing(), registry);
+  if (!progress.has_evaluation()) return;
+  set("lory_trainer_evaluation_step",
+      static_cast<double>(progress.evaluation().step()));
+  for (const DomainLoss& domain : progress.evaluation().domains()) {
+    SetDomain(job, domain, registry);
+  }
+  DomainLoss overall = progress.evaluation().overall();
+  overall.set_domain("overall");
+  SetDomain(job, overall, registry);
+}
+
+}  // namespace lory::daemon
