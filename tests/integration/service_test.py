@@ -31,14 +31,13 @@ DATA = None  # folder of the shared dataset
 def make_dataset(folder):
     """A dataset of about two megabytes of real text, in half a minute."""
     text = folder / "text.jsonl"
-    subprocess.run([ROOT / "tools/demo_corpus/demo_corpus", "--out", text,
+    subprocess.run([ROOT / "tools/demo_corpus", "--out", text,
                     "--max-mb", "2"], check=True, stdout=subprocess.DEVNULL)
-    spec = folder / "corpus.yaml"
-    template = (HERE / "corpus.yaml").read_text()
-    spec.write_text(template.replace("@TEXT@", str(text)))
-    subprocess.run([BIN / "lory-corpus", "build", spec, "--output",
-                    folder / "dataset"], check=True,
-                   stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    # Paths in a corpus.yaml are taken from its own folder.
+    shutil.copy(HERE / "corpus.yaml", folder / "corpus.yaml")
+    subprocess.run([BIN / "lory-corpus", "build", folder / "corpus.yaml"],
+                   check=True, stderr=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL)
     return folder / "dataset"
 
 

@@ -66,15 +66,16 @@ def run(command):
 
 def make_corpus(options, folder):
     heading("corpus: real text from Debian packages")
-    text = folder / f"text-{options.max_mb}mb.jsonl"
+    folder = folder / f"corpus-{options.max_mb}mb"
+    folder.mkdir(exist_ok=True)
+    text = folder / "text.jsonl"
     if not text.exists():
-        run([ROOT / "tools/demo_corpus/demo_corpus", "--out", text,
+        run([ROOT / "tools/demo_corpus", "--out", text,
              "--max-mb", options.max_mb])
-    spec = folder / "corpus.yaml"
-    spec.write_text(Path(options.corpus).read_text().replace("@TEXT@", str(text)))
-    dataset = folder / "dataset"
-    run([Path(options.bin) / "lory-corpus", "build", spec, "--output", dataset])
-    return dataset / "manifest.json"
+    # Paths in a corpus.yaml are taken from its own folder.
+    shutil.copy(options.corpus, folder / "corpus.yaml")
+    run([Path(options.bin) / "lory-corpus", "build", folder / "corpus.yaml"])
+    return folder / "dataset/manifest.json"
 
 
 class Killing:
@@ -167,9 +168,9 @@ def summarise(service, job, first, last, killing, seconds):
             + " ".join(f"{w:.2f}" for w in weights))
 
 
-def next_steps(service, options, keep):
+def next_steps(service, options, manifest):
     heading("look further")
-    if keep:
+    if options.keep:
         metrics = ", ".join(f"http://{info['http']}/metrics"
                             for info in service.worker_info.values())
         say(f"status page     http://{service.http}/")
@@ -179,7 +180,7 @@ def next_steps(service, options, keep):
     prefix = f"{options.bin}/loryctl --server {service.address}"
     say(f"  {prefix} job timeline {JOB}")
     say(f"  {prefix} checkpoint list {JOB}")
-    say(f"  {options.bin}/lory-corpus inspect {options.folder}/dataset")
+    say(f"  {options.bin}/lory-corpus inspect {manifest.parent}")
 
 
 def main():
@@ -212,7 +213,7 @@ def main():
         audit(service, options)
         summarise(service, job, first, last, killing,
                   time.monotonic() - submitted)
-        next_steps(service, options, options.keep)
+        next_steps(service, options, manifest)
         say(f"\nall in all {time.monotonic() - started:.0f} s")
         if options.keep:
             say("running until Ctrl-C")
