@@ -1,0 +1,161 @@
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/config/model_presets.h"
+#include "lory/v1/dataset.grpc.pb.h"
+#include "lory/v1/job.grpc.pb.h"
+#include "lory/v1/worker.grpc.pb.h"
+#include "tools/loryctl/command_line.h"
+#include "tools/loryctl/words.h"
+
+namespace lory::ctl {
+namespace {
+
+// The shells only ask `loryctl __complete WORDS...`; all knowledge is here.
+constexpr char kBash[] = R"(# loryctl completion for bash.
+#   source <(loryctl completion bash)
+_loryctl() {
+  local IFS=$'\n'
+  COMPREPLY=($(loryctl __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" \
+    2>/dev/null))
+  [[ ${#COMPREPLY[@]} -eq 0 ]] && compopt -o default
+}
+complete -F _loryctl loryctl
+)";
+
+constexpr char kZsh[] = R"(#compdef loryctl
+# loryctl completion for zsh.
+#   source <(loryctl completion zsh)
+_loryctl() {
+  local -a candidates
+  candidates=("${(@f)$(loryctl __complete -- "${words[@]:1:$((CURRENT-1))}" \
+    2>/dev/null)}")
+  if [[ -n "${candidates[1]}" ]]; then
+    compadd -- "${candidates[@]}"
+  else
+    _files
+  fi
+}
+compdef _loryctl loryctl
+)";
+
+constexpr char kFish[] = R"(# loryctl completion for fish.
+#   loryctl completion fish | source
+complete -c loryctl -f -a \
+  '(loryctl __complete -- (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
+)";
+
+// The resources of a noun, while the shell waits: briefly, and silently.
+std::vector<std::string> NamesOf(Session& session, const std::string& noun) {
+  std::vector<std::string> names;
+  session.settings().timeout_seconds = 1;
+  const auto add = [&](const auto& list) {
+    for (const auto& item : list) names.push_back(ShortName(item.name()));
+  };
+  using ::lory::v1::DatasetService;
+  using ::lory::v1::JobService;
+  using ::lory::v1::WorkerAdminService;
+  if (noun == "job" || noun == "checkpoint") {
+    const auto jobs =
+        session.Call(&JobService::Stub::ListJobs, lory::v1::ListJobsRequest());
+    if (jobs.ok()) add(jobs->jobs());
+  } else if (noun == "worker") {
+    const auto workers = session.Call(&WorkerAdminService::Stub::ListWorkers,
+                                      lory::v1::ListWorkersRequest());
+    if (workers.ok()) add(workers->workers());
+  } else if (noun == "dataset") {
+    const auto datasets = session.Call(&DatasetService::Stub::ListDatasets,
+                                       lory::v1::ListDatasetsRequest());
+    if (datasets.ok()) add(datasets->datasets());
+  }
+  return names;
+}
+
+std::vector<std::string> OptionsOf(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* at = &app; at != nullptr; at = at->get_parent()) {
+    for (const CLI::Option* option : at->get_options()) {
+      for (const std::string& name : option->get_lnames()) {
+        names.push_back(absl::StrCat("--", name));
+      }
+    }
+  }
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  return names;
+}
+
+std::vector<std::string> Candidates(const CLI::App& root, Session& session,
+                                    const std::vector<std::string>& words) {
+  const CLI::App* app = &root;
+  std::string noun;
+  bool has_name = false;
+  for (size_t i = 0; i + 1 < words.size(); ++i) {
+    const auto found = app->get_subcommands(
+        [&](const CLI::App* child) { return child->check_name(words[i]); });
+    if (!found.empty()) {
+      if (app == &root) noun = found.front()->get_name();
+      app = found.front();
+    } else if (!absl::StartsWith(words[i], "-") && app->get_parent() != &root &&
+               app != &root) {
+      has_name = true;
+    }
+  }
+  const std::string last = words.empty() ? "" : words.back();
+  const std::string before = words.size() < 2 ? "" : words[words.size() - 2];
+  if (absl::StartsWith(last, "-")) return OptionsOf(*app);
+  if (before == "-o" || before == "--output") {
+    return {"table", "json", "yaml", "name"};
+  }
+  if (absl::StartsWith(before, "-")) return {};  // a value; files are likely
+  std::vector<std::string> names;
+  for (const CLI::App* child : app->get_subcommands(
+           [](const CLI::App* child) { return !child->get_group().empty(); })) {
+    names.push_back(child->get_name());
+  }
+  const bool takes_name = app->get_option_no_throw("name") != nullptr ||
+                          app->get_option_no_throw("job") != nullptr;
+  if (names.empty() && takes_name && !has_name &&
+      app->get_name() != "register") {
+    return NamesOf(session, noun);
+  }
+  return names;
+}
+
+}  // namespace
+
+void AddCompletionCommands(CommandLine& line) {
+  CLI::App& noun = *line.root().add_subcommand(
+      "completion", "Print a script that completes words in your shell");
+  noun.require_subcommand(1);
+  const auto add = [&](const char* shell, const char* script,
+                       const std::string& use) {
+    line.AddVerb(noun, shell, absl::StrCat("Completion for ", shell), {use},
+                 [=](Session& session) {
+                   session.out() << script;
+                   return absl::OkStatus();
+                 });
+  };
+  add("bash", kBash, "source <(loryctl completion bash)");
+  add("zsh", kZsh, "source <(loryctl completion zsh)");
+  add("fish", kFish, "loryctl completion fish | source");
+
+  auto words = std::make_shared<std::vector<std::string>>();
+  CLI::App& root = line.root();
+  CLI::App& complete = line.AddVerb(
+      root, "__complete", "", {}, [words, &root](Session& session) {
+        const std::string last = words->empty() ? "" : words->back();
+        for (const std::string& word : Candidates(root, session, *words)) {
+          if (absl::StartsWith(word, last)) session.out() << word << "\n";
+        }
+        return absl::OkStatus();
+      });
+  complete.group("");  // hidden
+  complete.add_option("words", *words, "")->expected(0, -1);
+}
+
+}  // namespace lory::ctl

@@ -1,0 +1,195 @@
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/error_detail.h"
+#include "common/io/storage.h"
+#include "lory/v1/job.grpc.pb.h"
+#include "lory/v1/worker.grpc.pb.h"
+#include "tools/loryctl/certificates.h"
+#include "tools/loryctl/command_line.h"
+#include "tools/loryctl/exit_code.h"
+#include "tools/loryctl/table.h"
+#include "tools/loryctl/words.h"
+
+namespace lory::ctl {
+namespace {
+
+using ::lory::v1::JobService;
+using ::lory::v1::Worker;
+using ::lory::v1::WorkerAdminService;
+
+constexpr absl::Duration kExpiresSoon = absl::Hours(24 * 30);
+// A worker is heard once a second; more than this is a clock, or a worker
+// that has just gone.
+constexpr absl::Duration kClocksDiffer = absl::Seconds(5);
+
+enum class Finding { kGood, kWarning, kBad };
+
+// Prints one line a check and remembers whether all was well.
+class Doctor {
+ public:
+  explicit Doctor(Session& session) : session_(session) {}
+
+  void Say(Finding finding, absl::string_view what, absl::string_view text) {
+    const Color color = finding == Finding::kGood      ? Color::kGood
+                        : finding == Finding::kWarning ? Color::kWarn
+                                                       : Color::kBad;
+    const absl::string_view word = finding == Finding::kGood      ? "ok     "
+                                   : finding == Finding::kWarning ? "warning"
+                                                                  : "BAD    ";
+    std::string label(what);
+    label.resize(13, ' ');
+    session_.out() << Colored(session_.environment(), color, word) << "  "
+                   << label << text << "\n";
+    if (finding == Finding::kBad) ++bad_;
+  }
+
+  void Certificates() {
+    const Settings& settings = session_.settings();
+    if (settings.tls_ca.empty() && settings.tls_cert.empty() &&
+        settings.tls_key.empty()) {
+      return Say(Finding::kGood, "certificates",
+                 "none: plain text, which is allowed on loopback only");
+    }
+    for (const std::string* path : {&settings.tls_ca, &settings.tls_cert}) {
+      Certificate(*path);
+    }
+  }
+
+  // OK: it answers; then the workers can be asked about.
+  absl::Status Coordinator() {
+    const Settings& settings = session_.settings();
+    const std::string where =
+        absl::StrCat(settings.server, " (", settings.server_origin, ")");
+    Clock& clock = session_.environment().clock;
+    const absl::Time start = clock.MonotonicNow();
+    lory::v1::ListJobsRequest request;
+    const auto jobs = session_.Call(&JobService::Stub::ListJobs, request);
+    if (!jobs.ok()) {
+      Say(Finding::kBad, "coordinator", jobs.status().message());
+      return jobs.status();
+    }
+    Say(Finding::kGood, "coordinator",
+        absl::StrCat(
+            where, " answers in ",
+            Decimals(absl::ToDoubleMilliseconds(clock.MonotonicNow() - start),
+                     1),
+            " ms"));
+    int failed = 0;
+    for (const auto& job : jobs->jobs()) {
+      failed += job.state() == lory::v1::Job::FAILED;
+    }
+    Say(failed == 0 ? Finding::kGood : Finding::kWarning, "jobs",
+        absl::StrCat(jobs->jobs_size(),
+                     jobs->next_page_token().empty() ? "" : " or more", ", ",
+                     failed, " failed"));
+    return absl::OkStatus();
+  }
+
+  void Workers() {
+    const auto workers = session_.Call(&WorkerAdminService::Stub::ListWorkers,
+                                       lory::v1::ListWorkersRequest());
+    if (!workers.ok()) {
+      return Say(Finding::kBad, "workers", workers.status().message());
+    }
+    std::vector<std::string> lost;
+    std::set<std::string> others;
+    absl::Duration nearest = absl::InfiniteDuration();
+    const absl::Time now = session_.environment().clock.WallNow();
+    for (const Worker& worker : workers->workers()) {
+      if (worker.state() == Worker::LOST) {
+        lost.push_back(ShortName(worker.name()));
+        continue;
+      }
+      if (worker.description().version() != LORY_VERSION) {
+        others.insert(absl::StrCat(ShortName(worker.name()), " has ",
+                                   worker.description().version()));
+      }
+      nearest = std::min(
+          nearest, absl::AbsDuration(now - TimeOf(worker.last_heard_time())));
+    }
+    Say(lost.empty() ? Finding::kGood : Finding::kWarning, "workers",
+        absl::StrCat(workers->workers_size(),
+                     lost.empty() ? ", none lost"
+                                  : absl::StrCat(", lost: ",
+                                                 absl::StrJoin(lost, ", "))));
+    Say(others.empty() ? Finding::kGood : Finding::kWarning, "versions",
+        absl::StrCat("loryctl ", LORY_VERSION,
+                     others.empty()
+                         ? ", every worker the same"
+                         : absl::StrCat("; ", absl::StrJoin(others, ", "))));
+    if (nearest == absl::InfiniteDuration()) {
+      return Say(Finding::kGood, "clocks", "no worker to compare with");
+    }
+    Say(nearest < kClocksDiffer ? Finding::kGood : Finding::kWarning, "clocks",
+        absl::StrCat("the coordinator's and this host's differ by at most ",
+                     Brief(nearest)));
+  }
+
+  int bad() const { return bad_; }
+
+ private:
+  void Certificate(const std::string& path) {
+    if (path.empty()) {
+      return Say(Finding::kBad, "certificates",
+                 "--tls-ca, --tls-cert and --tls-key go together");
+    }
+    const auto text = io::LocalStorage().Read(path);
+    if (!text.ok()) {
+      return Say(Finding::kBad, "certificates", text.status().message());
+    }
+    const auto info = ReadCertificate(*text);
+    if (!info.ok()) {
+      return Say(Finding::kBad, "certificates",
+                 absl::StrCat(path, ": ", info.status().message()));
+    }
+    const absl::Time now = session_.environment().clock.WallNow();
+    const absl::Duration left = info->not_after - now;
+    if (left <= absl::ZeroDuration()) {
+      return Say(Finding::kBad, "certificates",
+                 absl::StrCat(path, " expired ", Brief(-left), " ago"));
+    }
+    if (info->not_before > now) {
+      return Say(Finding::kBad, "certificates",
+                 absl::StrCat(path, " is not valid yet: check the clock"));
+    }
+    Say(left < kExpiresSoon ? Finding::kWarning : Finding::kGood,
+        "certificates", absl::StrCat(path, " is valid for ", Brief(left)));
+  }
+
+  Session& session_;
+  int bad_ = 0;
+};
+
+absl::Status Examine(Session& session) {
+  Doctor doctor(session);
+  const std::string path = ConfigPath(session.environment());
+  doctor.Say(Finding::kGood, "configuration",
+             path.empty() ? "no home folder"
+             : io::LocalStorage().Size(path).ok()
+                 ? path
+                 : absl::StrCat(path, " (not there)"));
+  doctor.Certificates();
+  const absl::Status reached = doctor.Coordinator();
+  if (!reached.ok()) return reached;
+  doctor.Workers();
+  if (doctor.bad() == 0) return absl::OkStatus();
+  return absl::InternalError("not all is well");
+}
+
+}  // namespace
+
+void AddDoctorCommand(CommandLine& line) {
+  line.AddVerb(line.root(), "doctor",
+               "Look for what is wrong: connection, certificates, versions, "
+               "clocks",
+               {"loryctl doctor", "loryctl doctor --server train-1:7440"},
+               Examine);
+}
+
+}  // namespace lory::ctl

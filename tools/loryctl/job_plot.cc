@@ -1,0 +1,183 @@
+#include <cmath>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/io/storage.h"
+#include "lory/v1/checkpoint.grpc.pb.h"
+#include "lory/v1/job.grpc.pb.h"
+#include "tools/loryctl/command_line.h"
+#include "tools/loryctl/exit_code.h"
+#include "tools/loryctl/job_view.h"
+#include "tools/loryctl/plot.h"
+#include "tools/loryctl/words.h"
+
+namespace lory::ctl {
+namespace {
+
+using ::lory::v1::CheckpointService;
+using ::lory::v1::Job;
+using ::lory::v1::JobService;
+// By step: a step trained again by a later generation replaces the earlier.
+using Curve = std::map<int64_t, double>;
+
+struct PlotCommandOptions {
+  std::string name;
+  std::string field = "loss";
+  std::string file;
+  bool live = false;
+  int rows = 16;
+};
+
+// The rank-0 trainer's lines: {"step": 12, "loss": 4.5, ...}. A line that is
+// still being written is skipped.
+Curve ReadCurve(const std::string& text, const std::string& field) {
+  Curve curve;
+  for (const absl::string_view line :
+       absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    const auto record = nlohmann::json::parse(line.begin(), line.end(), nullptr,
+                                              /*allow_exceptions=*/false);
+    if (!record.is_object() || !record.contains("step") ||
+        !record.contains(field) || !record["step"].is_number() ||
+        !record[field].is_number()) {
+      continue;
+    }
+    curve[record["step"].get<int64_t>()] = record[field].get<double>();
+  }
+  return curve;
+}
+
+// The job's folder, as its checkpoints name it: the parent of checkpoints/.
+absl::StatusOr<std::string> MetricsFile(Session& session,
+                                        const std::string& name) {
+  lory::v1::ListCheckpointsRequest request;
+  request.set_parent(FullName("jobs", name));
+  LORY_ASSIGN_OR_RETURN(
+      const auto page,
+      session.Call(&CheckpointService::Stub::ListCheckpoints, request));
+  for (const auto& checkpoint : page.checkpoints()) {
+    const std::string& folder = checkpoint.folder();
+    const size_t at = folder.rfind("/checkpoints/");
+    if (at == std::string::npos) continue;
+    return absl::StrCat(folder.substr(0, at), "/metrics/steps.jsonl");
+  }
+  return absl::NotFoundError(absl::StrCat("no checkpoint of ", ShortName(name),
+                                          " yet says where its metrics are"));
+}
+
+void PrintCurve(Session& session, const Curve& curve,
+                const PlotCommandOptions& options) {
+  std::vector<PlotPoint> points;
+  for (const auto& [step, value] : curve) {
+    points.push_back({static_cast<double>(step), value});
+  }
+  Environment& environment = session.environment();
+  session.out() << options.field << " by step";
+  if (!curve.empty()) {
+    session.out() << ": first " << Decimals(curve.begin()->second, 4)
+                  << ", last " << Decimals(curve.rbegin()->second, 4);
+  }
+  session.out() << "\n"
+                << PlotText(points, {.columns = environment.columns,
+                                     .rows = options.rows,
+                                     .utf8 = environment.utf8});
+}
+
+absl::Status PrintData(Session& session, const Curve& curve,
+                       const PlotCommandOptions& options) {
+  if (curve.empty()) {
+    return absl::NotFoundError(
+        absl::StrCat("no step with a ", options.field, " yet"));
+  }
+  if (session.format() == OutputFormat::kTable) {
+    PrintCurve(session, curve, options);
+    return absl::OkStatus();
+  }
+  nlohmann::ordered_json points = nlohmann::ordered_json::array();
+  for (const auto& [step, value] : curve) {
+    points.push_back({{"step", step}, {options.field, value}});
+  }
+  // JSON is YAML too.
+  session.out() << nlohmann::ordered_json{{"points", points}}.dump(1) << "\n";
+  return absl::OkStatus();
+}
+
+// What the coordinator streams from now on, drawn anew at each change.
+absl::Status PlotLive(Session& session, const PlotCommandOptions& options) {
+  if (options.field != "loss") {
+    return absl::InvalidArgumentError("--live plots the loss only");
+  }
+  LORY_ASSIGN_OR_RETURN(const auto channel, session.Channel());
+  JobService::Stub stub(channel);
+  lory::v1::GetJobRequest request;
+  request.set_name(FullName("jobs", options.name));
+  grpc::ClientContext context;
+  const auto reader = stub.WatchJob(&context, request);
+  Curve curve;
+  Job job;
+  const bool redraws = session.environment().out_is_terminal;
+  while (reader->Read(&job)) {
+    if (job.progress().step() == 0) continue;
+    curve[job.progress().step()] = job.progress().loss();
+    if (!redraws) continue;
+    session.out() << "\x1b[2J\x1b[H" << ProgressLine(job) << "\n";
+    PrintCurve(session, curve, options);
+    session.out().flush();
+  }
+  LORY_RETURN_IF_ERROR(session.Explain(rpc::FromGrpc(reader->Finish())));
+  return redraws ? absl::OkStatus() : PrintData(session, curve, options);
+}
+
+absl::Status Plot(Session& session, const PlotCommandOptions& options) {
+  if (options.live) return PlotLive(session, options);
+  std::string path = options.file;
+  if (path.empty()) {
+    const auto found = MetricsFile(session, options.name);
+    if (!found.ok()) {
+      return WithHint(found.status(), absl::StatusCode::kNotFound,
+                      absl::StrCat("loryctl job plot ", options.name,
+                                   " --live, or name the job folder's "
+                                   "metrics/steps.jsonl with --file"));
+    }
+    path = *found;
+  }
+  const auto text = io::LocalStorage().Read(path);
+  if (!text.ok()) {
+    return WithHint(text.status(),
+                    absl::StrCat("run this where the storage is mounted, or "
+                                 "loryctl job plot ",
+                                 options.name, " --live"));
+  }
+  return PrintData(session, ReadCurve(*text, options.field), options);
+}
+
+}  // namespace
+
+void AddPlotCommand(CommandLine& line, CLI::App& job) {
+  auto options = std::make_shared<PlotCommandOptions>();
+  CLI::App& verb = line.AddVerb(
+      job, "plot", "Draw the loss of a job, or another number, by step",
+      {"loryctl job plot tiny", "loryctl job plot tiny --live",
+       "loryctl job plot tiny --field gradient_norm",
+       "loryctl job plot tiny --file /storage/jobs/tiny/metrics/steps.jsonl"},
+      [=](Session& session) { return Plot(session, *options); });
+  verb.add_option("name", options->name, "name of the job")->required();
+  verb.add_option("--field", options->field,
+                  "which number of metrics/steps.jsonl (default: loss)")
+      ->type_name("FIELD");
+  verb.add_option("--file", options->file,
+                  "metrics/steps.jsonl of the job's folder (default: found by "
+                  "its checkpoints)")
+      ->type_name("FILE");
+  verb.add_flag("--live", options->live,
+                "plot what happens from now on, until the job ends");
+  verb.add_option("--rows", options->rows, "height (default: 16)")
+      ->type_name("ROWS")
+      ->check(CLI::Range(3, 200));
+}
+
+}  // namespace lory::ctl

@@ -1,0 +1,274 @@
+#include "tools/loryctl/job_view.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/config/model_shape.h"
+#include "tools/loryctl/words.h"
+
+namespace lory::ctl {
+namespace {
+
+using ::lory::v1::Job;
+using ::lory::v1::JobProgress;
+
+// More experts than this are shown by their heights alone.
+constexpr int kExpertsInNumbers = 8;
+
+void PrintLine(Environment& environment, absl::string_view label,
+               absl::string_view text) {
+  std::string padded(label);
+  padded.resize(14, ' ');
+  environment.out << "  " << Colored(environment, Color::kFaint, padded) << text
+                  << "\n";
+}
+
+std::string WorkersText(const lory::v1::JobSpec& spec) {
+  if (spec.max_workers() <= spec.min_workers()) {
+    return absl::StrCat(spec.min_workers());
+  }
+  return absl::StrCat(spec.min_workers(), " to ", spec.max_workers());
+}
+
+// Where a step's time goes, largest first.
+std::string StepTimesText(const lory::v1::StepTimes& times) {
+  std::vector<std::pair<double, absl::string_view>> parts = {
+      {times.data_seconds(), "data"},
+      {times.forward_seconds(), "forward"},
+      {times.backward_seconds(), "backward"},
+      {times.reduce_seconds(), "reduce"},
+      {times.update_seconds(), "update"},
+      {times.checkpoint_seconds(), "checkpoint"}};
+  std::sort(parts.rbegin(), parts.rend());
+  std::vector<std::string> texts;
+  for (const auto& [seconds, name] : parts) {
+    const double share = seconds / times.total_seconds();
+    if (share < 0.005) continue;
+    texts.push_back(absl::StrCat(name, " ", Percent(share)));
+  }
+  return absl::StrCat(Decimals(1000 * times.total_seconds(), 0),
+                      " ms: ", absl::StrJoin(texts, ", "));
+}
+
+void PrintProgress(const Job& job, Environment& environment) {
+  const JobProgress& progress = job.progress();
+  const double share =
+      progress.step_count() > 0
+          ? static_cast<double>(progress.step()) / progress.step_count()
+          : 0;
+  PrintLine(
+      environment, "progress",
+      absl::StrCat(Bar(share, 24, environment.utf8), "  ", ProgressLine(job)));
+  PrintLine(environment, "epoch", Decimals(progress.epoch(), 3));
+  PrintLine(
+      environment, "optimizer",
+      absl::StrCat("learning rate ", progress.learning_rate(),
+                   ", gradient norm ", Decimals(progress.gradient_norm(), 3),
+                   progress.dense_phase() ? ", dense phase" : ""));
+  if (progress.nonfinite_step_count() > 0) {
+    PrintLine(environment, "skipped",
+              Colored(environment, Color::kWarn,
+                      absl::StrCat(progress.nonfinite_step_count(),
+                                   " steps with a loss or gradient that was "
+                                   "not finite")));
+  }
+  if (progress.step_times().total_seconds() > 0) {
+    PrintLine(environment, "step time", StepTimesText(progress.step_times()));
+  }
+  if (progress.resident_bytes() > 0) {
+    PrintLine(environment, "memory",
+              absl::StrCat(Bytes(progress.resident_bytes()),
+                           " in all trainers together"));
+  }
+  if (!progress.sample_digest().empty()) {
+    PrintLine(environment, "samples",
+              absl::StrCat(
+                  "chain ",
+                  absl::BytesToHexString(progress.sample_digest().substr(0, 8)),
+                  "..."));
+  }
+}
+
+void PrintMembers(const Job& job, Environment& environment) {
+  if (job.members().empty()) return;
+  environment.out << "\nmembers of generation " << job.generation() << "\n";
+  Table table(
+      {">RANK", "WORKER", ">SLOT", ">MICRO-BATCHES", ">STEP", ">STEP TIME"});
+  for (const auto& member : job.members()) {
+    table.Add(
+        {absl::StrCat(member.rank()), ShortName(member.worker()),
+         absl::StrCat(member.slot()), absl::StrCat(member.micro_batch_count()),
+         absl::StrCat(member.applied_step()),
+         member.step_seconds() > 0
+             ? absl::StrCat(Decimals(1000 * member.step_seconds(), 0), " ms")
+             : "-"});
+  }
+  table.Print(environment, 2);
+}
+
+}  // namespace
+
+Color ColorOf(Job::State state) {
+  switch (state) {
+    case Job::RUNNING:
+    case Job::SUCCEEDED:
+      return Color::kGood;
+    case Job::STARTING:
+    case Job::RECOVERING:
+    case Job::PAUSING:
+    case Job::CANCELLING:
+      return Color::kWarn;
+    case Job::FAILED:
+      return Color::kBad;
+    case Job::CANCELLED:
+    case Job::PAUSED:
+      return Color::kFaint;
+    default:
+      return Color::kPlain;
+  }
+}
+
+bool IsFinal(Job::State state) {
+  return state == Job::SUCCEEDED || state == Job::CANCELLED ||
+         state == Job::FAILED;
+}
+
+std::string StepText(const Job& job) {
+  const int64_t count = job.progress().step_count() > 0
+                            ? job.progress().step_count()
+                            : job.spec().step_count();
+  return absl::StrCat(job.progress().step(), "/", count);
+}
+
+std::string ProgressLine(const Job& job) {
+  const JobProgress& progress = job.progress();
+  std::vector<std::string> parts = {absl::StrCat("step ", StepText(job))};
+  if (progress.step_count() > 0) {
+    parts.push_back(
+        Percent(static_cast<double>(progress.step()) / progress.step_count()));
+  }
+  if (progress.step() > 0) {
+    parts.push_back(absl::StrCat("loss ", Decimals(progress.loss(), 3)));
+  }
+  if (progress.tokens_per_second() > 0 && !IsFinal(job.state())) {
+    parts.push_back(absl::StrCat(
+        Grouped(std::llround(progress.tokens_per_second())), " tokens/s"));
+  }
+  if (progress.has_remaining_time() && !IsFinal(job.state())) {
+    parts.push_back(
+        absl::StrCat(Brief(DurationOf(progress.remaining_time())), " left"));
+  }
+  return absl::StrJoin(parts, "  ");
+}
+
+std::string ModelText(const lory::v1::ModelSpec& spec) {
+  const auto shape = config::ResolveModelShape(spec);
+  if (!shape.ok()) return "(not a model that can be built)";
+  const bool is_lory = shape->feed_forward == config::FeedForwardKind::kLory;
+  std::string text = absl::StrCat(
+      Short(static_cast<double>(config::ActiveParameterCount(*shape))),
+      is_lory ? " active of " : " parameters");
+  if (is_lory) {
+    absl::StrAppend(&text,
+                    Short(static_cast<double>(config::ParameterCount(*shape))),
+                    " parameters");
+  }
+  absl::StrAppend(&text, "; ", shape->layer_count, " layers of width ",
+                  shape->width);
+  if (is_lory) {
+    absl::StrAppend(&text, ", ", shape->expert_count, " experts, segments of ",
+                    shape->segment_length);
+  }
+  return absl::StrCat(text, " in sequences of ", shape->sequence_length,
+                      " tokens");
+}
+
+void PrintEvaluation(const lory::v1::Evaluation& evaluation,
+                     Environment& environment) {
+  if (evaluation.domains().empty()) return;
+  environment.out << "\nheld-out text after step " << evaluation.step() << "\n";
+  Table table(
+      {"DOMAIN", ">PERPLEXITY", ">LOSS", ">UNIGRAM ENTROPY", ">TOKENS"});
+  const auto add = [&](const lory::v1::DomainLoss& domain) {
+    table.Add({domain.domain(), Decimals(domain.perplexity(), 2),
+               Decimals(domain.loss(), 3),
+               Decimals(domain.unigram_entropy(), 3),
+               Grouped(domain.token_count())});
+  };
+  for (const auto& domain : evaluation.domains()) add(domain);
+  if (evaluation.has_overall()) add(evaluation.overall());
+  table.Print(environment, 2);
+}
+
+void PrintRouting(const JobProgress& progress, Environment& environment) {
+  if (progress.routing().empty()) return;
+  const int experts = progress.routing(0).weight_mean_size();
+  if (experts == 0) return;
+  const bool numbers = experts <= kExpertsInNumbers;
+  environment.out << "\nexperts: mean routing weight by layer; a full bar is "
+                     "2/E\n";
+  Table table({">LAYER", "WEIGHTS",
+               numbers ? ">IN NUMBERS" : ">LOWEST, HIGHEST", ">ENTROPY",
+               ">ACTIVE"});
+  for (const auto& layer : progress.routing()) {
+    std::vector<double> weights(layer.weight_mean().begin(),
+                                layer.weight_mean().end());
+    const auto [low, high] =
+        std::minmax_element(weights.begin(), weights.end());
+    std::vector<std::string> shown;
+    if (numbers) {
+      for (const double weight : weights) shown.push_back(Decimals(weight, 2));
+    } else if (!weights.empty()) {
+      shown = {Decimals(*low, 3), Decimals(*high, 3)};
+    }
+    table.Add({absl::StrCat(layer.layer()),
+               Heights(weights, 2.0 / experts, environment.utf8),
+               absl::StrJoin(shown, " "),
+               absl::StrCat(Decimals(layer.entropy(), 2), " of ",
+                            Decimals(std::log(experts), 2)),
+               Percent(layer.active_share())});
+  }
+  table.Print(environment, 2);
+}
+
+void PrintJob(const Job& job, Environment& environment) {
+  const absl::Time now = environment.clock.WallNow();
+  environment.out << ShortName(job.name()) << "  "
+                  << Colored(environment, ColorOf(job.state()),
+                             Job::State_Name(job.state()))
+                  << "  " << job.reason() << "\n";
+  PrintLine(environment, "dataset", ShortName(job.spec().dataset()));
+  PrintLine(environment, "model", ModelText(job.spec().model()));
+  PrintLine(environment, "batch",
+            absl::StrCat(job.spec().micro_batch_count(), " micro-batches of ",
+                         job.spec().micro_batch_sequences(), " sequences"));
+  PrintLine(environment, "workers",
+            absl::StrCat(WorkersText(job.spec()), ", priority ",
+                         job.spec().priority()));
+  if (job.has_progress()) PrintProgress(job, environment);
+  PrintLine(
+      environment, "generation",
+      absl::StrCat(job.generation(), ", recoveries ", job.recovery_count()));
+  PrintLine(environment, "checkpoint",
+            job.checkpoint_step() < 0
+                ? "none yet"
+                : absl::StrCat("step ", job.checkpoint_step()));
+  std::string times =
+      absl::StrCat("created ", Age(job.create_time(), now), " ago");
+  if (job.has_start_time()) {
+    absl::StrAppend(&times, ", started ", Age(job.start_time(), now), " ago");
+  }
+  if (job.has_end_time()) {
+    absl::StrAppend(&times, ", ended ", Age(job.end_time(), now), " ago");
+  }
+  PrintLine(environment, "times", times);
+  PrintMembers(job, environment);
+  PrintEvaluation(job.progress().evaluation(), environment);
+  PrintRouting(job.progress(), environment);
+}
+
+}  // namespace lory::ctl

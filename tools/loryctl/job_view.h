@@ -1,0 +1,37 @@
+#ifndef LORY_TOOLS_LORYCTL_JOB_VIEW_H_
+#define LORY_TOOLS_LORYCTL_JOB_VIEW_H_
+
+#include <string>
+
+#include "lory/v1/job.pb.h"
+#include "tools/loryctl/environment.h"
+#include "tools/loryctl/table.h"
+
+// How jobs look on a terminal.
+namespace lory::ctl {
+
+Color ColorOf(lory::v1::Job::State state);
+bool IsFinal(lory::v1::Job::State state);
+
+// "120/400".
+std::string StepText(const lory::v1::Job& job);
+
+// "120/400  30 %  loss 4.512  12,345 tokens/s  2m10s left": what moves.
+std::string ProgressLine(const lory::v1::Job& job);
+
+// "1.85 M active of 3.5 M parameters; 4 layers of 4 experts, ...".
+std::string ModelText(const lory::v1::ModelSpec& spec);
+
+// All about one job: where it stands, its members, perplexity by domain and
+// how its experts are used.
+void PrintJob(const lory::v1::Job& job, Environment& environment);
+
+// The last two alone, where there are any.
+void PrintEvaluation(const lory::v1::Evaluation& evaluation,
+                     Environment& environment);
+void PrintRouting(const lory::v1::JobProgress& progress,
+                  Environment& environment);
+
+}  // namespace lory::ctl
+
+#endif  // LORY_TOOLS_LORYCTL_JOB_VIEW_H_

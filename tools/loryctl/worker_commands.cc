@@ -1,0 +1,183 @@
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/random.h"
+#include "lory/v1/worker.grpc.pb.h"
+#include "tools/loryctl/command_line.h"
+#include "tools/loryctl/exit_code.h"
+#include "tools/loryctl/table.h"
+#include "tools/loryctl/words.h"
+
+namespace lory::ctl {
+namespace {
+
+using ::lory::v1::TrainerStatus;
+using ::lory::v1::Worker;
+using ::lory::v1::WorkerAdminService;
+using WorkerStub = WorkerAdminService::Stub;
+
+constexpr int kPageSize = 500;
+constexpr char kFind[] = "loryctl worker list";
+
+Color ColorOf(Worker::State state) {
+  switch (state) {
+    case Worker::READY:
+      return Color::kGood;
+    case Worker::DRAINING:
+      return Color::kWarn;
+    case Worker::LOST:
+      return Color::kBad;
+    default:
+      return Color::kFaint;
+  }
+}
+
+// Which jobs its trainers are at: "tiny, other".
+std::string JobsOf(const Worker& worker) {
+  std::vector<std::string> jobs;
+  for (const TrainerStatus& trainer : worker.trainers()) {
+    if (trainer.phase() == TrainerStatus::EXITED) continue;
+    jobs.push_back(ShortName(trainer.job()));
+  }
+  return jobs.empty() ? "-" : absl::StrJoin(jobs, ", ");
+}
+
+absl::Status ListWorkers(Session& session) {
+  lory::v1::ListWorkersRequest request;
+  request.set_page_size(kPageSize);
+  lory::v1::ListWorkersResponse all;
+  do {
+    LORY_ASSIGN_OR_RETURN(auto page,
+                          session.Call(&WorkerStub::ListWorkers, request));
+    all.mutable_workers()->MergeFrom(page.workers());
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  if (session.PrintList("workers", all.workers())) return absl::OkStatus();
+  if (all.workers().empty()) {
+    session.err() << "no workers; lory-worker --coordinator "
+                  << session.settings().server << " adds one\n";
+    return absl::OkStatus();
+  }
+  const absl::Time now = session.environment().clock.WallNow();
+  Table table({"NAME", "STATE", ">SLOTS", "DEVICE", ">CORES", ">MEMORY", "JOBS",
+               ">HEARD", "REASON"});
+  for (const Worker& worker : all.workers()) {
+    const auto& host = worker.description();
+    table.Add({ShortName(worker.name()),
+               {Worker::State_Name(worker.state()), ColorOf(worker.state())},
+               absl::StrCat(host.slot_count()),
+               host.device_kind(),
+               absl::StrCat(host.core_count()),
+               Bytes(host.memory_bytes()),
+               JobsOf(worker),
+               absl::StrCat(Age(worker.last_heard_time(), now), " ago"),
+               worker.reason()});
+  }
+  table.Print(session.environment());
+  return absl::OkStatus();
+}
+
+void PrintWorker(Session& session, const Worker& worker) {
+  Environment& environment = session.environment();
+  const auto& host = worker.description();
+  const auto line = [&](absl::string_view label, const std::string& text) {
+    std::string padded(label);
+    padded.resize(12, ' ');
+    session.out() << "  " << Colored(environment, Color::kFaint, padded)
+                  << (text.empty() ? "-" : text) << "\n";
+  };
+  session.out() << ShortName(worker.name()) << "  "
+                << Colored(environment, ColorOf(worker.state()),
+                           Worker::State_Name(worker.state()))
+                << "  " << worker.reason() << "\n";
+  line("version", host.version());
+  line("device", absl::StrCat(host.device_kind(), ", ", host.device_name()));
+  line("slots", absl::StrCat(host.slot_count()));
+  line("host",
+       absl::StrCat(host.core_count(), " cores, ", Bytes(host.memory_bytes())));
+  line("control", host.control_endpoint());
+  line("metrics", host.metrics_endpoint());
+  line("heard",
+       absl::StrCat(Age(worker.last_heard_time(), environment.clock.WallNow()),
+                    " ago"));
+  if (worker.trainers().empty()) return;
+  session.out() << "\ntrainers\n";
+  Table table({">SLOT", "JOB", "PHASE", ">GENERATION", ">STEP", ">PROCESS",
+               ">MICRO-BATCH", "ERROR"});
+  for (const TrainerStatus& trainer : worker.trainers()) {
+    table.Add(
+        {absl::StrCat(trainer.slot()), ShortName(trainer.job()),
+         TrainerStatus::Phase_Name(trainer.phase()),
+         absl::StrCat(trainer.generation()),
+         absl::StrCat(trainer.applied_step()),
+         absl::StrCat(trainer.process_id()),
+         trainer.micro_batch_seconds() > 0
+             ? absl::StrCat(Decimals(1000 * trainer.micro_batch_seconds(), 1),
+                            " ms")
+             : "-",
+         trainer.error()});
+  }
+  table.Print(environment, 2);
+}
+
+absl::Status GetWorker(Session& session, const std::string& name) {
+  lory::v1::GetWorkerRequest request;
+  request.set_name(FullName("workers", name));
+  auto worker = session.Call(&WorkerStub::GetWorker, request);
+  if (!worker.ok()) {
+    return WithHint(worker.status(), absl::StatusCode::kNotFound, kFind);
+  }
+  return session.Print(*worker, worker->name(),
+                       [&] { PrintWorker(session, *worker); });
+}
+
+absl::Status Change(Session& session, const std::vector<std::string>& names,
+                    bool drain) {
+  for (const std::string& name : names) {
+    lory::v1::WorkerVerbRequest request;
+    request.set_name(FullName("workers", name));
+    request.set_request_id(RandomUuid());
+    auto worker = session.Call(
+        drain ? &WorkerStub::DrainWorker : &WorkerStub::UndrainWorker, request);
+    if (!worker.ok()) {
+      return WithHint(worker.status(), absl::StatusCode::kNotFound, kFind);
+    }
+    session.out() << worker->name() << "\n";
+    session.err() << ShortName(worker->name()) << ": "
+                  << Worker::State_Name(worker->state()) << ", "
+                  << worker->reason() << "\n";
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddWorkerCommands(CommandLine& line) {
+  CLI::App& worker = line.AddNoun(
+      "worker", "workers", "Hosts that train: look at them, let them out");
+  line.AddVerb(worker, "list", "List workers by name", {"loryctl worker list"},
+               ListWorkers);
+  auto name = std::make_shared<std::string>();
+  line.AddVerb(worker, "get", "Show a worker and its trainers",
+               {"loryctl worker get worker-a"},
+               [=](Session& session) { return GetWorker(session, *name); })
+      .add_option("name", *name, "name of the worker")
+      ->required();
+  auto names = std::make_shared<std::vector<std::string>>();
+  line.AddVerb(worker, "drain",
+               "Let a worker out; its jobs go on without it, or wait",
+               {"loryctl worker drain worker-a"},
+               [=](Session& session) { return Change(session, *names, true); })
+      .add_option("name", *names, "names of workers")
+      ->required();
+  line.AddVerb(worker, "undrain", "Let a drained worker take work again",
+               {"loryctl worker undrain worker-a"},
+               [=](Session& session) { return Change(session, *names, false); })
+      .add_option("name", *names, "names of workers")
+      ->required();
+}
+
+}  // namespace lory::ctl
