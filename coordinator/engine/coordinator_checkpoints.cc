@@ -1,0 +1,367 @@
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "common/base/error_detail.h"
+#include "common/base/hash.h"
+#include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "common/data/checkpoint_manifest.h"
+#include "coordinator/engine/coordinator.h"
+#include "coordinator/engine/page_token.h"
+#include "coordinator/plan/checkpoint_plan.h"
+#include "coordinator/plan/desired_state.h"
+#include "coordinator/plan/retention_plan.h"
+#include "coordinator/state/names.h"
+
+// The coordinator's half for checkpoints: collecting parts, manifests, and
+// what becomes of files.
+namespace lory::coordinator {
+namespace {
+
+using ::lory::v1::Checkpoint;
+using ::lory::v1::CheckpointPart;
+using Record = Journal::Record;
+
+constexpr char kManifestFile[] = "/manifest.json";
+
+Checkpoint Assemble(const PendingKey& key, const PendingCheckpoint& pending,
+                    const std::string& checkpoints_folder) {
+  Checkpoint checkpoint;
+  checkpoint.set_name(CheckpointNameOf(key.job, key.step));
+  checkpoint.set_state(Checkpoint::WRITING);
+  checkpoint.set_reason(absl::StrCat(pending.parts.size(), " parts are in"));
+  checkpoint.set_step(key.step);
+  checkpoint.set_generation(key.generation);
+  checkpoint.set_sample_digest(pending.sample_digest);
+  checkpoint.set_folder(absl::StrCat(checkpoints_folder, "/", pending.folder));
+  int64_t size = 0;
+  for (const auto& [index, part] : pending.parts) {
+    *checkpoint.add_parts() = part;
+    size += part.size_bytes();
+  }
+  checkpoint.set_size_bytes(size);
+  return checkpoint;
+}
+
+// Generation of a folder named step-N.gen-G; -1: another name.
+int64_t GenerationOfFolder(absl::string_view folder) {
+  const std::vector<absl::string_view> halves =
+      absl::StrSplit(folder, absl::MaxSplits(".gen-", 1));
+  int64_t generation = -1;
+  if (halves.size() != 2 || !absl::ConsumePrefix(&folder, "step-") ||
+      !absl::SimpleAtoi(halves[1], &generation)) {
+    return -1;
+  }
+  return generation;
+}
+
+Record CheckpointChange(const Checkpoint& checkpoint, Checkpoint::State state,
+                        std::string reason) {
+  Record record;
+  auto* event = record.mutable_checkpoint_state_changed();
+  event->set_name(checkpoint.name());
+  event->set_state(state);
+  event->set_reason(std::move(reason));
+  return record;
+}
+
+// What is wrong with the files of a checkpoint; empty: nothing.
+std::string FindDamage(const Checkpoint& checkpoint) {
+  const auto compare = [&](const std::string& file,
+                           const std::string& sha256) -> std::string {
+    const std::string path = absl::StrCat(checkpoint.folder(), "/", file);
+    const absl::StatusOr<std::string> found = io::FileSha256Hex(path);
+    if (!found.ok()) {
+      return absl::StrCat(file, ": ", found.status().message());
+    }
+    return *found == sha256
+               ? ""
+               : absl::StrCat(file, " has another content than was written");
+  };
+  std::string damage = compare("manifest.json", checkpoint.manifest_sha256());
+  for (const CheckpointPart& part : checkpoint.parts()) {
+    if (damage.empty()) damage = compare(part.file(), part.sha256());
+  }
+  return damage;
+}
+
+}  // namespace
+
+std::string Coordinator::CheckpointsFolder(const std::string& job) const {
+  return absl::StrCat(JobFolder(options_.storage_root, job), "/checkpoints");
+}
+
+absl::Status Coordinator::WriteManifest(const JobState& job,
+                                        Checkpoint& checkpoint,
+                                        std::string previous_sha256) const {
+  for (const CheckpointPart& part : checkpoint.parts()) {
+    const std::string path =
+        absl::StrCat(checkpoint.folder(), "/", part.file());
+    LORY_ASSIGN_OR_RETURN(const int64_t size, storage_.Size(path));
+    if (size != part.size_bytes()) {
+      return absl::DataLossError(absl::StrCat(path, " has ", size, " bytes, ",
+                                              part.size_bytes(),
+                                              " were reported"));
+    }
+  }
+  data::CheckpointManifest manifest;
+  manifest.checkpoint = checkpoint;
+  manifest.job = job.name;
+  manifest.spec = job.spec;
+  manifest.previous_sha256 = std::move(previous_sha256);
+  const std::string text = data::SerializeCheckpointManifest(manifest);
+  checkpoint.set_manifest_sha256(Sha256Hex(text));
+  return storage_.Write(absl::StrCat(checkpoint.folder(), kManifestFile), text);
+}
+
+absl::StatusOr<Checkpoint> Coordinator::CommitCheckpoint(
+    const lory::v1::CommitCheckpointRequest& request) {
+  const PendingKey key{request.job(), request.step(), request.generation()};
+  Checkpoint checkpoint;
+  JobState job;  // what the manifest says of it
+  std::string previous;
+  {
+    MutexLock lock(&mutex_);
+    LORY_ASSIGN_OR_RETURN(PartDecision decision,
+                          PlanPart(CurrentView(), request));
+    if (decision.kind == PartDecision::Kind::kAnswer) {
+      return decision.checkpoint;
+    }
+    PendingCheckpoint& pending = sessions_.pending[key];
+    pending.folder = request.folder();
+    pending.sample_digest = request.sample_digest();
+    pending.parts[request.part().index()] = request.part();
+    checkpoint = Assemble(key, pending, CheckpointsFolder(key.job));
+    const bool complete =
+        static_cast<int>(pending.parts.size()) == request.part().count();
+    if (!complete || pending.writing) return checkpoint;
+    pending.writing = true;
+    const JobState& found = *state_.FindJob(key.job);
+    job.name = found.name;
+    job.spec = found.spec;
+    if (const Checkpoint* newest = found.NewestCheckpoint()) {
+      previous = newest->manifest_sha256();
+    }
+  }
+
+  const absl::Status written =
+      WriteManifest(job, checkpoint, std::move(previous));
+
+  MutexLock lock(&mutex_);
+  const auto pending = sessions_.pending.find(key);
+  if (pending != sessions_.pending.end()) pending->second.writing = false;
+  if (!written.ok()) {
+    Log(LogLevel::kWarning, "checkpoint cannot be committed yet",
+        {{"checkpoint", checkpoint.name()}, {"error", written.message()}});
+    checkpoint.set_reason(std::string(written.message()));
+    return checkpoint;
+  }
+  const JobState* now = state_.FindJob(key.job);
+  if (now == nullptr || pending == sessions_.pending.end()) {
+    return ErrorWithReason(absl::StatusCode::kNotFound, "JOB_NOT_FOUND",
+                           absl::StrCat(key.job, " was deleted meanwhile"));
+  }
+  // A step that an earlier generation checkpointed is replaced.
+  const auto old = now->checkpoints.find(key.step);
+  const std::string old_folder =
+      old == now->checkpoints.end() ? "" : old->second.folder();
+  checkpoint.set_state(Checkpoint::COMMITTED);
+  checkpoint.set_reason("every part is in");
+  *checkpoint.mutable_commit_time() = TimestampOf(clock_.WallNow());
+  Record record;
+  record.mutable_checkpoint_committed()->set_job(key.job);
+  *record.mutable_checkpoint_committed()->mutable_checkpoint() = checkpoint;
+  LORY_RETURN_IF_ERROR(Commit({std::move(record)}));
+  if (!old_folder.empty()) to_delete_.insert(old_folder);
+  Evaluate();
+  return checkpoint;
+}
+
+absl::StatusOr<Checkpoint> Coordinator::FindCheckpoint(
+    const std::string& name) {
+  const std::optional<CheckpointName> parsed = ParseCheckpointName(name);
+  const JobState* job = parsed ? state_.FindJob(parsed->job) : nullptr;
+  if (job != nullptr) {
+    const auto found = job->checkpoints.find(parsed->step);
+    if (found != job->checkpoints.end()) return found->second;
+  }
+  return ErrorWithReason(
+      absl::StatusCode::kNotFound, "CHECKPOINT_NOT_FOUND",
+      absl::StrCat("no checkpoint '", name,
+                   "'; names are jobs/JOB/checkpoints/STEP"));
+}
+
+absl::StatusOr<Checkpoint> Coordinator::GetCheckpoint(const std::string& name) {
+  MutexLock lock(&mutex_);
+  return FindCheckpoint(name);
+}
+
+absl::StatusOr<lory::v1::ListCheckpointsResponse> Coordinator::ListCheckpoints(
+    const lory::v1::ListCheckpointsRequest& request) {
+  const std::string list = absl::StrCat("checkpoints of ", request.parent());
+  LORY_ASSIGN_OR_RETURN(
+      const PageRequest page,
+      ReadPage(list, request.page_size(), request.page_token(), 50, 500));
+  MutexLock lock(&mutex_);
+  LORY_ASSIGN_OR_RETURN(const JobState* job, FindJob(request.parent()));
+  int64_t below = INT64_MAX;
+  if (!page.after.empty() && !absl::SimpleAtoi(page.after, &below)) below = 0;
+  lory::v1::ListCheckpointsResponse response;
+  for (auto it = job->checkpoints.rbegin(); it != job->checkpoints.rend();
+       ++it) {
+    if (it->first >= below) continue;
+    if (response.checkpoints_size() == page.size) {
+      response.set_next_page_token(MakePageToken(
+          list, absl::StrCat(response.checkpoints(page.size - 1).step())));
+      break;
+    }
+    *response.add_checkpoints() = it->second;
+  }
+  return response;
+}
+
+absl::StatusOr<Checkpoint> Coordinator::DeleteCheckpoint(
+    const lory::v1::DeleteCheckpointRequest& request) {
+  constexpr absl::string_view kMethod = "DeleteCheckpoint";
+  MutexLock lock(&mutex_);
+  LORY_ASSIGN_OR_RETURN(const std::optional<std::string> answered,
+                        FindAnswered(kMethod, request, request.request_id()));
+  LORY_ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+                        FindCheckpoint(request.name()));
+  if (answered || checkpoint.state() == Checkpoint::DELETED) return checkpoint;
+  const JobState& job =
+      *state_.FindJob(ParseCheckpointName(request.name())->job);
+  LORY_RETURN_IF_ERROR(CheckDeletable(job, checkpoint.step()));
+  LORY_RETURN_IF_ERROR(
+      CommitCall(kMethod, request, request.request_id(), request.name(),
+                 {CheckpointChange(checkpoint, Checkpoint::DELETED,
+                                   "deleted on request")}));
+  Evaluate();
+  return FindCheckpoint(request.name());
+}
+
+absl::StatusOr<Checkpoint> Coordinator::VerifyCheckpoint(
+    const std::string& name) {
+  Checkpoint checkpoint;
+  {
+    MutexLock lock(&mutex_);
+    LORY_ASSIGN_OR_RETURN(checkpoint, FindCheckpoint(name));
+  }
+  if (checkpoint.state() == Checkpoint::DELETED) {
+    return ErrorWithReason(
+        absl::StatusCode::kFailedPrecondition, "CHECKPOINT_DELETED",
+        absl::StrCat(name, " was deleted: ", checkpoint.reason()));
+  }
+  const std::string damage = FindDamage(checkpoint);
+
+  MutexLock lock(&mutex_);
+  LORY_ASSIGN_OR_RETURN(const Checkpoint now, FindCheckpoint(name));
+  // Replaced or deleted while its files were read: what was seen means nothing.
+  if (now.state() == Checkpoint::DELETED ||
+      now.generation() != checkpoint.generation()) {
+    return now;
+  }
+  const Checkpoint::State state =
+      damage.empty() ? Checkpoint::COMMITTED : Checkpoint::DAMAGED;
+  const std::string reason =
+      damage.empty() ? "verified: every byte is as it was written" : damage;
+  if (now.state() == state && now.reason() == reason) return now;
+  LORY_RETURN_IF_ERROR(Commit({CheckpointChange(now, state, reason)}));
+  Evaluate();
+  return FindCheckpoint(name);
+}
+
+void Coordinator::QueueStaleFolders(const JobState& job) {
+  std::set<std::string> used;
+  for (const auto& [step, checkpoint] : job.checkpoints) {
+    if (checkpoint.state() != Checkpoint::DELETED) {
+      used.insert(checkpoint.folder());
+    }
+  }
+  for (const auto& [step, checkpoint] : job.checkpoints) {
+    if (checkpoint.state() == Checkpoint::DELETED &&
+        used.count(checkpoint.folder()) == 0) {
+      to_delete_.insert(checkpoint.folder());
+    }
+  }
+}
+
+// Removes what generations that were fenced off left behind.
+void Coordinator::SweepCheckpoints(const std::string& job_name) {
+  const std::string folder = CheckpointsFolder(job_name);
+  const auto names = storage_.List(folder);
+  if (!names.ok()) return;
+  MutexLock lock(&mutex_);
+  const JobState* job = state_.FindJob(job_name);
+  if (job == nullptr) return;
+  std::set<std::string> used;
+  for (const auto& [step, checkpoint] : job->checkpoints) {
+    if (checkpoint.state() != Checkpoint::DELETED) {
+      used.insert(checkpoint.folder());
+    }
+  }
+  for (const auto& [key, pending] : sessions_.pending) {
+    if (key.job == job_name) {
+      used.insert(absl::StrCat(folder, "/", pending.folder));
+    }
+  }
+  for (const std::string& name : *names) {
+    const int64_t generation = GenerationOfFolder(name);
+    const std::string path = absl::StrCat(folder, "/", name);
+    if (generation >= 0 && generation < job->started.number &&
+        used.count(path) == 0) {
+      to_delete_.insert(path);
+    }
+  }
+}
+
+void Coordinator::DoHousekeeping() {
+  std::set<std::string> folders, jobs;
+  std::vector<lory::v1::Dataset> datasets;
+  {
+    MutexLock lock(&mutex_);
+    jobs = std::exchange(to_sweep_, {});
+    const absl::Time now = clock_.MonotonicNow();
+    if (now - datasets_looked_at_ > absl::Seconds(10)) {
+      datasets_looked_at_ = now;
+      for (const auto& [name, job] : state_.jobs) {
+        const auto found = state_.datasets.find(job.spec.dataset());
+        if (job.state == lory::v1::Job::QUEUED &&
+            found != state_.datasets.end()) {
+          datasets.push_back(found->second);
+        }
+      }
+    }
+  }
+  for (const std::string& job : jobs) SweepCheckpoints(job);
+  for (lory::v1::Dataset& dataset : datasets) {
+    dataset = LookAtDataset(std::move(dataset));
+  }
+  {
+    MutexLock lock(&mutex_);
+    for (const lory::v1::Dataset& dataset : datasets) {
+      if (dataset.state() == lory::v1::Dataset::READY) {
+        sessions_.missing_datasets.erase(dataset.name());
+      } else {
+        sessions_.missing_datasets[dataset.name()] = dataset.reason();
+      }
+    }
+    folders = to_delete_;
+  }
+  for (const std::string& folder : folders) {
+    const absl::Status removed = storage_.Remove(folder);
+    if (!removed.ok()) {
+      Log(LogLevel::kWarning, "files cannot be deleted",
+          {{"folder", folder}, {"error", removed.message()}});
+      continue;
+    }
+    MutexLock lock(&mutex_);
+    to_delete_.erase(folder);
+  }
+}
+
+}  // namespace lory::coordinator
