@@ -35,8 +35,18 @@ lory_import(xxhash xxhash.h xxhash)                 # fast hashes; 0.8.1
 lory_import(zstd zstd.h zstd)                       # input compression; 1.5.4
 # JSON in, on the data path. 3.0.1.
 lory_import(simdjson simdjson.h simdjson)
+# As Debian's own CMake file says. Its classes differ with and without, and
+# -pthread or -fopenmp on one file would switch it on for that file alone.
+target_compile_definitions(lory_dep_simdjson INTERFACE
+  SIMDJSON_THREADS_ENABLED=1)
 # Nearest neighbours; only lory-corpus. 1.7.3, static.
 find_package(faiss CONFIG REQUIRED)
+# What FAISS needs and its CMake file does not say: OpenBLAS, OpenMP.
+find_package(LAPACK REQUIRED)
+find_package(OpenMP REQUIRED)
+add_library(lory_dep_faiss INTERFACE)
+target_link_libraries(lory_dep_faiss INTERFACE
+  faiss LAPACK::LAPACK ${OpenMP_CXX_LIBRARIES})
 
 if(LORY_WITH_TORCH)
   # LibTorch 2.11.0 from the wheel that tools/setup put under .deps. Own
@@ -51,9 +61,11 @@ if(LORY_WITH_TORCH)
     add_library(lory_dep_${part} SHARED IMPORTED GLOBAL)
     set_target_properties(lory_dep_${part} PROPERTIES
       IMPORTED_LOCATION ${LORY_TORCH_ROOT}/lib/lib${part}.so)
-    target_include_directories(lory_dep_${part} SYSTEM INTERFACE
-      ${LORY_TORCH_ROOT}/include
-      ${LORY_TORCH_ROOT}/include/torch/csrc/api/include)
+    # Searched after the system's: the wheel carries an old protobuf of its own
+    # under the same names.
+    target_compile_options(lory_dep_${part} INTERFACE
+      "SHELL:-idirafter ${LORY_TORCH_ROOT}/include"
+      "SHELL:-idirafter ${LORY_TORCH_ROOT}/include/torch/csrc/api/include")
   endforeach()
   # The wheel's libraries find their CUDA parts by RPATH at run time, the
   # linker does not: allow what stays open here.

@@ -24,9 +24,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Files under way. List leaves them out, so that what a crash left behind is
-// never taken for a file.
-constexpr char kTemporaryPrefix[] = ".lory-tmp-";
 constexpr size_t kBufferBytes = 1 << 18;
 constexpr size_t kReadBytes = 1 << 20;
 

@@ -15,6 +15,10 @@
 // tests.
 namespace lory::io {
 
+// Files under way begin with this. List leaves them out, so that what a crash
+// left behind is never taken for a file; whoever owns a folder may remove it.
+inline constexpr char kTemporaryPrefix[] = ".lory-tmp-";
+
 // A file being written under a temporary name. Thread-compatible. Destroying
 // it before Commit removes what was written.
 class FileWriter {

@@ -1,0 +1,261 @@
+#include "tools/corpus/build.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status_macros.h"
+#include "common/io/storage.h"
+#include "common/text/tokenizer.h"
+#include "tools/corpus/array_file.h"
+#include "tools/corpus/build_lock.h"
+#include "tools/corpus/embed.h"
+#include "tools/corpus/held_out.h"
+#include "tools/corpus/ingest.h"
+#include "tools/corpus/neighbors.h"
+#include "tools/corpus/order.h"
+#include "tools/corpus/pack.h"
+#include "tools/corpus/stage.h"
+#include "tools/corpus/tokenize.h"
+#include "tools/corpus/tokenizer_stage.h"
+
+namespace lory::corpus {
+namespace {
+
+constexpr std::array<const char*, 8> kStages = {
+    "ingest", "split",     "tokenizer", "tokenize",
+    "embed",  "neighbors", "order",     "pack"};
+
+// Tokens are rarely longer than this: enough held-out bytes for a context.
+constexpr int64_t kBytesPerToken = 8;
+
+// The stages of one build. Each method runs one and keeps its record.
+class Build {
+ public:
+  Build(const CorpusSpec& spec, const BuildOptions& options, Progress& progress)
+      : spec_(spec),
+        progress_(progress),
+        runner_(absl::StrCat(spec.output, "/stages"), options.redo, progress) {}
+
+  absl::StatusOr<std::string> Run() {
+    LORY_RETURN_IF_ERROR(RunIngest());
+    LORY_ASSIGN_OR_RETURN(const DocumentStore store,
+                          DocumentStore::Open(ingest_.folder));
+    LORY_RETURN_IF_ERROR(RunSplit(store));
+    LORY_ASSIGN_OR_RETURN(
+        const auto held_out,
+        ArrayFile<uint8_t>::Open(split_.PathOf(kHeldOutFile)));
+    LORY_RETURN_IF_ERROR(RunTokenizer(store, held_out.values()));
+    LORY_RETURN_IF_ERROR(RunTokenize(store));
+    LORY_RETURN_IF_ERROR(RunEmbed(store));
+    LORY_ASSIGN_OR_RETURN(const auto vectors,
+                          ArrayFile<float>::Open(embed_.PathOf(kVectorsFile)));
+    LORY_RETURN_IF_ERROR(RunNeighbors(vectors.values(), held_out.values()));
+    LORY_RETURN_IF_ERROR(RunOrder(held_out.values()));
+    LORY_RETURN_IF_ERROR(RunPack(store, vectors.values(), held_out.values()));
+    return Summary();
+  }
+
+ private:
+  absl::Status RunIngest() {
+    Stage stage{.name = "ingest"};
+    stage.options["max_errors"] = spec_.max_errors;
+    for (size_t i = 0; i < spec_.inputs.size(); ++i) {
+      const CorpusInput& input = spec_.inputs[i];
+      // By content: a file that was only moved or touched is the same.
+      LORY_ASSIGN_OR_RETURN(std::string hash, io::FileSha256Hex(input.path));
+      stage.inputs.emplace_back(absl::StrCat("input-", i), std::move(hash));
+      stage.options["domains"].push_back(input.domain);
+    }
+    stage.run = [this](const std::string& folder) {
+      return Ingest(spec_.inputs, spec_.max_errors, folder, progress_);
+    };
+    LORY_ASSIGN_OR_RETURN(ingest_, runner_.Run(stage));
+    return absl::OkStatus();
+  }
+
+  absl::Status RunSplit(const DocumentStore& store) {
+    const HeldOutOptions options = {
+        .fraction = spec_.held_out_fraction,
+        .seed = spec_.seed,
+        .min_bytes = (spec_.sequence_length + 1) * kBytesPerToken};
+    Stage stage{.name = "split"};
+    stage.options = {{"fraction", options.fraction},
+                     {"seed", options.seed},
+                     {"min_bytes", options.min_bytes}};
+    stage.inputs = {{"ingest", ingest_.OutputHash()}};
+    stage.run = [&](const std::string& folder) {
+      return SplitHeldOut(store, options, folder);
+    };
+    LORY_ASSIGN_OR_RETURN(split_, runner_.Run(stage));
+    return absl::OkStatus();
+  }
+
+  absl::Status RunTokenizer(const DocumentStore& store,
+                            std::span<const uint8_t> held_out) {
+    Stage stage{.name = "tokenizer"};
+    if (!spec_.tokenizer_file.empty()) {
+      LORY_ASSIGN_OR_RETURN(std::string hash,
+                            io::FileSha256Hex(spec_.tokenizer_file));
+      stage.options["load"] = true;
+      stage.inputs = {{"file", std::move(hash)}};
+      stage.run = [&](const std::string& folder) {
+        return TakeTokenizer(spec_.tokenizer_file, folder);
+      };
+    } else {
+      stage.options = {{"vocabulary_size", spec_.vocabulary_size},
+                       {"training_mb", spec_.tokenizer_megabytes}};
+      stage.inputs = {{"ingest", ingest_.OutputHash()},
+                      {"split", split_.OutputHash()}};
+      stage.run = [&](const std::string& folder) {
+        return TrainTokenizer(store, held_out, spec_.vocabulary_size,
+                              spec_.tokenizer_megabytes, folder, progress_);
+      };
+    }
+    LORY_ASSIGN_OR_RETURN(tokenizer_, runner_.Run(stage));
+    return absl::OkStatus();
+  }
+
+  absl::Status RunTokenize(const DocumentStore& store) {
+    Stage stage{.name = "tokenize"};
+    stage.inputs = {{"ingest", ingest_.OutputHash()},
+                    {"tokenizer", tokenizer_.OutputHash()}};
+    stage.run = [&](const std::string& folder) -> absl::StatusOr<StageResult> {
+      LORY_ASSIGN_OR_RETURN(
+          const std::unique_ptr<text::Tokenizer> tokenizer,
+          text::LoadTokenizer(tokenizer_.PathOf(kTokenizerFile)));
+      return Tokenize(store, *tokenizer, folder, progress_);
+    };
+    LORY_ASSIGN_OR_RETURN(tokenize_, runner_.Run(stage));
+    return absl::OkStatus();
+  }
+
+  absl::Status RunEmbed(const DocumentStore& store) {
+    Stage stage{.name = "embed"};
+    stage.options = {{"kind", "hashed-tf-idf"},
+                     {"dimensions", spec_.embed_dimensions}};
+    stage.inputs = {{"ingest", ingest_.OutputHash()}};
+    stage.run = [&](const std::string& folder) {
+      return Embed(store, spec_.embed_dimensions, folder, progress_);
+    };
+    LORY_ASSIGN_OR_RETURN(embed_, runner_.Run(stage));
+    return absl::OkStatus();
+  }
+
+  absl::Status RunNeighbors(std::span<const float> vectors,
+                            std::span<const uint8_t> held_out) {
+    Stage stage{.name = "neighbors"};
+    stage.options = {{"k", spec_.neighbor_count},
+                     {"dimensions", spec_.embed_dimensions}};
+    stage.inputs = {{"embed", embed_.OutputHash()},
+                    {"split", split_.OutputHash()}};
+    stage.run = [&](const std::string& folder) {
+      return Neighbors(vectors, held_out, spec_.embed_dimensions,
+                       spec_.neighbor_count, folder, progress_);
+    };
+    LORY_ASSIGN_OR_RETURN(neighbors_, runner_.Run(stage));
+    return absl::OkStatus();
+  }
+
+  absl::Status RunOrder(std::span<const uint8_t> held_out) {
+    const OrderOptions options = {.order = spec_.order,
+                                  .neighbor_count = spec_.neighbor_count,
+                                  .near_duplicate = spec_.near_duplicate,
+                                  .seed = spec_.seed};
+    Stage stage{.name = "order"};
+    stage.options = {{"order", std::string(NameOf(spec_.order))},
+                     {"k", options.neighbor_count},
+                     {"near_duplicate", options.near_duplicate},
+                     {"seed", options.seed}};
+    stage.inputs = {{"neighbors", neighbors_.OutputHash()},
+                    {"split", split_.OutputHash()}};
+    stage.run = [&](const std::string& folder) -> absl::StatusOr<StageResult> {
+      LORY_ASSIGN_OR_RETURN(
+          const auto neighbors,
+          ArrayFile<Neighbor>::Open(neighbors_.PathOf(kNeighborsFile)));
+      return OrderDocuments(neighbors.values(), held_out, options, folder,
+                            progress_);
+    };
+    LORY_ASSIGN_OR_RETURN(order_, runner_.Run(stage));
+    return absl::OkStatus();
+  }
+
+  absl::Status RunPack(const DocumentStore& store,
+                       std::span<const float> vectors,
+                       std::span<const uint8_t> held_out) {
+    Stage stage{.name = "pack"};
+    stage.folder = spec_.output;
+    stage.options = {{"name", spec_.name},
+                     {"order", std::string(NameOf(spec_.order))},
+                     {"seed", spec_.seed},
+                     {"sequence_length", spec_.sequence_length},
+                     {"shard_mb", spec_.shard_megabytes}};
+    for (const auto& [name, record] : {std::pair{"ingest", &ingest_},
+                                       {"split", &split_},
+                                       {"tokenizer", &tokenizer_},
+                                       {"tokenize", &tokenize_},
+                                       {"embed", &embed_},
+                                       {"order", &order_}}) {
+      stage.inputs.emplace_back(name, record->OutputHash());
+    }
+    stage.run = [&](const std::string& folder) -> absl::StatusOr<StageResult> {
+      LORY_ASSIGN_OR_RETURN(const TokenStore tokens,
+                            TokenStore::Open(tokenize_.folder));
+      LORY_ASSIGN_OR_RETURN(const auto order, ArrayFile<int32_t>::Open(
+                                                  order_.PathOf(kOrderFile)));
+      return Pack({.spec = spec_,
+                   .store = store,
+                   .tokens = tokens,
+                   .vectors = vectors,
+                   .held_out = held_out,
+                   .order = order.values(),
+                   .tokenizer_path = tokenizer_.PathOf(kTokenizerFile),
+                   .vocabulary_size = tokenizer_.Count("vocabulary_size")},
+                  folder, progress_);
+    };
+    LORY_ASSIGN_OR_RETURN(pack_, runner_.Run(stage));
+    return absl::OkStatus();
+  }
+
+  std::string Summary() const {
+    return absl::StrFormat(
+        "dataset     %s\n"
+        "manifest    %s\n"
+        "documents   %d to train, %d held out, %d near duplicates dropped\n"
+        "tokens      %d in %d sequences of %d\n"
+        "similarity  %.3f between neighbours (%.3f in random order)\n",
+        spec_.name, pack_.PathOf(kManifestFile), order_.Count("documents"),
+        split_.Count("held_out"), order_.Count("near_duplicates"),
+        pack_.Count("tokens"), pack_.Count("sequences"),
+        spec_.sequence_length + 1, pack_.figures.at("neighbor_similarity"),
+        pack_.figures.at("random_similarity"));
+  }
+
+  const CorpusSpec& spec_;
+  Progress& progress_;
+  StageRunner runner_;
+  StageRecord ingest_, split_, tokenizer_, tokenize_, embed_, neighbors_,
+      order_, pack_;
+};
+
+}  // namespace
+
+bool IsStageName(absl::string_view name) {
+  return std::find(kStages.begin(), kStages.end(), name) != kStages.end();
+}
+
+std::string StageNames() { return absl::StrJoin(kStages, ", "); }
+
+absl::StatusOr<std::string> BuildDataset(const CorpusSpec& spec,
+                                         const BuildOptions& options,
+                                         Progress& progress) {
+  LORY_ASSIGN_OR_RETURN(const std::unique_ptr<BuildLock> lock,
+                        BuildLock::Take(spec.output));
+  return Build(spec, options, progress).Run();
+}
+
+}  // namespace lory::corpus

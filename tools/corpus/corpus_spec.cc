@@ -1,0 +1,267 @@
+#include "tools/corpus/corpus_spec.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status_macros.h"
+#include "common/config/edit_distance.h"
+#include "common/config/yaml_tree.h"
+#include "common/io/storage.h"
+
+namespace lory::corpus {
+namespace {
+
+using config::YamlNode;
+
+// A key that a map may have, and what takes its value in.
+struct Key {
+  std::string name;
+  std::function<void(const YamlNode&, const std::string& path)> read;
+  bool required = false;
+};
+
+// Walks the tree and collects what is wrong with it.
+class SpecReader {
+ public:
+  explicit SpecReader(absl::string_view file_name) : file_name_(file_name) {}
+
+  void Map(const YamlNode& node, const std::string& path,
+           const std::vector<Key>& keys) {
+    if (node.kind != YamlNode::Kind::kMap) {
+      return Fail(node.line, path, "must be a map");
+    }
+    for (const config::YamlEntry& entry : node.entries) {
+      const auto key =
+          std::find_if(keys.begin(), keys.end(),
+                       [&](const Key& k) { return k.name == entry.key; });
+      if (key == keys.end()) {
+        Fail(entry.line, Join(path, entry.key), Unknown(entry.key, keys));
+      } else {
+        key->read(entry.value, Join(path, entry.key));
+      }
+    }
+    for (const Key& key : keys) {
+      const bool there = std::any_of(node.entries.begin(), node.entries.end(),
+                                     [&](const config::YamlEntry& entry) {
+                                       return entry.key == key.name;
+                                     });
+      if (key.required && !there) {
+        Fail(node.line, Join(path, key.name), "is missing");
+      }
+    }
+  }
+
+  template <typename T>
+  auto Whole(T* target, int64_t low, int64_t high) {
+    return [=, this](const YamlNode& node, const std::string& path) {
+      int64_t value = 0;
+      if (node.kind != YamlNode::Kind::kScalar || node.quoted ||
+          !absl::SimpleAtoi(node.scalar, &value)) {
+        return Fail(node.line, path,
+                    absl::StrCat("must be a whole number, not ",
+                                 config::Describe(node)));
+      }
+      if (value < low || value > high) {
+        return Fail(
+            node.line, path,
+            absl::StrCat("is ", value, "; must be from ", low, " to ", high));
+      }
+      *target = static_cast<T>(value);
+    };
+  }
+
+  auto Share(double* target, double low, double high) {
+    return [=, this](const YamlNode& node, const std::string& path) {
+      double value = 0;
+      if (node.kind != YamlNode::Kind::kScalar || node.quoted ||
+          !absl::SimpleAtod(node.scalar, &value)) {
+        return Fail(
+            node.line, path,
+            absl::StrCat("must be a number, not ", config::Describe(node)));
+      }
+      // Written so that NaN fails too.
+      if (!(value >= low && value <= high)) {
+        return Fail(
+            node.line, path,
+            absl::StrCat("is ", value, "; must be from ", low, " to ", high));
+      }
+      *target = value;
+    };
+  }
+
+  auto Text(std::string* target) {
+    return [=, this](const YamlNode& node, const std::string& path) {
+      if (node.kind != YamlNode::Kind::kScalar || node.scalar.empty()) {
+        return Fail(node.line, path,
+                    absl::StrCat("must be text, not ", config::Describe(node)));
+      }
+      *target = node.scalar;
+    };
+  }
+
+  // A name that can be part of file names.
+  auto Name(std::string* target) {
+    return [=, this](const YamlNode& node, const std::string& path) {
+      Text(target)(node, path);
+      if (!target->empty() && !IsDomainName(*target)) {
+        Fail(node.line, path,
+             "may have up to 64 letters, digits, '-', '_' and '.' only");
+      }
+    };
+  }
+
+  auto Path(std::string* target, const std::string& folder) {
+    return [=, this](const YamlNode& node, const std::string& path) {
+      Text(target)(node, path);
+      if (!target->empty()) {
+        *target = (std::filesystem::path(folder) / *target)
+                      .lexically_normal()
+                      .string();
+      }
+    };
+  }
+
+  void Fail(int line, absl::string_view path, absl::string_view what) {
+    errors_.push_back(
+        absl::StrCat(file_name_, ":", line, ": ", path, ": ", what));
+  }
+
+  absl::Status status() const {
+    if (errors_.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrJoin(errors_, "\n"));
+  }
+
+ private:
+  static std::string Join(const std::string& path, const std::string& key) {
+    return path.empty() ? key : absl::StrCat(path, ".", key);
+  }
+
+  static std::string Unknown(const std::string& word,
+                             const std::vector<Key>& keys) {
+    std::vector<std::string> names;
+    for (const Key& key : keys) names.push_back(key.name);
+    const std::string near = config::ClosestWord(word, names);
+    return near.empty() ? absl::StrCat("unknown key; known are ",
+                                       absl::StrJoin(names, ", "))
+                        : absl::StrCat("unknown key; did you mean ", near, "?");
+  }
+
+  const std::string file_name_;
+  std::vector<std::string> errors_;
+};
+
+void ReadInputs(SpecReader& reader, const YamlNode& node,
+                const std::string& path, const std::string& folder,
+                std::vector<CorpusInput>* inputs) {
+  if (node.kind != YamlNode::Kind::kList || node.items.empty()) {
+    return reader.Fail(node.line, path, "must be a list of at least one file");
+  }
+  for (size_t i = 0; i < node.items.size(); ++i) {
+    CorpusInput& input = inputs->emplace_back();
+    reader.Map(node.items[i], absl::StrCat(path, "[", i, "]"),
+               {{"path", reader.Path(&input.path, folder), true},
+                {"domain", reader.Name(&input.domain)}});
+  }
+}
+
+void ReadTokenizer(SpecReader& reader, const YamlNode& node,
+                   const std::string& path, const std::string& folder,
+                   CorpusSpec* spec) {
+  reader.Map(
+      node, path,
+      {{"file", reader.Path(&spec->tokenizer_file, folder)},
+       {"vocabulary_size", reader.Whole(&spec->vocabulary_size, 257, 1 << 20)},
+       {"training_mb", reader.Whole(&spec->tokenizer_megabytes, 1, 1 << 20)}});
+  if (!spec->tokenizer_file.empty() && node.entries.size() > 1) {
+    reader.Fail(node.line, path,
+                "a tokenizer that is loaded (file) cannot be trained too");
+  }
+}
+
+void ReadOrder(SpecReader& reader, const YamlNode& node,
+               const std::string& path, DocumentOrder* order) {
+  for (const DocumentOrder known :
+       {DocumentOrder::kSimilarity, DocumentOrder::kRandom}) {
+    if (node.scalar == NameOf(known)) {
+      *order = known;
+      return;
+    }
+  }
+  reader.Fail(node.line, path,
+              absl::StrCat("must be similarity or random, not ",
+                           config::Describe(node)));
+}
+
+}  // namespace
+
+absl::string_view NameOf(DocumentOrder order) {
+  return order == DocumentOrder::kSimilarity ? "similarity" : "random";
+}
+
+bool IsDomainName(absl::string_view name) {
+  const auto is_allowed = [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.';
+  };
+  return !name.empty() && name.size() <= 64 &&
+         absl::ascii_isalnum(static_cast<unsigned char>(name[0])) &&
+         std::all_of(name.begin(), name.end(), is_allowed);
+}
+
+absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
+                                           absl::string_view file_name,
+                                           const std::string& folder) {
+  LORY_ASSIGN_OR_RETURN(const YamlNode root,
+                        config::ParseYaml(text, file_name));
+  CorpusSpec spec;
+  SpecReader reader(file_name);
+  const auto section = [&reader](std::vector<Key> keys) {
+    return [&reader, keys](const YamlNode& node, const std::string& path) {
+      reader.Map(node, path, keys);
+    };
+  };
+  reader.Map(
+      root, "",
+      {{"name", reader.Name(&spec.name), true},
+       {"output", reader.Path(&spec.output, folder), true},
+       {"seed", reader.Whole(&spec.seed, 0, INT64_MAX)},
+       {"inputs",
+        [&](const YamlNode& node, const std::string& path) {
+          ReadInputs(reader, node, path, folder, &spec.inputs);
+        },
+        true},
+       {"max_errors", reader.Whole(&spec.max_errors, 0, INT64_MAX)},
+       {"held_out",
+        section({{"fraction", reader.Share(&spec.held_out_fraction, 0, 0.5)}})},
+       {"tokenizer",
+        [&](const YamlNode& node, const std::string& path) {
+          ReadTokenizer(reader, node, path, folder, &spec);
+        }},
+       {"embed", section({{"dimensions",
+                           reader.Whole(&spec.embed_dimensions, 16, 16384)}})},
+       {"neighbors",
+        section(
+            {{"k", reader.Whole(&spec.neighbor_count, 1, 1000)},
+             {"near_duplicate", reader.Share(&spec.near_duplicate, 0.5, 1)}})},
+       {"order",
+        [&](const YamlNode& node, const std::string& path) {
+          ReadOrder(reader, node, path, &spec.order);
+        }},
+       {"sequence_length", reader.Whole(&spec.sequence_length, 8, 1 << 20)},
+       {"shard_mb", reader.Whole(&spec.shard_megabytes, 1, 1 << 16)}});
+  LORY_RETURN_IF_ERROR(reader.status());
+  return spec;
+}
+
+absl::StatusOr<CorpusSpec> ReadCorpusSpec(const std::string& path) {
+  LORY_ASSIGN_OR_RETURN(const std::string text, io::LocalStorage().Read(path));
+  const std::filesystem::path absolute = std::filesystem::absolute(path);
+  return ParseCorpusSpec(text, path, absolute.parent_path().string());
+}
+
+}  // namespace lory::corpus

@@ -1,0 +1,66 @@
+#ifndef LORY_TOOLS_CORPUS_CORPUS_SPEC_H_
+#define LORY_TOOLS_CORPUS_CORPUS_SPEC_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+// corpus.yaml: what a dataset is built from and how. See
+// tools/corpus/example/corpus.yaml for every key.
+namespace lory::corpus {
+
+// How documents follow each other in the contexts.
+enum class DocumentOrder { kSimilarity, kRandom };
+
+struct CorpusInput {
+  std::string path;
+  std::string domain;  // of every document in it; empty: the lines say
+};
+
+struct CorpusSpec {
+  std::string name;
+  std::string output;  // folder of the dataset
+  uint64_t seed = 1;
+  std::vector<CorpusInput> inputs;
+  int64_t max_errors = 10;  // bad lines in all inputs together
+
+  double held_out_fraction = 0.01;  // of each domain's documents
+
+  std::string tokenizer_file;        // empty: train one
+  int64_t vocabulary_size = 8192;    // when trained
+  int64_t tokenizer_megabytes = 64;  // of text to train on at most
+
+  int32_t embed_dimensions = 1024;
+  int32_t neighbor_count = 10;
+  // Of two documents at least this similar one is dropped; 1: none is.
+  double near_duplicate = 0.95;
+  DocumentOrder order = DocumentOrder::kSimilarity;
+
+  int32_t sequence_length = 1024;
+  int64_t shard_megabytes = 256;
+};
+
+// Reads `text`; relative paths in it are taken from `folder`.
+//
+// INVALID_ARGUMENT: anything wrong, all of it at once, a line each, such as
+// "corpus.yaml:7: neighbors.kk: unknown key; did you mean k?".
+absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
+                                           absl::string_view file_name,
+                                           const std::string& folder);
+
+// Also NOT_FOUND: there is no such file.
+absl::StatusOr<CorpusSpec> ReadCorpusSpec(const std::string& path);
+
+// similarity or random.
+absl::string_view NameOf(DocumentOrder order);
+
+// Domains become parts of file names: 1 to 64 letters, digits, '-', '_' and
+// '.', the first one a letter or digit.
+bool IsDomainName(absl::string_view name);
+
+}  // namespace lory::corpus
+
+#endif  // LORY_TOOLS_CORPUS_CORPUS_SPEC_H_

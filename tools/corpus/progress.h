@@ -1,0 +1,50 @@
+#ifndef LORY_TOOLS_CORPUS_PROGRESS_H_
+#define LORY_TOOLS_CORPUS_PROGRESS_H_
+
+#include <cstdint>
+#include <cstdio>
+#include <string>
+
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
+#include "common/base/mutex.h"
+
+namespace lory::corpus {
+
+// "ingest     [######......]  51%  1.2M/s  4s left". A total of 0: unknown.
+std::string ProgressLine(absl::string_view stage, int64_t done, int64_t total,
+                         absl::Duration elapsed);
+
+// Tells a person how far the build is. On a terminal one line that moves;
+// elsewhere a plain line every ten seconds. Thread-safe.
+class Progress {
+ public:
+  Progress(Clock& clock, std::FILE* file, bool is_terminal)
+      : clock_(clock), file_(file), is_terminal_(is_terminal) {}
+
+  // Begins a stage of `total` units (0: unknown).
+  void Start(absl::string_view stage, int64_t total);
+  void Advance(int64_t units);
+  // Ends the stage with what came out of it and how long it took.
+  void Finish(absl::string_view summary);
+  // A line of its own, not disturbed by the moving one.
+  void Say(absl::string_view line);
+
+ private:
+  void Clear() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  Clock& clock_;
+  std::FILE* const file_;
+  const bool is_terminal_;
+  Mutex mutex_;
+  std::string stage_ ABSL_GUARDED_BY(mutex_);
+  int64_t done_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t total_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Time start_ ABSL_GUARDED_BY(mutex_);
+  absl::Time last_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace lory::corpus
+
+#endif  // LORY_TOOLS_CORPUS_PROGRESS_H_

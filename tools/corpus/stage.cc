@@ -1,0 +1,144 @@
+#include "tools/corpus/stage.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/hash.h"
+#include "common/base/status_macros.h"
+#include "common/io/storage.h"
+
+namespace lory::corpus {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr char kRecordFile[] = "stage.json";
+
+Json WhatItIsMadeFrom(const Stage& stage) {
+  Json inputs = Json::object();
+  for (const auto& [name, hash] : stage.inputs) inputs[name] = hash;
+  return {{"stage", stage.name},
+          {"version", stage.version},
+          {"options", stage.options},
+          {"inputs", inputs}};
+}
+
+// Whether every output is there with its size. Hashes are for `verify`: a
+// build must not read everything to find that nothing is to do.
+bool OutputsAreThere(const StageRecord& record) {
+  for (const StageOutput& output : record.outputs) {
+    const auto bytes = io::LocalStorage().Size(record.PathOf(output.file));
+    if (!bytes.ok() || *bytes != output.bytes) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string StageRecord::OutputHash() const {
+  std::string all;
+  for (const StageOutput& output : outputs) {
+    absl::StrAppend(&all, output.file, " ", output.sha256, "\n");
+  }
+  return Sha256Hex(all);
+}
+
+std::string StageRecord::PathOf(absl::string_view file) const {
+  return absl::StrCat(folder, "/", file);
+}
+
+int64_t StageRecord::Count(const std::string& figure) const {
+  const auto found = figures.find(figure);
+  LORY_CHECK(found != figures.end());
+  return static_cast<int64_t>(found->second);
+}
+
+std::string SerializeStageRecord(const Stage& stage,
+                                 const StageRecord& record) {
+  Json json = WhatItIsMadeFrom(stage);
+  json["fingerprint"] = record.fingerprint;
+  json["outputs"] = Json::array();
+  for (const StageOutput& output : record.outputs) {
+    json["outputs"].push_back({{"file", output.file},
+                               {"bytes", output.bytes},
+                               {"sha256", output.sha256}});
+  }
+  json["figures"] = record.figures;
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+absl::StatusOr<StageRecord> ParseStageRecord(absl::string_view text,
+                                             std::string folder) {
+  const Json json = Json::parse(text.begin(), text.end(), nullptr,
+                                /*allow_exceptions=*/false);
+  const absl::Status damaged =
+      absl::DataLossError(absl::StrCat(folder, "/stage.json is damaged"));
+  if (!json.is_object() || !json.contains("fingerprint") ||
+      !json["fingerprint"].is_string() || !json.contains("outputs") ||
+      !json["outputs"].is_array() || !json.contains("figures") ||
+      !json["figures"].is_object()) {
+    return damaged;
+  }
+  StageRecord record;
+  record.folder = std::move(folder);
+  record.fingerprint = json["fingerprint"].get<std::string>();
+  for (const Json& output : json["outputs"]) {
+    if (!output.is_object() || !output.contains("file") ||
+        !output["file"].is_string() || !output.contains("bytes") ||
+        !output["bytes"].is_number_integer() || !output.contains("sha256") ||
+        !output["sha256"].is_string()) {
+      return damaged;
+    }
+    record.outputs.push_back({output["file"].get<std::string>(),
+                              output["bytes"].get<int64_t>(),
+                              output["sha256"].get<std::string>()});
+  }
+  for (const auto& [name, value] : json["figures"].items()) {
+    if (!value.is_number()) return damaged;
+    record.figures[name] = value.get<double>();
+  }
+  return record;
+}
+
+absl::StatusOr<StageRecord> StageRunner::Run(const Stage& stage) {
+  io::Storage& storage = io::LocalStorage();
+  const std::string own_folder = absl::StrCat(root_, "/", stage.name);
+  const std::string folder = stage.folder.empty() ? own_folder : stage.folder;
+  const std::string record_path = absl::StrCat(own_folder, "/", kRecordFile);
+  const std::string fingerprint = Sha256Hex(WhatItIsMadeFrom(stage).dump());
+  const absl::StatusOr<std::string> text = storage.Read(record_path);
+  if (text.ok() && stage.name != redo_) {
+    absl::StatusOr<StageRecord> record = ParseStageRecord(*text, folder);
+    if (record.ok() && record->fingerprint == fingerprint &&
+        OutputsAreThere(*record)) {
+      progress_.Say(absl::StrCat(
+          stage.name,
+          std::string(stage.name.size() < 10 ? 11 - stage.name.size() : 1, ' '),
+          "up to date"));
+      return record;
+    }
+  }
+  // Everything goes, half-written files of a killed run too.
+  LORY_RETURN_IF_ERROR(storage.Remove(own_folder));
+  progress_.Start(stage.name, 0);
+  absl::StatusOr<StageResult> result = stage.run(folder);
+  if (!result.ok()) return Annotate(result.status(), stage.name);
+
+  StageRecord record;
+  record.folder = folder;
+  record.fingerprint = fingerprint;
+  record.figures = std::move(result->figures);
+  for (const std::string& file : result->files) {
+    const std::string path = record.PathOf(file);
+    LORY_ASSIGN_OR_RETURN(const int64_t bytes, storage.Size(path));
+    LORY_ASSIGN_OR_RETURN(std::string sha256, io::FileSha256Hex(path));
+    record.outputs.push_back({file, bytes, std::move(sha256)});
+  }
+  LORY_RETURN_IF_ERROR(
+      storage.Write(record_path, SerializeStageRecord(stage, record)));
+  progress_.Finish(result->summary);
+  return record;
+}
+
+}  // namespace lory::corpus

@@ -1,0 +1,87 @@
+#ifndef LORY_TOOLS_CORPUS_STAGE_H_
+#define LORY_TOOLS_CORPUS_STAGE_H_
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "nlohmann/json.hpp"
+#include "tools/corpus/progress.h"
+
+// The build is a chain of stages. Each leaves its files and a stage.json with
+// what it was made from; a stage whose inputs, options and version are what
+// they were is not run again. A stage that fails or is killed leaves no
+// stage.json.
+namespace lory::corpus {
+
+struct StageOutput {
+  std::string file;  // name in the stage's folder
+  int64_t bytes = 0;
+  std::string sha256;  // hex
+};
+
+// What a stage left behind: the content of its stage.json.
+struct StageRecord {
+  std::string folder;
+  std::string fingerprint;  // of inputs, options and version
+  std::vector<StageOutput> outputs;
+  std::map<std::string, double> figures;  // counts for people and later stages
+
+  // One hash over all outputs: what stages that read them depend on. Equal
+  // outputs of changed options do not redo what follows.
+  std::string OutputHash() const;
+  std::string PathOf(absl::string_view file) const;
+  int64_t Count(const std::string& figure) const;
+};
+
+// What running a stage gave.
+struct StageResult {
+  std::vector<std::string> files;  // names in the stage's folder
+  std::map<std::string, double> figures;
+  std::string summary;  // for people
+};
+
+struct Stage {
+  std::string name;
+  int version = 1;  // raise it when the same inputs give other outputs
+  nlohmann::ordered_json options;
+  // Name and hash of everything it reads.
+  std::vector<std::pair<std::string, std::string>> inputs;
+  // Where its files go; empty: a folder of its own beneath the runner's root,
+  // which is emptied before.
+  std::string folder;
+  // Writes the files into `folder`, each whole or not at all.
+  std::function<absl::StatusOr<StageResult>(const std::string& folder)> run;
+};
+
+// Runs stages in one place. Thread-compatible; hold the BuildLock.
+class StageRunner {
+ public:
+  // Stages get folders beneath `root`. `redo`: a stage to run in any case,
+  // and with it all that its outputs reach.
+  StageRunner(std::string root, std::string redo, Progress& progress)
+      : root_(std::move(root)), redo_(std::move(redo)), progress_(progress) {}
+
+  // Runs `stage` unless its files are there and up to date. The stage's own
+  // error, annotated with its name.
+  absl::StatusOr<StageRecord> Run(const Stage& stage);
+
+ private:
+  const std::string root_;
+  const std::string redo_;
+  Progress& progress_;
+};
+
+// stage.json, and back. DATA_LOSS: it is not what SerializeStageRecord wrote.
+std::string SerializeStageRecord(const Stage& stage, const StageRecord& record);
+absl::StatusOr<StageRecord> ParseStageRecord(absl::string_view text,
+                                             std::string folder);
+
+}  // namespace lory::corpus
+
+#endif  // LORY_TOOLS_CORPUS_STAGE_H_

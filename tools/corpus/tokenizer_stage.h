@@ -1,0 +1,33 @@
+#ifndef LORY_TOOLS_CORPUS_TOKENIZER_STAGE_H_
+#define LORY_TOOLS_CORPUS_TOKENIZER_STAGE_H_
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "tools/corpus/document_store.h"
+#include "tools/corpus/progress.h"
+#include "tools/corpus/stage.h"
+
+namespace lory::corpus {
+
+inline constexpr char kTokenizerFile[] = "tokenizer.json";
+
+// Trains a tokenizer on the documents that are not held out, the first
+// `megabytes` of their text, and writes tokenizer.json into `folder`.
+absl::StatusOr<StageResult> TrainTokenizer(const DocumentStore& store,
+                                           std::span<const uint8_t> held_out,
+                                           int64_t vocabulary_size,
+                                           int64_t megabytes,
+                                           const std::string& folder,
+                                           Progress& progress);
+
+// Takes over the tokenizer at `path`. FAILED_PRECONDITION: it has no token
+// that ends documents.
+absl::StatusOr<StageResult> TakeTokenizer(const std::string& path,
+                                          const std::string& folder);
+
+}  // namespace lory::corpus
+
+#endif  // LORY_TOOLS_CORPUS_TOKENIZER_STAGE_H_
