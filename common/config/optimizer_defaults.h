@@ -16,8 +16,8 @@ struct OptimizerSettings {
   double beta1 = 0.9;
   double beta2 = 0.95;
   double epsilon = 1e-8;
-  double weight_decay = 0.1;    // 0: none
-  double clip_norm = 1;         // 0: no clipping
+  double weight_decay = 0.1;  // 0: none
+  double clip_norm = 1;       // 0: no clipping
   double warmup_fraction = 0.05;
   double final_fraction = 0.1;
   int32_t nonfinite_step_limit = 10;

@@ -17,10 +17,10 @@ namespace lory::model {
 
 // One trainable tensor. Copying it copies the handle, not the numbers.
 struct Parameter {
-  std::string name;   // as in Hugging Face's LLaMA
-  at::Tensor value;   // leaf that requires a gradient, fp32
-  bool decays = true; // under weight decay
-  int64_t offset = 0; // of its first number in the flat buffers
+  std::string name;    // as in Hugging Face's LLaMA
+  at::Tensor value;    // leaf that requires a gradient, fp32
+  bool decays = true;  // under weight decay
+  int64_t offset = 0;  // of its first number in the flat buffers
 };
 
 // Tensors by name, as checkpoints see them: views, so that loading in place
@@ -40,8 +40,7 @@ class ParameterStore {
   static constexpr int64_t kAlignment = 16;
 
   // All values and gradients zero. Throws c10::Error when out of memory.
-  explicit ParameterStore(
-      std::span<const lory::config::ParameterShape> shapes);
+  explicit ParameterStore(std::span<const lory::config::ParameterShape> shapes);
 
   ParameterStore(const ParameterStore&) = delete;
   ParameterStore& operator=(const ParameterStore&) = delete;

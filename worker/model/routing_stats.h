@@ -58,8 +58,8 @@ class RoutingStats {
 
  private:
   struct LayerSums {
-    std::vector<double> weights;         // [E]
-    std::vector<double> active_segments; // [E]
+    std::vector<double> weights;          // [E]
+    std::vector<double> active_segments;  // [E]
     double entropy = 0;
     double segments = 0;
   };

@@ -1,0 +1,79 @@
+#include "worker/model/lory_feed_forward.h"
+
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/softmax.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "worker/model/segment_router.h"
+#include "worker/ops/merged_feed_forward.h"
+
+namespace lory::model {
+
+using ::lory::v1::LoryFeedForward_FirstSegment_LEARNED;
+using ::lory::v1::LoryFeedForward_FirstSegment_SELF_STOP_GRADIENT;
+using ::lory::v1::LoryFeedForward_FirstSegment_UNIFORM;
+
+LoryFeedForward::LoryFeedForward(const lory::config::ModelShape& shape,
+                                 const ParameterStore& parameters,
+                                 int64_t layer)
+    : segment_length_(shape.segment_length),
+      first_segment_(shape.first_segment) {
+  const std::string prefix = lory::config::LayerPrefix(layer);
+  const auto get = [&](absl::string_view name) {
+    return parameters.Get(absl::StrCat(prefix, name));
+  };
+  router_ED_ = get(lory::config::kRouter);
+  gate_EFD_ = get(lory::config::kExpertGate);
+  up_EFD_ = get(lory::config::kExpertUp);
+  down_EDF_ = get(lory::config::kExpertDown);
+  if (first_segment_ == LoryFeedForward_FirstSegment_LEARNED) {
+    first_segment_E_ = get(lory::config::kFirstSegment);
+  }
+}
+
+at::Tensor LoryFeedForward::Routing(const at::Tensor& hidden_BLD,
+                                    int64_t segment_length) const {
+  switch (first_segment_) {
+    case LoryFeedForward_FirstSegment_SELF_STOP_GRADIENT:
+      return CausalRouting(hidden_BLD, router_ED_, segment_length);
+    case LoryFeedForward_FirstSegment_UNIFORM: {
+      const int64_t E = router_ED_.size(0);
+      return StrictlyCausalRouting(
+          hidden_BLD, router_ED_, segment_length,
+          at::full({E}, 1.0 / static_cast<double>(E), router_ED_.options()));
+    }
+    case LoryFeedForward_FirstSegment_LEARNED:
+      return StrictlyCausalRouting(hidden_BLD, router_ED_, segment_length,
+                                   at::softmax(first_segment_E_, -1));
+    default:
+      LORY_CHECK(false);  // ResolveModelShape lets nothing else through
+  }
+}
+
+FeedForwardResult LoryFeedForward::Forward(const at::Tensor& hidden_BLD) const {
+  const int64_t length = hidden_BLD.size(1);
+  const int64_t segment_length = std::min(segment_length_, length);
+  // The last segment's own routing is never used, so that what fills it up
+  // reaches no routing weight.
+  const int64_t missing =
+      (segment_length - length % segment_length) % segment_length;
+  const at::Tensor padded_BLD =
+      missing == 0 ? hidden_BLD
+                   : at::constant_pad_nd(hidden_BLD, {0, 0, 0, missing});
+  const at::Tensor routing_BNE = Routing(padded_BLD, segment_length);
+  const at::Tensor out_BLD = lory::ops::MergedFeedForward(
+      padded_BLD, routing_BNE, gate_EFD_, up_EFD_, down_EDF_);
+  // Under the other policies no router decided segment 0.
+  const int64_t first =
+      first_segment_ == LoryFeedForward_FirstSegment_SELF_STOP_GRADIENT ? 0 : 1;
+  return {out_BLD.narrow(1, 0, length),
+          routing_BNE.narrow(1, first, routing_BNE.size(1) - first)
+              .flatten(0, 1)
+              .detach()};
+}
+
+}  // namespace lory::model

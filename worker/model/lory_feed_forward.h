@@ -1,0 +1,40 @@
+#ifndef LORY_WORKER_MODEL_LORY_FEED_FORWARD_H_
+#define LORY_WORKER_MODEL_LORY_FEED_FORWARD_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+#include "worker/model/feed_forward.h"
+
+namespace lory::model {
+
+// Experts merged in parameter space for each segment, routed by the segment
+// before (Lory, arXiv 2405.03133, section 3). Each layer has its own router,
+// which sees what the feed-forward sees.
+//
+// A sequence may end in a part of a segment: it is routed like a whole one. A
+// sequence shorter than a segment is one segment.
+class LoryFeedForward final : public FeedForward {
+ public:
+  LoryFeedForward(const lory::config::ModelShape& shape,
+                  const ParameterStore& parameters, int64_t layer);
+
+  FeedForwardResult Forward(const at::Tensor& hidden_BLD) const override;
+
+ private:
+  at::Tensor Routing(const at::Tensor& hidden_BLD,
+                     int64_t segment_length) const;
+
+  int64_t segment_length_;
+  lory::v1::LoryFeedForward::FirstSegment first_segment_;
+  at::Tensor router_ED_;
+  at::Tensor first_segment_E_;  // LEARNED only
+  at::Tensor gate_EFD_;
+  at::Tensor up_EFD_;
+  at::Tensor down_EDF_;
+};
+
+}  // namespace lory::model
+
+#endif  // LORY_WORKER_MODEL_LORY_FEED_FORWARD_H_

@@ -1,0 +1,101 @@
+#include "worker/model/transformer.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/linear.h>
+
+#include <string>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "worker/model/initialize.h"
+#include "worker/ops/linear_cross_entropy.h"
+#include "worker/ops/rms_norm.h"
+
+namespace lory::model {
+
+using ::lory::config::ModelShape;
+
+Transformer::Transformer(const lory::v1::ModelSpec& spec, bool dense_phase,
+                         const ModelShape& shape)
+    : spec_(spec),
+      dense_phase_(dense_phase),
+      shape_(shape),
+      parameters_(lory::config::ParameterShapes(shape)),
+      rotary_(lory::ops::MakeRotaryTable(shape.sequence_length,
+                                         shape.head_width, shape.rotary_base,
+                                         at::kFloat)),
+      embedding_VD_(parameters_.Get(lory::config::kEmbeddingName)),
+      norm_D_(parameters_.Get(lory::config::kFinalNormName)),
+      head_VD_(parameters_.Get(lory::config::kHeadName)) {
+  for (int64_t i = 0; i < shape.layer_count; ++i) {
+    layers_.push_back(
+        {AttentionLayer(shape, parameters_, i),
+         parameters_.Get(absl::StrCat(lory::config::LayerPrefix(i),
+                                      lory::config::kFeedForwardNorm)),
+         MakeFeedForward(shape, parameters_, i)});
+  }
+}
+
+absl::StatusOr<std::unique_ptr<Transformer>> Transformer::CreateUninitialised(
+    const lory::v1::ModelSpec& spec, bool dense_phase) {
+  LORY_ASSIGN_OR_RETURN(ModelShape shape,
+                        lory::config::ResolveModelShape(spec));
+  if (dense_phase) shape = lory::config::DensePhaseShape(shape);
+  return absl::WrapUnique(new Transformer(spec, dense_phase, shape));
+}
+
+absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Create(
+    const lory::v1::ModelSpec& spec, bool dense_phase, uint64_t seed) {
+  LORY_ASSIGN_OR_RETURN(std::unique_ptr<Transformer> model,
+                        CreateUninitialised(spec, dense_phase));
+  InitializeParameters(model->shape_, seed, model->parameters_);
+  return model;
+}
+
+at::Tensor Transformer::Hidden(const at::Tensor& tokens_BL,
+                               RoutingStats* routing) const {
+  TORCH_CHECK(tokens_BL.dim() == 2 && tokens_BL.scalar_type() == at::kLong,
+              "tokens must be int64 of two dimensions");
+  TORCH_CHECK(tokens_BL.size(1) <= shape_.sequence_length, "sequence of ",
+              tokens_BL.size(1), " tokens, but the model is made for ",
+              shape_.sequence_length);
+  at::Tensor hidden_BLD = at::embedding(embedding_VD_, tokens_BL);
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    const Layer& layer = layers_[i];
+    hidden_BLD = hidden_BLD + layer.attention.Forward(hidden_BLD, rotary_);
+    const FeedForwardResult result =
+        layer.feed_forward->Forward(lory::ops::RmsNorm(
+            hidden_BLD, layer.feed_forward_norm_D, shape_.norm_epsilon));
+    hidden_BLD = hidden_BLD + result.out_BLD;
+    if (routing != nullptr && result.routing_SE.defined()) {
+      routing->Record(static_cast<int64_t>(i), result.routing_SE);
+    }
+  }
+  return lory::ops::RmsNorm(hidden_BLD, norm_D_, shape_.norm_epsilon);
+}
+
+ForwardResult Transformer::Forward(const at::Tensor& tokens_BL,
+                                   const at::Tensor& targets_BL) const {
+  TORCH_CHECK(tokens_BL.sizes() == targets_BL.sizes(), "tokens ",
+              tokens_BL.sizes(), " and targets ", targets_BL.sizes(),
+              " must have one shape");
+  ForwardResult result;
+  if (shape_.feed_forward == lory::config::FeedForwardKind::kLory) {
+    result.routing = RoutingStats(shape_.layer_count, shape_.expert_count);
+  }
+  const at::Tensor hidden_BLD = Hidden(tokens_BL, &result.routing);
+  result.loss_sum = lory::ops::LinearCrossEntropy(
+      hidden_BLD.flatten(0, 1), head_VD_, targets_BL.flatten());
+  result.token_count = (targets_BL >= 0).sum().item<int64_t>();
+  return result;
+}
+
+at::Tensor Transformer::Logits(const at::Tensor& tokens_BL) const {
+  return at::linear(Hidden(tokens_BL, /*routing=*/nullptr), head_VD_);
+}
+
+}  // namespace lory::model

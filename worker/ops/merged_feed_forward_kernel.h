@@ -1,0 +1,75 @@
+#ifndef LORY_WORKER_OPS_MERGED_FEED_FORWARD_KERNEL_H_
+#define LORY_WORKER_OPS_MERGED_FEED_FORWARD_KERNEL_H_
+
+#include <cstdint>
+
+// The CPU kernels of MergedFeedForward, on plain contiguous memory. They use
+// LibTorch's threads. T is float or double.
+namespace lory::ops {
+
+// Segments, tokens of each, and the sizes of an expert.
+struct MergedSizes {
+  int64_t S;
+  int64_t T;
+  int64_t D;
+  int64_t F;
+  int64_t E;
+};
+
+template <typename T>
+struct MergedInputs {
+  const T* hidden_STD;
+  const T* routing_SE;
+  const T* gate_EFD;
+  const T* up_EFD;
+  const T* down_EDF;
+};
+
+// Fills out_STD, and the inner activations that the backward pass needs.
+template <typename T>
+struct MergedForwardOutputs {
+  T* gate_STF;
+  T* up_STF;
+  T* out_STD;
+};
+template <typename T>
+void MergedForward(const MergedSizes& sizes, const MergedInputs<T>& inputs,
+                   const MergedForwardOutputs<T>& outputs);
+
+template <typename T>
+struct MergedBackwardInputs {
+  MergedInputs<T> forward;
+  const T* gate_STF;
+  const T* up_STF;
+  const T* gradient_out_STD;
+};
+// Fills all of them.
+template <typename T>
+struct MergedGradients {
+  T* hidden_STD;
+  T* routing_SE;
+  T* gate_EFD;
+  T* up_EFD;
+  T* down_EDF;
+};
+template <typename T>
+void MergedBackward(const MergedSizes& sizes,
+                    const MergedBackwardInputs<T>& inputs,
+                    const MergedGradients<T>& gradients);
+
+extern template void MergedForward<float>(const MergedSizes&,
+                                          const MergedInputs<float>&,
+                                          const MergedForwardOutputs<float>&);
+extern template void MergedForward<double>(const MergedSizes&,
+                                           const MergedInputs<double>&,
+                                           const MergedForwardOutputs<double>&);
+extern template void MergedBackward<float>(const MergedSizes&,
+                                           const MergedBackwardInputs<float>&,
+                                           const MergedGradients<float>&);
+extern template void MergedBackward<double>(const MergedSizes&,
+                                            const MergedBackwardInputs<double>&,
+                                            const MergedGradients<double>&);
+
+}  // namespace lory::ops
+
+#endif  // LORY_WORKER_OPS_MERGED_FEED_FORWARD_KERNEL_H_

@@ -1,0 +1,50 @@
+#ifndef LORY_WORKER_OPS_RMS_NORM_KERNEL_H_
+#define LORY_WORKER_OPS_RMS_NORM_KERNEL_H_
+
+#include <cstdint>
+
+// CPU kernels of RmsNorm on consecutive rows of D numbers. Single-threaded; T
+// is float or double.
+namespace lory::ops {
+
+// out = x * scale_R * weight_D, where scale_R[r] = 1 / rms of row r is given
+// back for the backward pass.
+template <typename T>
+struct RmsNormArguments {
+  int64_t rows;
+  int64_t columns;
+  const T* hidden_RD;
+  const T* weight_D;
+  T epsilon;
+  T* out_RD;
+  T* scale_R;
+};
+
+// Gradients; that of the weight is added to `to_weight_D`.
+template <typename T>
+struct RmsNormGradientArguments {
+  int64_t rows;
+  int64_t columns;
+  const T* hidden_RD;
+  const T* weight_D;
+  const T* scale_R;
+  const T* gradient_out_RD;
+  T* to_hidden_RD;
+  T* to_weight_D;
+};
+
+template <typename T>
+void RmsNormRows(const RmsNormArguments<T>& arguments);
+template <typename T>
+void RmsNormGradientRows(const RmsNormGradientArguments<T>& arguments);
+
+extern template void RmsNormRows<float>(const RmsNormArguments<float>&);
+extern template void RmsNormRows<double>(const RmsNormArguments<double>&);
+extern template void RmsNormGradientRows<float>(
+    const RmsNormGradientArguments<float>&);
+extern template void RmsNormGradientRows<double>(
+    const RmsNormGradientArguments<double>&);
+
+}  // namespace lory::ops
+
+#endif  // LORY_WORKER_OPS_RMS_NORM_KERNEL_H_
