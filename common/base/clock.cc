@@ -12,7 +12,8 @@ class SystemClock final : public Clock {
  public:
   absl::Time MonotonicNow() override {
     return absl::UnixEpoch() +
-           absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+           absl::FromChrono(
+               std::chrono::steady_clock::now().time_since_epoch());
   }
   absl::Time WallNow() override { return absl::Now(); }
   void SleepFor(absl::Duration duration) override {

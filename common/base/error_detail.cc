@@ -40,9 +40,9 @@ absl::Status FieldErrors(std::vector<FieldViolation> violations) {
   absl::Status status =
       ErrorWithReason(absl::StatusCode::kInvalidArgument, "FIELD_INVALID",
                       absl::StrJoin(violations, "\n", line(": ")));
-  status.SetPayload(kFields, absl::Cord(absl::StrJoin(
-                                 violations, "\n",
-                                 line(absl::string_view(&kUnit, 1)))));
+  status.SetPayload(
+      kFields, absl::Cord(absl::StrJoin(violations, "\n",
+                                        line(absl::string_view(&kUnit, 1)))));
   return status;
 }
 
@@ -53,7 +53,8 @@ std::string ReasonOf(const absl::Status& status) {
 std::vector<FieldViolation> FieldViolationsOf(const absl::Status& status) {
   std::vector<FieldViolation> violations;
   const std::string text = PayloadOf(status, kFields);
-  for (const absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+  for (const absl::string_view line :
+       absl::StrSplit(text, '\n', absl::SkipEmpty())) {
     std::pair<std::string, std::string> pair =
         absl::StrSplit(line, absl::MaxSplits(kUnit, 1));
     violations.push_back({std::move(pair.first), std::move(pair.second)});

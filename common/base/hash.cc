@@ -21,7 +21,8 @@ Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
 
 void Sha256::Update(absl::string_view bytes) {
-  LORY_CHECK(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) == 1);
+  LORY_CHECK(EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()) ==
+             1);
 }
 
 std::string Sha256::Finish() {

@@ -43,7 +43,8 @@ absl::string_view Name(LogLevel level) {
 bool IsPlain(absl::string_view text) {
   if (text.empty()) return false;
   for (const char c : text) {
-    if (c <= ' ' || c == '"' || c == '\\' || c == '=' || c == 0x7f) return false;
+    if (c <= ' ' || c == '"' || c == '\\' || c == '=' || c == 0x7f)
+      return false;
   }
   return true;
 }
@@ -89,7 +90,8 @@ void Log(LogLevel level, absl::string_view message,
       json ? absl::StrCat("{\"time\":\"", time, "\",\"level\":\"", Name(level),
                           "\",\"message\":", Quoted(message))
            : absl::StrCat(time, " ", Name(level), " ", Quoted(message));
-  for (const LogField& field : state.context) Append(field, state.format, &line);
+  for (const LogField& field : state.context)
+    Append(field, state.format, &line);
   for (const LogField& field : fields) Append(field, state.format, &line);
   absl::StrAppend(&line, json ? "}\n" : "\n");
   // One write a line keeps lines whole; a full pipe is nobody's error.

@@ -14,7 +14,7 @@
 //       {{"job", "tiny"}, {"generation", 3}, {"reason", "worker a lost"}});
 //
 // prints
-//   2026-11-22T10:00:00.123Z info "generation started" job=tiny generation=3 ...
+//   2026-11-22T10:00:00.123Z info "generation started" job=tiny ...
 //
 // Thread-safe; a line is written whole. Values are quoted when they must be.
 namespace lory {

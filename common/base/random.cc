@@ -41,8 +41,8 @@ std::string SecureRandomHex(int byte_count) {
 
 std::string RandomUuid() {
   std::string hex = SecureRandomHex(16);
-  hex[12] = '4';                               // version
-  hex[16] = "89ab"[(hex[16] & 0x0f) & 0x03];   // variant
+  hex[12] = '4';                              // version
+  hex[16] = "89ab"[(hex[16] & 0x0f) & 0x03];  // variant
   return absl::StrCat(hex.substr(0, 8), "-", hex.substr(8, 4), "-",
                       hex.substr(12, 4), "-", hex.substr(16, 4), "-",
                       hex.substr(20));

@@ -23,7 +23,7 @@
 #define LORY_STATUS_CONCAT_INNER(a, b) a##b
 #define LORY_STATUS_CONCAT(a, b) LORY_STATUS_CONCAT_INNER(a, b)
 
-#define LORY_ASSIGN_OR_RETURN(target, expression)                          \
+#define LORY_ASSIGN_OR_RETURN(target, expression)                             \
   LORY_ASSIGN_OR_RETURN_INNER(LORY_STATUS_CONCAT(lory_or_, __LINE__), target, \
                               expression)
 #define LORY_ASSIGN_OR_RETURN_INNER(temporary, target, expression) \

@@ -20,8 +20,8 @@ namespace lory::io {
 
 enum class DType { kF64, kF32, kBf16, kF16, kI64, kI32, kI16, kI8, kU8, kBool };
 
-int64_t SizeOf(DType dtype);              // bytes of one element
-absl::string_view NameOf(DType dtype);    // "F32"
+int64_t SizeOf(DType dtype);            // bytes of one element
+absl::string_view NameOf(DType dtype);  // "F32"
 
 struct TensorInfo {
   std::string name;

@@ -32,22 +32,19 @@ MATCHER_P2(StatusIs, code, message_matcher, "") {
   const absl::Status& status = GetStatus(arg);
   *result_listener << status.ToString();
   return status.code() == code &&
-         ::testing::ExplainMatchResult(message_matcher,
-                                       std::string(status.message()),
-                                       result_listener);
+         ::testing::ExplainMatchResult(
+             message_matcher, std::string(status.message()), result_listener);
 }
 
 }  // namespace lory::testing
 
-#define EXPECT_OK(expression) \
-  EXPECT_THAT(expression, ::lory::testing::IsOk())
-#define ASSERT_OK(expression) \
-  ASSERT_THAT(expression, ::lory::testing::IsOk())
+#define EXPECT_OK(expression) EXPECT_THAT(expression, ::lory::testing::IsOk())
+#define ASSERT_OK(expression) ASSERT_THAT(expression, ::lory::testing::IsOk())
 
 #define LORY_TEST_CONCAT_INNER(a, b) a##b
 #define LORY_TEST_CONCAT(a, b) LORY_TEST_CONCAT_INNER(a, b)
-#define LORY_ASSERT_OK_AND_ASSIGN(target, expression)                     \
-  LORY_ASSERT_OK_AND_ASSIGN_INNER(LORY_TEST_CONCAT(lory_or_, __LINE__),   \
+#define LORY_ASSERT_OK_AND_ASSIGN(target, expression)                   \
+  LORY_ASSERT_OK_AND_ASSIGN_INNER(LORY_TEST_CONCAT(lory_or_, __LINE__), \
                                   target, expression)
 #define LORY_ASSERT_OK_AND_ASSIGN_INNER(temporary, target, expression) \
   auto temporary = (expression);                                       \

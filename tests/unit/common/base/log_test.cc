@@ -15,10 +15,9 @@ TEST(Log, QuotesOnlyWhatNeedsIt) {
   CaptureStderr();
   Log(LogLevel::kInfo, "round granted",
       {{"job", "tiny"}, {"steps", 40}, {"reason", "two\nlines"}});
-  EXPECT_THAT(
-      GetCapturedStderr(),
-      EndsWith("info \"round granted\" job=tiny steps=40 "
-               "reason=\"two\\nlines\"\n"));
+  EXPECT_THAT(GetCapturedStderr(),
+              EndsWith("info \"round granted\" job=tiny steps=40 "
+                       "reason=\"two\\nlines\"\n"));
 }
 
 TEST(Log, DropsWhatIsBelowTheLevel) {
@@ -34,7 +33,8 @@ TEST(Log, WritesJsonWhenAsked) {
   const std::string line = GetCapturedStderr();
   SetLogOptions(LogLevel::kInfo, LogFormat::kText);
   EXPECT_THAT(line, HasSubstr("\"level\":\"warning\""));
-  EXPECT_THAT(line, HasSubstr("\"message\":\"say \\\"hi\\\"\",\"rank\":\"1\"}"));
+  EXPECT_THAT(line,
+              HasSubstr("\"message\":\"say \\\"hi\\\"\",\"rank\":\"1\"}"));
 }
 
 }  // namespace
