@@ -1,0 +1,58 @@
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+#include "common/base/log.h"
+#include "coordinator/app.h"
+#include "coordinator/flags.h"
+
+namespace {
+
+// SIGTERM and SIGINT as something to wait for; blocked in every thread.
+int StopSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using lory::Log;
+  using lory::LogLevel;
+  namespace coordinator = lory::coordinator;
+
+  coordinator::AppOptions options;
+  if (const auto exit = coordinator::ParseFlags(argc, argv, options)) {
+    return *exit;
+  }
+  lory::SetLogOptions(LogLevel::kInfo, options.log_format);
+  const int stop_fd = StopSignals();
+  auto app = coordinator::App::Start(options);
+  if (!app.ok()) {
+    std::fprintf(stderr, "lory-coordinator: %s\n",
+                 std::string(app.status().message()).c_str());
+    return coordinator::kExitFailed;
+  }
+  coordinator::LogLimits(options.plan);
+  Log(LogLevel::kInfo, "coordinator serves",
+      {{"rpc", (*app)->rpc_address()},
+       {"page", "http://" + (*app)->http_address() + "/"},
+       {"version", LORY_VERSION}});
+  const absl::Status ended = (*app)->Run(stop_fd);
+  if (!ended.ok()) {
+    Log(LogLevel::kError, "coordinator ends", {{"error", ended.message()}});
+    // Nothing more can be promised: what is open ends with the process.
+    _exit(coordinator::kExitFailed);
+  }
+  Log(LogLevel::kInfo, "coordinator stops on request");
+  app->reset();
+  return coordinator::kExitOk;
+}
