@@ -1,0 +1,92 @@
+#include "tests/support/memory_storage.h"
+
+#include <set>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace lory::testing {
+
+class MemoryFileWriter final : public io::FileWriter {
+ public:
+  MemoryFileWriter(MemoryStorage& storage, std::string path)
+      : storage_(storage), path_(std::move(path)) {}
+
+  absl::Status Append(absl::string_view bytes) override {
+    MutexLock lock(&storage_.mutex_);
+    if (!storage_.full_.empty() && absl::StrContains(path_, storage_.full_)) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("no space left for ", path_));
+    }
+    absl::StrAppend(&bytes_, bytes);
+    return absl::OkStatus();
+  }
+
+  absl::Status Commit() override {
+    MutexLock lock(&storage_.mutex_);
+    storage_.files_[path_] = std::move(bytes_);
+    return absl::OkStatus();
+  }
+
+ private:
+  MemoryStorage& storage_;
+  const std::string path_;
+  std::string bytes_;
+};
+
+absl::StatusOr<std::string> MemoryStorage::Read(const std::string& path) {
+  MutexLock lock(&mutex_);
+  const auto found = files_.find(path);
+  if (found == files_.end()) {
+    return absl::NotFoundError(absl::StrCat(path, ": no such file"));
+  }
+  return found->second;
+}
+
+absl::StatusOr<std::unique_ptr<io::FileWriter>> MemoryStorage::Create(
+    const std::string& path) {
+  return std::make_unique<MemoryFileWriter>(*this, path);
+}
+
+absl::StatusOr<std::vector<std::string>> MemoryStorage::List(
+    const std::string& folder) {
+  MutexLock lock(&mutex_);
+  const std::string prefix = absl::StrCat(folder, "/");
+  std::set<std::string> names;
+  for (auto it = files_.lower_bound(prefix);
+       it != files_.end() && absl::StartsWith(it->first, prefix); ++it) {
+    const std::string rest = it->first.substr(prefix.size());
+    names.insert(rest.substr(0, rest.find('/')));
+  }
+  return std::vector<std::string>(names.begin(), names.end());
+}
+
+absl::StatusOr<int64_t> MemoryStorage::Size(const std::string& path) {
+  absl::StatusOr<std::string> bytes = Read(path);
+  if (!bytes.ok()) return bytes.status();
+  return static_cast<int64_t>(bytes->size());
+}
+
+absl::Status MemoryStorage::Remove(const std::string& path) {
+  MutexLock lock(&mutex_);
+  files_.erase(path);
+  const std::string prefix = absl::StrCat(path, "/");
+  auto it = files_.lower_bound(prefix);
+  while (it != files_.end() && absl::StartsWith(it->first, prefix)) {
+    it = files_.erase(it);
+  }
+  return absl::OkStatus();
+}
+
+void MemoryStorage::FillDiskFor(std::string piece) {
+  MutexLock lock(&mutex_);
+  full_ = std::move(piece);
+}
+
+size_t MemoryStorage::file_count() {
+  MutexLock lock(&mutex_);
+  return files_.size();
+}
+
+}  // namespace lory::testing

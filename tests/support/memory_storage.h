@@ -1,0 +1,41 @@
+#ifndef LORY_TESTS_SUPPORT_MEMORY_STORAGE_H_
+#define LORY_TESTS_SUPPORT_MEMORY_STORAGE_H_
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/mutex.h"
+#include "common/io/storage.h"
+
+namespace lory::testing {
+
+// Files in memory: fast, and gone with the test. Folders are what paths say.
+// Thread-safe.
+class MemoryStorage final : public io::Storage {
+ public:
+  absl::StatusOr<std::string> Read(const std::string& path) override;
+  absl::StatusOr<std::unique_ptr<io::FileWriter>> Create(
+      const std::string& path) override;
+  absl::StatusOr<std::vector<std::string>> List(
+      const std::string& folder) override;
+  absl::StatusOr<int64_t> Size(const std::string& path) override;
+  absl::Status Remove(const std::string& path) override;
+
+  // From now on, until "" is given, writes of paths that contain `piece` fail
+  // with RESOURCE_EXHAUSTED.
+  void FillDiskFor(std::string piece);
+  size_t file_count();
+
+ private:
+  friend class MemoryFileWriter;
+
+  Mutex mutex_;
+  std::map<std::string, std::string> files_ ABSL_GUARDED_BY(mutex_);
+  std::string full_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace lory::testing
+
+#endif  // LORY_TESTS_SUPPORT_MEMORY_STORAGE_H_
