@@ -35,6 +35,7 @@ namespace {
 
 // SIGTERM, five seconds, SIGKILL, and some time for the kernel.
 constexpr absl::Duration kEndLimit = absl::Seconds(8);
+constexpr absl::Duration kCommitInterval = absl::Seconds(1);
 constexpr absl::Duration kLeaveLimit = absl::Seconds(1);
 
 std::string PathOf(const std::string& job_folder,
@@ -201,7 +202,7 @@ absl::Status App::Start() {
       std::make_unique<CoordinatorSession>(*coordinator_, *table_, clock_);
   metrics_ = std::make_unique<DaemonMetrics>(*table_, *session_, flags_.slots);
   commits_ = std::make_unique<CommitClient>(
-      *coordinator_, clock_,
+      *coordinator_, clock_, kCommitInterval,
       [this](const auto& part, PartFate fate) { PartDecided(part, fate); });
   trainer_service_ = std::make_unique<TrainerService>(
       *table_, [this](const auto& incarnation, const auto& part) {

@@ -16,7 +16,6 @@ namespace {
 using ::lory::v1::Checkpoint;
 using ::lory::v1::CommitCheckpointRequest;
 
-constexpr absl::Duration kInterval = absl::Seconds(1);
 constexpr absl::Duration kDeadline = absl::Seconds(5);
 // Parts wait only while the coordinator is away or other ranks write; more
 // than this many mean that somebody runs wild.
@@ -64,9 +63,12 @@ absl::string_view NameOf(PartFate fate) {
 }
 
 CommitClient::CommitClient(lory::v1::WorkerService::StubInterface& coordinator,
-                           Clock& clock,
+                           Clock& clock, absl::Duration interval,
                            std::function<void(const Part&, PartFate)> decided)
-    : coordinator_(coordinator), clock_(clock), decided_(std::move(decided)) {}
+    : coordinator_(coordinator),
+      clock_(clock),
+      interval_(interval),
+      decided_(std::move(decided)) {}
 
 void CommitClient::Add(Part part) {
   MutexLock lock(&mutex_);
@@ -94,7 +96,7 @@ bool CommitClient::TakeDue(std::stop_token stop, Part* part) {
     const absl::Duration left = first->next_time - clock_.MonotonicNow();
     if (left <= absl::ZeroDuration()) {
       *part = first->part;
-      first->next_time = clock_.MonotonicNow() + kInterval;
+      first->next_time = clock_.MonotonicNow() + interval_;
       return true;
     }
     changed_.WaitFor(&mutex_, left);

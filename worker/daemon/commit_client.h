@@ -27,15 +27,16 @@ class CommitClient {
     lory::v1::CommitCheckpointRequest request;
   };
 
-  // `decided` hears of each part once, in the thread of Run.
+  // `decided` hears of each part once, in the thread of Run. Parts that are
+  // not decided on are asked about again after `interval`.
   CommitClient(lory::v1::WorkerService::StubInterface& coordinator,
-               Clock& clock,
+               Clock& clock, absl::Duration interval,
                std::function<void(const Part&, PartFate)> decided);
 
   // One that is waiting already is not taken twice.
   void Add(Part part);
 
-  // Asks about each part at once and then every second, until `stop` is
+  // Asks about each part at once and then again and again, until `stop` is
   // requested.
   void Run(std::stop_token stop);
 
@@ -52,6 +53,7 @@ class CommitClient {
 
   lory::v1::WorkerService::StubInterface& coordinator_;
   Clock& clock_;
+  const absl::Duration interval_;
   const std::function<void(const Part&, PartFate)> decided_;
   Mutex mutex_;
   CondVar changed_;

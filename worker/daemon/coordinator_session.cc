@@ -86,8 +86,10 @@ absl::Status CoordinatorSession::AttendOnce(const lory::v1::WorkerHello& hello,
   {
     const std::jthread reader([&] { ReadAll(stream.get()); });
     WriteAll(hello, stop, stream.get());
-    // Whatever ended the writing, the reader must end, too.
-    context.TryCancel();
+    MutexLock lock(&mutex_);
+    // The reader must end, too. But to cancel a stream that the coordinator
+    // has ended would hide why it did.
+    if (!stream_ended_) context.TryCancel();
   }
   return rpc::FromGrpc(stream->Finish());
 }
@@ -110,7 +112,7 @@ void CoordinatorSession::WriteAll(const lory::v1::WorkerHello& hello,
   AttendRequest request = MakeRequest(&version);
   *request.mutable_hello() = hello;
   while (!stop.stop_requested()) {
-    // Cancelling a stream that the coordinator has ended would hide why.
+    // The coordinator's reason may still be on its way.
     if (!stream->Write(request)) return AwaitEnd(stop, kLongestPause);
     table_.ReportSent(version);
     absl::Duration heartbeat;

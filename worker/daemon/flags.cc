@@ -77,23 +77,27 @@ void AddPlaces(CLI::App& app, Flags& flags) {
       ->type_name("HOST:PORT")
       ->check(CheckAddress)
       ->required();
-  app.add_option("--name", flags.name,
-                 "Name of this worker, its own in the cluster")
+  app.add_option(
+         "--name", flags.name,
+         "Name of this worker, its own in the cluster; default: the host's")
       ->type_name("ID")
       ->check(CheckId);
   app.add_option("--listen", flags.listen,
                  "Where to answer people and the coordinator; port 0: any")
       ->type_name("HOST:PORT")
-      ->check(CheckAddress);
+      ->check(CheckAddress)
+      ->capture_default_str();
   app.add_option("--http", flags.http,
                  "Where to serve /metrics and /healthz; port 0: any")
       ->type_name("HOST:PORT")
-      ->check(CheckAddress);
+      ->check(CheckAddress)
+      ->capture_default_str();
   app.add_flag("--http-remote", flags.http_remote,
                "Let --http be an address beyond loopback; it has no password");
   app.add_option("--advertise-host", flags.advertise_host,
                  "Address under which other hosts reach this one's trainers")
-      ->type_name("HOST");
+      ->type_name("HOST")
+      ->capture_default_str();
   app.add_option("--work", flags.work,
                  "Folder for logs and sockets; of one worker only")
       ->type_name("DIR")
@@ -114,25 +118,34 @@ void AddPlaces(CLI::App& app, Flags& flags) {
 void AddRest(CLI::App& app, Flags& flags) {
   app.add_option("--slots", flags.slots, "Trainers to run at once")
       ->type_name("N")
-      ->check(CLI::Range(1, 64));
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   app.add_option("--trainer", flags.trainer,
                  "The trainer's binary; default: beside this one")
       ->type_name("PATH");
   app.add_option("--device", flags.device, "What trainers compute on")
-      ->check(CLI::IsMember({"cpu"}));
+      ->check(CLI::IsMember({"cpu"}))
+      ->capture_default_str();
   app.add_option("--threads", flags.threads,
                  "Threads of one trainer; 0: the cores divided by the slots")
       ->type_name("N")
-      ->check(CLI::Range(0, 1024));
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
   app.add_option("--tls-ca", flags.tls.ca, "CA that all parties trust")
       ->type_name("PEM");
   app.add_option("--tls-cert", flags.tls.cert, "Certificate of this worker")
       ->type_name("PEM");
   app.add_option("--tls-key", flags.tls.key, "Its private key")
       ->type_name("PEM");
-  app.add_option("--log-format", flags.log_format, "text or json")
-      ->transform(CLI::CheckedTransformer(std::map<std::string, LogFormat>{
-          {"text", LogFormat::kText}, {"json", LogFormat::kJson}}));
+  app.add_option_function<std::string>(
+         "--log-format",
+         [&flags](const std::string& text) {
+           flags.log_format =
+               text == "json" ? LogFormat::kJson : LogFormat::kText;
+         },
+         "How our own log lines look")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->default_str("text");
 }
 
 }  // namespace
@@ -140,12 +153,10 @@ void AddRest(CLI::App& app, Flags& flags) {
 std::optional<Flags> ParseFlags(int argc, const char* const* argv,
                                 int* exit_status) {
   const HostInfo host = ReadHostInfo();
-  Flags flags = {.name = host.name,
-                 .trainer = FolderOfThisBinary() + "/lory-trainer"};
+  Flags flags = {.name = host.name};
   CLI::App app(kDescription, "lory-worker");
   app.footer(kFooter);
   app.set_version_flag("--version", std::string("lory-worker ") + LORY_VERSION);
-  app.option_defaults()->always_capture_default();
   AddPlaces(app, flags);
   AddRest(app, flags);
   for (CLI::Option* option : app.get_options()) {
@@ -165,6 +176,9 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv,
                  wrong.c_str());
     *exit_status = kExitUsage;
     return std::nullopt;
+  }
+  if (flags.trainer.empty()) {
+    flags.trainer = FolderOfThisBinary() + "/lory-trainer";
   }
   if (flags.threads == 0) {
     flags.threads = std::max(1, host.core_count / flags.slots);

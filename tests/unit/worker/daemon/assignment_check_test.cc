@@ -1,0 +1,85 @@
+#include "worker/daemon/assignment_check.h"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_folder.h"
+
+namespace lory::daemon {
+namespace {
+
+using ::lory::testing::StatusIs;
+using ::lory::testing::TempFolder;
+using ::testing::HasSubstr;
+
+struct AssignmentCheckTest : ::testing::Test {
+  AssignmentCheckTest() {
+    for (const char* name : {"data", "storage", "elsewhere"}) {
+      std::filesystem::create_directory(folder / name);
+    }
+    std::ofstream(folder / "data/manifest.json") << "{}";
+    std::ofstream(folder / "elsewhere/manifest.json") << "{}";
+    assignment.set_job("jobs/tiny");
+    assignment.set_dataset_manifest_path(folder / "data/manifest.json");
+    assignment.set_job_folder(folder / "storage/jobs/tiny");
+  }
+
+  absl::Status Check() const {
+    return CheckAssignment(assignment, {.data = {folder / "data"},
+                                        .storage = {folder / "storage"}});
+  }
+
+  TempFolder folder;
+  lory::v1::Assignment assignment;
+};
+
+TEST_F(AssignmentCheckTest, PathsBeneathTheRootsPass) {
+  EXPECT_OK(Check());
+  std::filesystem::create_directories(assignment.job_folder());
+  EXPECT_OK(Check());
+}
+
+TEST_F(AssignmentCheckTest, ADatasetElsewhereIsRefused) {
+  assignment.set_dataset_manifest_path(folder / "elsewhere/manifest.json");
+  EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kPermissionDenied,
+                                HasSubstr("--data-root")));
+}
+
+TEST_F(AssignmentCheckTest, ALinkOutOfTheRootIsRefused) {
+  std::filesystem::create_directory_symlink(folder / "elsewhere",
+                                            folder / "data/link");
+  assignment.set_dataset_manifest_path(folder / "data/link/manifest.json");
+  EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kPermissionDenied,
+                                HasSubstr("data/link/manifest.json")));
+}
+
+TEST_F(AssignmentCheckTest, AMissingDatasetIsToldApart) {
+  assignment.set_dataset_manifest_path(folder / "data/none.json");
+  EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kNotFound,
+                                HasSubstr("every worker's host")));
+}
+
+TEST_F(AssignmentCheckTest, AJobFolderElsewhereIsRefused) {
+  for (const std::string& path :
+       {folder / "elsewhere/jobs/tiny", folder / "storage/../elsewhere/tiny",
+        std::string("/nowhere/at/all"), std::string("storage/tiny"),
+        std::string()}) {
+    assignment.set_job_folder(path);
+    EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kPermissionDenied,
+                                  HasSubstr("--storage-root")))
+        << path;
+  }
+}
+
+TEST_F(AssignmentCheckTest, AJobWithoutAProperNameIsRefused) {
+  assignment.set_job("jobs/../x");
+  EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("not a job's name")));
+}
+
+}  // namespace
+}  // namespace lory::daemon

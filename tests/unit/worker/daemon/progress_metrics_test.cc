@@ -1,0 +1,87 @@
+#include "worker/daemon/progress_metrics.h"
+
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace lory::daemon {
+namespace {
+
+using ::lory::v1::JobProgress;
+using ::lory::v1::LayerRouting;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct ProgressMetricsTest : ::testing::Test {
+  ProgressMetricsTest() { DeclareProgress(registry); }
+
+  LayerRouting& AddLayer(int layer, int experts) {
+    LayerRouting& routing = *progress.add_routing();
+    routing.set_layer(layer);
+    routing.set_entropy(1.25);
+    routing.set_active_share(0.75);
+    for (int i = 0; i < experts; ++i) {
+      routing.add_weight_mean(1.0 / experts);
+      routing.add_active_fraction(0.5);
+    }
+    return routing;
+  }
+
+  std::string Page() {
+    SetProgress("tiny", progress, registry);
+    return registry.Serialize();
+  }
+
+  metrics::Registry registry;
+  JobProgress progress;
+};
+
+TEST_F(ProgressMetricsTest, TheNewestStepIsShown) {
+  progress.set_step(12);
+  progress.set_loss(2.5);
+  progress.mutable_step_times()->set_forward_seconds(0.25);
+  const std::string page = Page();
+  EXPECT_THAT(page, HasSubstr("lory_trainer_step{job=\"tiny\"} 12\n"));
+  EXPECT_THAT(page, HasSubstr("lory_trainer_loss_nats{job=\"tiny\"} 2.5\n"));
+  EXPECT_THAT(page, HasSubstr("lory_trainer_step_seconds{job=\"tiny\","
+                              "phase=\"forward\"} 0.25\n"));
+}
+
+TEST_F(ProgressMetricsTest, ExpertsAreShownByLayer) {
+  AddLayer(1, 4);
+  const std::string page = Page();
+  EXPECT_THAT(page, HasSubstr("lory_trainer_expert_weight_ratio{expert=\"3\","
+                              "job=\"tiny\",layer=\"1\"} 0.25\n"));
+  EXPECT_THAT(page, HasSubstr("lory_trainer_routing_entropy_nats{job=\"tiny\","
+                              "layer=\"1\"} 1.25\n"));
+  EXPECT_THAT(page, HasSubstr("lory_trainer_active_experts_ratio{job=\"tiny\","
+                              "layer=\"1\"} 0.75\n"));
+}
+
+TEST_F(ProgressMetricsTest, TooManyExpertsAreShownInSumOnly) {
+  for (int layer = 0; layer < 40; ++layer) AddLayer(layer, 16);
+  const std::string page = Page();
+  EXPECT_THAT(page, Not(HasSubstr("lory_trainer_expert_weight_ratio{")));
+  EXPECT_THAT(page, HasSubstr("lory_trainer_routing_entropy_nats{"));
+}
+
+TEST_F(ProgressMetricsTest, PerplexityIsShownByDomain) {
+  v1::Evaluation& evaluation = *progress.mutable_evaluation();
+  evaluation.set_step(100);
+  evaluation.add_domains()->set_domain("code");
+  evaluation.mutable_domains(0)->set_perplexity(7.5);
+  evaluation.mutable_overall()->set_perplexity(9);
+  const std::string page = Page();
+  EXPECT_THAT(page, HasSubstr("lory_trainer_perplexity{domain=\"code\","
+                              "job=\"tiny\"} 7.5\n"));
+  EXPECT_THAT(page, HasSubstr("lory_trainer_perplexity{domain=\"overall\","
+                              "job=\"tiny\"} 9\n"));
+}
+
+TEST_F(ProgressMetricsTest, WithoutAnEvaluationNoneIsInvented) {
+  EXPECT_THAT(Page(), Not(HasSubstr("lory_trainer_perplexity{")));
+}
+
+}  // namespace
+}  // namespace lory::daemon
