@@ -26,13 +26,15 @@ std::string PathOf(const std::string& folder, const CheckpointPart& part) {
   return absl::StrCat(folder, "/", part.file());
 }
 
-void CheckMetadata(const Checkpoint& checkpoint,
+void CheckMetadata(const Checkpoint& checkpoint, const CheckpointPart& part,
                    const io::SafetensorsReader& reader, const std::string& path,
                    Verdict& verdict) {
   const std::map<std::string, std::string> wanted = {
       {"step", absl::StrCat(checkpoint.step())},
       {"generation", absl::StrCat(checkpoint.generation())},
-      {"digest", absl::BytesToHexString(checkpoint.sample_digest())}};
+      {"part_index", absl::StrCat(part.index())},
+      {"part_count", absl::StrCat(part.count())},
+      {"sample_digest", absl::BytesToHexString(checkpoint.sample_digest())}};
   for (const auto& [key, value] : wanted) {
     const auto found = reader.metadata().find(key);
     const std::string is =
@@ -53,6 +55,7 @@ Shapes TensorsOf(const config::ModelShape& shape) {
       tensors[absl::StrCat(kind, parameter.name)] = parameter.sizes;
     }
   }
+  tensors["adam_step"] = {1};
   return tensors;
 }
 
@@ -156,7 +159,7 @@ void CheckLoads(const Checkpoint& checkpoint, const lory::v1::JobSpec& spec,
       verdict.Fail(std::string(reader.status().message()));
       continue;
     }
-    CheckMetadata(checkpoint, **reader, path, verdict);
+    CheckMetadata(checkpoint, part, **reader, path, verdict);
     for (const io::TensorInfo& tensor : (*reader)->tensors()) {
       if (!found.emplace(tensor.name, tensor.shape).second) {
         verdict.Fail(

@@ -124,6 +124,10 @@ void AuditTest::WriteCheckpoint(Checkpoint& checkpoint) {
       tensors[index++ % 2].push_back(tensor);
     }
   }
+  const int64_t updates = checkpoint.step();
+  tensors[0].push_back(
+      {.info = {.name = "adam_step", .dtype = io::DType::kI64, .shape = {1}},
+       .data = &updates});
   checkpoint.set_folder(folder);
   for (int i = 0; i < 2; ++i) {
     lory::v1::CheckpointPart* part = checkpoint.add_parts();
@@ -137,7 +141,10 @@ void AuditTest::WriteCheckpoint(Checkpoint& checkpoint) {
             io::LocalStorage(), path, tensors[i],
             {{"step", absl::StrCat(checkpoint.step())},
              {"generation", absl::StrCat(checkpoint.generation())},
-             {"digest", absl::BytesToHexString(checkpoint.sample_digest())}}));
+             {"part_index", absl::StrCat(i)},
+             {"part_count", "2"},
+             {"sample_digest",
+              absl::BytesToHexString(checkpoint.sample_digest())}}));
     part->set_sha256(hash);
     part->set_size_bytes(static_cast<int64_t>(fs::file_size(path)));
   }
@@ -260,6 +267,17 @@ TEST_F(AuditTest, AMissingOrTruncatedPartIsFound) {
   fs::remove(path);
   EXPECT_TRUE(Failed(Audit().verdicts, "are whole"));
   EXPECT_TRUE(Failed(Audit().verdicts, "newest committed checkpoint loads"));
+}
+
+TEST_F(AuditTest, APartOfAnotherStepDoesNotLoad) {
+  for (const char* part : {"0", "1"}) {
+    const std::string file = absl::StrCat("/part-", part, "-of-2.safetensors");
+    fs::copy_file(checkpoint_folder(2) + file, checkpoint_folder(6) + file,
+                  fs::copy_options::overwrite_existing);
+  }
+  const Report report = Audit();
+  EXPECT_TRUE(Failed(report.verdicts, "newest committed checkpoint loads"));
+  EXPECT_THAT(ToJson(report), HasSubstr("its step is 2, want 6"));
 }
 
 TEST_F(AuditTest, AManifestOfAnotherCheckpointIsFound) {
