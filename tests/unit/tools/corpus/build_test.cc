@@ -1,0 +1,239 @@
+#include "tools/corpus/build.h"
+
+#include <map>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/base/random.h"
+#include "common/data/dataset.h"
+#include "common/io/storage.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/unit/tools/corpus/captured_progress.h"
+#include "tools/corpus/document_index.h"
+#include "tools/corpus/inspect.h"
+#include "tools/corpus/verify.h"
+
+namespace lory::corpus {
+namespace {
+
+using ::lory::testing::StatusIs;
+using ::lory::testing::TemporaryFolder;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+// Two domains of three topics each, every topic with words of its own.
+std::string Corpus() {
+  Random random(1);
+  std::string lines;
+  for (int i = 0; i < 240; ++i) {
+    const int topic = static_cast<int>(random.Below(6));
+    std::string text;
+    for (int j = 0; j < 40; ++j) {
+      absl::StrAppend(&text, "topic", topic, "word", random.Below(30), " ");
+    }
+    absl::StrAppend(&lines, "{\"id\":\"", topic, "/", i, "\",\"text\":\"", text,
+                    "\",\"domain\":\"d", topic % 2, "\"}\n");
+  }
+  return lines;
+}
+
+struct BuildTest : ::testing::Test {
+  BuildTest() {
+    spec.name = "test";
+    spec.output = folder.At("out");
+    spec.inputs = {{folder.Write("in.jsonl", Corpus()), ""}};
+    spec.vocabulary_size = 290;
+    spec.embed_dimensions = 256;
+    spec.neighbor_count = 5;
+    spec.sequence_length = 64;
+    spec.held_out_fraction = 0.05;
+  }
+
+  // Builds and returns the stages that ran.
+  std::set<std::string> Build(const std::string& redo = "") {
+    const auto summary =
+        BuildDataset(spec, {.redo = redo}, captured.progress());
+    EXPECT_OK(summary);
+    std::set<std::string> ran;
+    for (absl::string_view line : absl::StrSplit(captured.Take(), '\n')) {
+      const std::vector<std::string> words =
+          absl::StrSplit(line, ' ', absl::SkipEmpty());
+      if (absl::EndsWith(line, " s)")) {
+        ran.insert(words[0]);
+      }
+    }
+    return ran;
+  }
+  std::string Read(const std::string& name) {
+    return *io::LocalStorage().Read(absl::StrCat(spec.output, "/", name));
+  }
+  absl::StatusOr<std::string> Verify() {
+    return VerifyDataset(spec.output, captured.progress());
+  }
+  std::set<std::string> DocumentIds() {
+    std::set<std::string> ids;
+    const auto documents = ReadDocumentIndex(spec.output + "/documents.jsonl");
+    EXPECT_OK(documents);
+    for (const auto& document : *documents) {
+      ids.insert(document.id);
+    }
+    return ids;
+  }
+
+  TemporaryFolder folder;
+  CapturedProgress captured;
+  CorpusSpec spec;
+};
+
+TEST_F(BuildTest, MakesADatasetThatOpensAndVerifies) {
+  EXPECT_EQ(Build().size(), 8u);
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const auto dataset,
+      data::Dataset::Open(spec.output + "/manifest.json", true));
+  EXPECT_EQ(dataset->manifest().name, "test");
+  EXPECT_EQ(dataset->manifest().order, "similarity");
+  ASSERT_EQ(dataset->manifest().held_out.size(), 2u);
+  EXPECT_EQ(dataset->manifest().held_out[0].domain, "d0");
+  EXPECT_GT(dataset->sequence_count(), 50);
+  EXPECT_GT(dataset->manifest().neighbor_similarity, 0.4);
+  LORY_ASSERT_OK_AND_ASSIGN(const std::string sound, Verify());
+  EXPECT_THAT(sound, HasSubstr("test is sound"));
+}
+
+TEST_F(BuildTest, ASecondBuildFindsEverythingUpToDate) {
+  Build();
+  const std::string manifest = Read("manifest.json");
+  EXPECT_THAT(Build(), IsEmpty());
+  EXPECT_EQ(Read("manifest.json"), manifest);
+}
+
+TEST_F(BuildTest, TheSameSpecGivesTheSameBytesElsewhere) {
+  Build();
+  const std::string first = Read("manifest.json");
+  spec.output = folder.At("elsewhere");
+  Build();
+  EXPECT_EQ(Read("manifest.json"), first);
+}
+
+TEST_F(BuildTest, AChangedOptionRedoesExactlyWhatDependsOnIt) {
+  Build();
+  spec.sequence_length = 32;
+  // Held-out documents depend on what a context needs, and all did fit.
+  EXPECT_THAT(Build(), ElementsAre("pack", "split"));
+  spec.order = DocumentOrder::kRandom;
+  EXPECT_THAT(Build(), ElementsAre("order", "pack"));
+  spec.neighbor_count = 6;
+  EXPECT_THAT(Build(), ElementsAre("neighbors", "order"));
+  spec.vocabulary_size = 280;
+  EXPECT_THAT(Build(), ElementsAre("pack", "tokenize", "tokenizer"));
+  spec.max_errors = 3;
+  EXPECT_THAT(Build(), ElementsAre("ingest"));
+}
+
+TEST_F(BuildTest, AKilledStageIsDoneAgainAndNothingElse) {
+  Build();
+  const std::string manifest = Read("manifest.json");
+  ASSERT_OK(
+      io::LocalStorage().Remove(spec.output + "/stages/embed/stage.json"));
+  EXPECT_THAT(Build(), ElementsAre("embed"));
+  EXPECT_EQ(Read("manifest.json"), manifest);
+  EXPECT_THAT(Build("order"), ElementsAre("order"));
+}
+
+TEST_F(BuildTest, ADamagedShardIsFoundAndMended) {
+  Build();
+  ASSERT_OK(io::LocalStorage().Remove(spec.output + "/train-00000.bin"));
+  EXPECT_TRUE(absl::IsNotFound(Verify().status()));
+  EXPECT_THAT(Build(), ElementsAre("pack"));
+  EXPECT_OK(Verify());
+}
+
+TEST_F(BuildTest, TheRandomOrderHasTheSameDocuments) {
+  Build();
+  const auto ids = DocumentIds();
+  const auto similar =
+      data::ReadDatasetManifest(spec.output + "/manifest.json");
+  spec.order = DocumentOrder::kRandom;
+  Build();
+  EXPECT_EQ(DocumentIds(), ids);
+  const auto random = data::ReadDatasetManifest(spec.output + "/manifest.json");
+  EXPECT_EQ(random->order, "random");
+  EXPECT_EQ(random->token_count, similar->token_count);
+  EXPECT_LT(random->neighbor_similarity, similar->neighbor_similarity - 0.2);
+  EXPECT_OK(Verify());
+}
+
+TEST_F(BuildTest, HeldOutDocumentsAreNotTrained) {
+  Build();
+  const int64_t trained = static_cast<int64_t>(DocumentIds().size());
+  EXPECT_LT(trained, 240 - 10);
+  spec.held_out_fraction = 0;
+  Build();
+  EXPECT_GT(static_cast<int64_t>(DocumentIds().size()), trained);
+  const auto manifest =
+      data::ReadDatasetManifest(spec.output + "/manifest.json");
+  EXPECT_TRUE(manifest->held_out.empty());
+}
+
+TEST_F(BuildTest, SmallShardsAreNumberedThrough) {
+  spec.shard_megabytes = 1;
+  spec.sequence_length = 8;
+  Build();
+  EXPECT_OK(Verify());
+}
+
+TEST_F(BuildTest, InspectShowsDocumentsOfOneTopicTogether) {
+  Build();
+  LORY_ASSERT_OK_AND_ASSIGN(const std::string overview,
+                            InspectDataset(spec.output, std::nullopt));
+  EXPECT_THAT(overview, HasSubstr("d0"));
+  LORY_ASSERT_OK_AND_ASSIGN(const std::string sequence,
+                            InspectDataset(spec.output + "/manifest.json", 3));
+  EXPECT_THAT(sequence, HasSubstr("sequence 3 of "));
+  EXPECT_THAT(sequence, HasSubstr("word"));
+  EXPECT_THAT(InspectDataset(spec.output, 1'000'000),
+              StatusIs(absl::StatusCode::kOutOfRange, HasSubstr("0 to ")));
+}
+
+TEST_F(BuildTest, VerifyFindsAnIndexThatIsNotThatOfTheShards) {
+  Build();
+  auto documents = *ReadDocumentIndex(spec.output + "/documents.jsonl");
+  // Moves one boundary by one token.
+  documents[4].token_count += 1;
+  documents[5].first_token += 1;
+  documents[5].token_count -= 1;
+  std::string lines;
+  for (const auto& document : documents) {
+    lines += SerializeIndexedDocument(document);
+  }
+  folder.Write("out/documents.jsonl", lines);
+  EXPECT_THAT(Verify(), StatusIs(absl::StatusCode::kDataLoss,
+                                 HasSubstr("end mark inside")));
+}
+
+TEST_F(BuildTest, ATokenizerCanBeTakenOver) {
+  Build();
+  spec.tokenizer_file = folder.Write("t.json", Read("tokenizer.json"));
+  EXPECT_THAT(Build(), ElementsAre("tokenizer"));
+  spec.tokenizer_file = folder.Write("u.json", "{}");
+  EXPECT_THAT(
+      BuildDataset(spec, {}, captured.progress()),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tokenizer: ")));
+}
+
+TEST_F(BuildTest, TooLittleTextForOneContextIsAnError) {
+  spec.inputs = {{folder.Write("one.jsonl", "{\"text\":\"a few words\"}"), ""}};
+  spec.sequence_length = 1024;
+  EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("less than one context")));
+}
+
+}  // namespace
+}  // namespace lory::corpus

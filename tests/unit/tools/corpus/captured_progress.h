@@ -1,0 +1,40 @@
+#ifndef LORY_TESTS_UNIT_TOOLS_CORPUS_CAPTURED_PROGRESS_H_
+#define LORY_TESTS_UNIT_TOOLS_CORPUS_CAPTURED_PROGRESS_H_
+
+#include <cstdio>
+#include <string>
+
+#include "tests/support/fake_clock.h"
+#include "tools/corpus/progress.h"
+
+namespace lory::corpus {
+
+// A progress that a test can read. Time stands still unless the test moves it.
+class CapturedProgress {
+ public:
+  explicit CapturedProgress(bool is_terminal = false)
+      : progress_(clock_, file_, is_terminal) {}
+  ~CapturedProgress() { std::fclose(file_); }
+
+  Progress& progress() { return progress_; }
+  testing::FakeClock& clock() { return clock_; }
+
+  // What was said since the last call.
+  std::string Take() {
+    std::fflush(file_);
+    std::string text(static_cast<size_t>(std::ftell(file_)), '\0');
+    std::rewind(file_);
+    text.resize(std::fread(text.data(), 1, text.size(), file_));
+    std::rewind(file_);
+    return text;
+  }
+
+ private:
+  testing::FakeClock clock_;
+  std::FILE* const file_ = std::tmpfile();
+  Progress progress_;
+};
+
+}  // namespace lory::corpus
+
+#endif  // LORY_TESTS_UNIT_TOOLS_CORPUS_CAPTURED_PROGRESS_H_

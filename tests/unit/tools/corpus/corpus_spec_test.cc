@@ -1,0 +1,136 @@
+#include "tools/corpus/corpus_spec.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/io/storage.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/status_matchers.h"
+
+namespace lory::corpus {
+namespace {
+
+using ::lory::testing::StatusIs;
+using ::testing::HasSubstr;
+
+const auto kInvalid = absl::StatusCode::kInvalidArgument;
+
+constexpr char kMinimal[] =
+    "name: demo\n"
+    "output: out\n"
+    "inputs:\n"
+    "  - path: a.jsonl\n";
+
+absl::StatusOr<CorpusSpec> Parse(const std::string& more) {
+  return ParseCorpusSpec(absl::StrCat(kMinimal, more), "corpus.yaml", "/data");
+}
+
+void ExpectError(const std::string& more, const std::string& message) {
+  EXPECT_THAT(Parse(more), StatusIs(kInvalid, HasSubstr(message))) << more;
+}
+
+TEST(CorpusSpec, TheShortestSpecHasDefaultsForTheRest) {
+  LORY_ASSERT_OK_AND_ASSIGN(const CorpusSpec spec, Parse(""));
+  EXPECT_EQ(spec.name, "demo");
+  EXPECT_EQ(spec.output, "/data/out");
+  EXPECT_EQ(spec.inputs[0].path, "/data/a.jsonl");
+  EXPECT_EQ(spec.order, DocumentOrder::kSimilarity);
+  EXPECT_EQ(spec.sequence_length, 1024);
+}
+
+TEST(CorpusSpec, EveryKeyIsRead) {
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const CorpusSpec spec,
+      Parse("  - {path: /b.jsonl.gz, domain: news}\n"
+            "seed: 7\nmax_errors: 0\norder: random\n"
+            "held_out: {fraction: 0.25}\n"
+            "tokenizer: {vocabulary_size: 300, training_mb: 2}\n"
+            "embed: {dimensions: 64}\n"
+            "neighbors: {k: 3, near_duplicate: 1}\n"
+            "sequence_length: 16\nshard_mb: 1\n"));
+  EXPECT_EQ(spec.inputs[1].path, "/b.jsonl.gz");
+  EXPECT_EQ(spec.inputs[1].domain, "news");
+  EXPECT_EQ(spec.seed, 7u);
+  EXPECT_EQ(spec.max_errors, 0);
+  EXPECT_EQ(spec.order, DocumentOrder::kRandom);
+  EXPECT_EQ(spec.held_out_fraction, 0.25);
+  EXPECT_EQ(spec.vocabulary_size, 300);
+  EXPECT_EQ(spec.tokenizer_megabytes, 2);
+  EXPECT_EQ(spec.embed_dimensions, 64);
+  EXPECT_EQ(spec.neighbor_count, 3);
+  EXPECT_EQ(spec.near_duplicate, 1);
+  EXPECT_EQ(spec.sequence_length, 16);
+  EXPECT_EQ(spec.shard_megabytes, 1);
+}
+
+TEST(CorpusSpec, AnUnknownKeyIsNamedWithItsLineAndAGuess) {
+  ExpectError("neighbours: {k: 3}\n",
+              "corpus.yaml:5: neighbours: unknown key; did you mean "
+              "neighbors?");
+  ExpectError("\nembed: {dimension: 3}\n",
+              "corpus.yaml:6: embed.dimension: unknown key; did you mean "
+              "dimensions?");
+  ExpectError("colour: red\n", "unknown key; known are name, output, ");
+  ExpectError("  - {path: x, domian: y}\n",
+              "corpus.yaml:5: inputs[1].domian: unknown key; did you mean "
+              "domain?");
+}
+
+TEST(CorpusSpec, ValuesOutOfRangeAreNamedWithTheRange) {
+  ExpectError("sequence_length: 4\n",
+              "corpus.yaml:5: sequence_length: is 4; must be from 8 to ");
+  ExpectError("held_out: {fraction: 0.9}\n", "is 0.9; must be from 0 to 0.5");
+  ExpectError("held_out: {fraction: .nan}\n", "held_out.fraction");
+  ExpectError("neighbors: {near_duplicate: 1.5}\n", "must be from 0.5 to 1");
+  ExpectError("seed: -1\n", "seed: is -1");
+}
+
+TEST(CorpusSpec, ValuesOfTheWrongKindAreNamed) {
+  ExpectError("seed: many\n", "seed: must be a whole number, not 'many'");
+  ExpectError("seed: 1.5\n", "must be a whole number");
+  ExpectError("seed: '7'\n", "must be a whole number");
+  ExpectError("embed: 7\n", "embed: must be a map");
+  ExpectError("order: similar\n", "must be similarity or random");
+  ExpectError("  - a.jsonl\n", "inputs[1]: must be a map");
+  ExpectError("  - {path: x, domain: ../y}\n", "inputs[1].domain: may have");
+}
+
+TEST(CorpusSpec, WhatIsRequiredIsMissedByName) {
+  EXPECT_THAT(
+      ParseCorpusSpec("seed: 1\n", "c.yaml", "/"),
+      StatusIs(kInvalid, ::testing::AllOf(HasSubstr("name: is missing"),
+                                          HasSubstr("output: is missing"),
+                                          HasSubstr("inputs: is missing"))));
+  EXPECT_THAT(ParseCorpusSpec("name: a\noutput: b\ninputs: []\n", "c", "/"),
+              StatusIs(kInvalid, HasSubstr("at least one file")));
+}
+
+TEST(CorpusSpec, AllMistakesAreToldAtOnce) {
+  EXPECT_THAT(Parse("sed: 3\norder: no\n"),
+              StatusIs(kInvalid, ::testing::AllOf(HasSubstr(":5: sed"),
+                                                  HasSubstr(":6: order"))));
+}
+
+TEST(CorpusSpec, ATokenizerIsLoadedOrTrainedNotBoth) {
+  ExpectError("tokenizer: {file: t.json, vocabulary_size: 300}\n",
+              "cannot be trained too");
+  LORY_ASSERT_OK_AND_ASSIGN(const CorpusSpec spec,
+                            Parse("tokenizer: {file: t.json}\n"));
+  EXPECT_EQ(spec.tokenizer_file, "/data/t.json");
+}
+
+TEST(CorpusSpec, DomainNamesCannotLeadOutOfAFolder) {
+  for (const char* name : {"news", "a.b", "C-3_po"}) {
+    EXPECT_TRUE(IsDomainName(name)) << name;
+  }
+  for (const char* name : {"", ".", "..", "a/b", ".hidden", "-x", "a b"}) {
+    EXPECT_FALSE(IsDomainName(name)) << name;
+  }
+  EXPECT_FALSE(IsDomainName(std::string(65, 'a')));
+}
+
+TEST(CorpusSpec, AMissingFileIsNotFound) {
+  EXPECT_TRUE(absl::IsNotFound(ReadCorpusSpec("/nowhere/c.yaml").status()));
+}
+
+}  // namespace
+}  // namespace lory::corpus

@@ -1,0 +1,163 @@
+#include "tools/corpus/stage.h"
+
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/io/storage.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/unit/tools/corpus/captured_progress.h"
+#include "tools/corpus/build_lock.h"
+
+namespace lory::corpus {
+namespace {
+
+using ::lory::testing::StatusIs;
+using ::lory::testing::TemporaryFolder;
+using ::testing::HasSubstr;
+
+struct StageTest : ::testing::Test {
+  // A stage that writes `content` and counts its runs.
+  Stage Writing(const std::string& content, int option = 1,
+                const std::string& input = "i") {
+    Stage stage{.name = "copy"};
+    stage.options["option"] = option;
+    stage.inputs = {{"input", input}};
+    stage.run =
+        [this, content](const std::string& at) -> absl::StatusOr<StageResult> {
+      ++runs;
+      LORY_RETURN_IF_ERROR(io::LocalStorage().Write(at + "/out", content));
+      return StageResult{{"out"}, {{"bytes", content.size()}}, "done"};
+    };
+    return stage;
+  }
+  StageRecord Run(const Stage& stage, const std::string& redo = "") {
+    StageRunner runner(folder.At("stages"), redo, captured.progress());
+    auto record = runner.Run(stage);
+    EXPECT_OK(record);
+    return *record;
+  }
+
+  TemporaryFolder folder;
+  CapturedProgress captured;
+  int runs = 0;
+};
+
+TEST_F(StageTest, AnUnchangedStageIsUpToDate) {
+  const StageRecord first = Run(Writing("x"));
+  EXPECT_THAT(captured.Take(), HasSubstr("copy       done (0.0 s)"));
+  const StageRecord second = Run(Writing("x"));
+  EXPECT_EQ(runs, 1);
+  EXPECT_THAT(captured.Take(), HasSubstr("copy       up to date"));
+  EXPECT_EQ(second.OutputHash(), first.OutputHash());
+  EXPECT_EQ(second.Count("bytes"), 1);
+}
+
+TEST_F(StageTest, ChangedOptionsInputsAndVersionsRunItAgain) {
+  Run(Writing("x"));
+  Run(Writing("x", 2));
+  EXPECT_EQ(runs, 2);
+  Run(Writing("x", 2, "j"));
+  EXPECT_EQ(runs, 3);
+  Stage newer = Writing("x", 2, "j");
+  newer.version = 2;
+  Run(newer);
+  EXPECT_EQ(runs, 4);
+  Run(newer);
+  EXPECT_EQ(runs, 4);
+}
+
+TEST_F(StageTest, EqualOutputsOfChangedOptionsHaveOneHash) {
+  EXPECT_EQ(Run(Writing("x", 1)).OutputHash(),
+            Run(Writing("x", 2)).OutputHash());
+  EXPECT_NE(Run(Writing("x", 3)).OutputHash(),
+            Run(Writing("y", 4)).OutputHash());
+}
+
+TEST_F(StageTest, AMissingOrShortenedOutputRunsItAgain) {
+  Run(Writing("xyz"));
+  ASSERT_OK(io::LocalStorage().Remove(folder.At("stages/copy/out")));
+  Run(Writing("xyz"));
+  EXPECT_EQ(runs, 2);
+  folder.Write("stages/copy/out", "x");
+  Run(Writing("xyz"));
+  EXPECT_EQ(runs, 3);
+}
+
+TEST_F(StageTest, ADamagedRecordRunsItAgain) {
+  Run(Writing("x"));
+  for (const char* text : {"", "{", "{}", "{\"fingerprint\":1}"}) {
+    const int before = runs;
+    folder.Write("stages/copy/stage.json", text);
+    Run(Writing("x"));
+    EXPECT_EQ(runs, before + 1) << text;
+  }
+}
+
+TEST_F(StageTest, RedoRunsItInAnyCase) {
+  Run(Writing("x"));
+  Run(Writing("x"), "copy");
+  Run(Writing("x"), "other");
+  EXPECT_EQ(runs, 2);
+}
+
+TEST_F(StageTest, AFailedStageNamesItselfAndIsNotTakenForDone) {
+  Run(Writing("x"));
+  Stage failing = Writing("x", 2);
+  failing.run = [](const std::string&) -> absl::StatusOr<StageResult> {
+    return absl::ResourceExhaustedError("disk full");
+  };
+  StageRunner runner(folder.At("stages"), "", captured.progress());
+  EXPECT_THAT(
+      runner.Run(failing),
+      StatusIs(absl::StatusCode::kResourceExhausted, "copy: disk full"));
+  Run(Writing("x", 2));
+  EXPECT_EQ(runs, 2);
+}
+
+TEST(BuildLock, ASecondBuildIsRefusedUntilTheFirstEnds) {
+  TemporaryFolder folder;
+  {
+    LORY_ASSERT_OK_AND_ASSIGN(const auto lock,
+                              BuildLock::Take(folder.At("new/folder")));
+    EXPECT_THAT(BuildLock::Take(folder.At("new/folder")),
+                StatusIs(absl::StatusCode::kFailedPrecondition,
+                         HasSubstr(absl::StrCat("(process ", ::getpid()))));
+  }
+  EXPECT_OK(BuildLock::Take(folder.At("new/folder")));
+}
+
+TEST(Progress, ShowsShareRateAndTimeLeft) {
+  EXPECT_EQ(ProgressLine("embed", 5'000'000, 20'000'000, absl::Seconds(2)),
+            "embed      [######..................]  25%  2.5M/s  6s left");
+  EXPECT_EQ(ProgressLine("embed", 0, 10, absl::ZeroDuration()),
+            "embed      [........................]   0%  0/s");
+  EXPECT_EQ(ProgressLine("ingest", 3000, 0, absl::Seconds(2)),
+            "ingest     3.0k, 1.5k/s");
+}
+
+TEST(Progress, IsSilentBetweenPlainLinesOffATerminal) {
+  CapturedProgress captured;
+  captured.progress().Start("embed", 100);
+  captured.progress().Advance(10);
+  EXPECT_EQ(captured.Take(), "");
+  captured.clock().Advance(absl::Seconds(11));
+  captured.progress().Advance(10);
+  const std::string said = captured.Take();
+  EXPECT_THAT(said, HasSubstr("20%"));
+  EXPECT_EQ(said.find('\r'), std::string::npos);
+}
+
+TEST(Progress, MovesOneLineOnATerminal) {
+  CapturedProgress captured(/*is_terminal=*/true);
+  captured.progress().Start("embed", 100);
+  captured.clock().Advance(absl::Seconds(1));
+  captured.progress().Advance(50);
+  EXPECT_THAT(captured.Take(), HasSubstr("\r\033[Kembed"));
+}
+
+}  // namespace
+}  // namespace lory::corpus
