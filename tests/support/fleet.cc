@@ -446,6 +446,7 @@ bool Fleet::Agree(std::vector<Member>& members) {
   }
   const int64_t steps = members[0].trainer->order.spec().step_count();
   const bool finished = members[0].trainer->state.applied_step >= steps;
+  bool written = true;
   for (Member& member : members) {
     FleetTrainer& trainer = *member.trainer;
     if (leave) {
@@ -460,24 +461,24 @@ bool Fleet::Agree(std::vector<Member>& members) {
     }
     if (order > trainer.checkpoint_order || stop || finished) {
       trainer.checkpoint_order = std::max(order, trainer.checkpoint_order);
-      WritePart(member);
+      written &= WritePart(member);
     }
-    if (finished) {
-      trainer.phase = TrainerStatus::FINISHED;
-    } else if (stop) {
-      trainer.phase = TrainerStatus::STOPPED;
-    }
-    if (finished || stop) trainer.running = 0;
+  }
+  // Nobody ends before its part is on storage; the next move tries again.
+  for (Member& member : members) {
+    if (leave || !written || !(stop || finished)) break;
+    member.trainer->phase =
+        finished ? TrainerStatus::FINISHED : TrainerStatus::STOPPED;
+    member.trainer->running = 0;
   }
   return !leave && !stop && !finished;
 }
 
-void Fleet::WritePart(Member& member) {
+bool Fleet::WritePart(Member& member) {
   FleetTrainer& trainer = *member.trainer;
   const std::pair<int64_t, int64_t> key = {trainer.generation,
                                            trainer.state.applied_step};
-  if (trainer.written == key) return;
-  trainer.written = key;
+  if (trainer.written == key) return true;
   const Assignment& order = trainer.order;
   lory::v1::CommitCheckpointRequest request;
   request.set_job(order.job());
@@ -498,7 +499,10 @@ void Fleet::WritePart(Member& member) {
       storage_.Write(absl::StrCat(order.job_folder(), "/checkpoints/",
                                   request.folder(), "/", part->file()),
                      bytes);
-  if (written.ok()) member.daemon->parts.push_back(std::move(request));
+  if (!written.ok()) return false;
+  trainer.written = key;
+  member.daemon->parts.push_back(std::move(request));
+  return true;
 }
 
 std::string Fleet::Extend(const lory::v1::JobSpec& spec,

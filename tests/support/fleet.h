@@ -155,7 +155,8 @@ class Fleet {
   // Control words: leave, stop, checkpoint. False: no step may follow.
   bool Agree(std::vector<Member>& members);
   void Step(std::vector<Member>& members);
-  void WritePart(Member& member);
+  // False: the disk is full; to be tried again.
+  bool WritePart(Member& member);
   std::string CheckTrace(const std::string& job, const lory::v1::JobSpec& spec);
   std::string Extend(const lory::v1::JobSpec& spec, const std::string& chain,
                      int64_t step, const std::vector<int>& shares) const;
