@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -71,6 +72,10 @@ struct Membership {
   std::vector<std::string> endpoints;          // by rank
   std::string token;                           // shared by the members only
   absl::Duration timeout = absl::Seconds(20);  // longest silence of a peer
+  // Longest wait for a peer to come; then `timeout` holds.
+  absl::Duration connect_limit = absl::Seconds(20);
+  // Called at least once a second while Connect waits; may be null.
+  std::function<void()> waiting = nullptr;
 };
 
 // A place where peers can reach this rank, for one generation.

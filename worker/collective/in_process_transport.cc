@@ -81,6 +81,14 @@ class InProcessCommunicator final : public Communicator {
       : group_(std::move(group)), membership_(membership), aborted_(aborted) {}
   ~InProcessCommunicator() override { group_->Leave(membership_.rank); }
 
+  // Waits for all to come.
+  absl::Status Meet() {
+    limit_ = membership_.connect_limit;
+    const absl::Status met = Barrier();
+    limit_ = membership_.timeout;
+    return met;
+  }
+
   int rank() const override { return membership_.rank; }
   int world_size() const override { return membership_.world_size; }
 
@@ -118,8 +126,8 @@ class InProcessCommunicator final : public Communicator {
 
   absl::StatusOr<std::vector<std::string>> AllGather(
       absl::string_view bytes) override {
-    return group_->Gather(membership_.rank, next_sequence_++, bytes,
-                          membership_.timeout, *aborted_, &failed_rank_);
+    return group_->Gather(membership_.rank, next_sequence_++, bytes, limit_,
+                          *aborted_, &failed_rank_);
   }
 
   absl::Status Barrier() override { return AllGather("").status(); }
@@ -134,6 +142,7 @@ class InProcessCommunicator final : public Communicator {
   const std::shared_ptr<Group> group_;
   const Membership membership_;
   bool* const aborted_;  // guarded by the group
+  absl::Duration limit_;
   int64_t next_sequence_ = 0;
   int failed_rank_ = -1;
 };
@@ -187,7 +196,7 @@ class InProcessListener final : public Listener {
     }
     auto communicator =
         std::make_unique<InProcessCommunicator>(group, membership, &aborted_);
-    if (const absl::Status met = communicator->Barrier(); !met.ok()) {
+    if (const absl::Status met = communicator->Meet(); !met.ok()) {
       failed_rank_ = communicator->failed_rank();
       return met;
     }

@@ -3,6 +3,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -59,6 +60,22 @@ bool SameProof(const Hello& a, const Hello& b) {
 
 absl::Status Gone(int rank, absl::string_view why) {
   return absl::UnavailableError(absl::StrCat("rank ", rank, " is gone: ", why));
+}
+
+// Waits for peers that may still be loading, and tells that it does.
+absl::Status WaitPatiently(std::span<Watched> watched,
+                           const Membership& membership,
+                           const AbortSignal& abort) {
+  const absl::Duration slice =
+      std::min(membership.connect_limit, absl::Seconds(1));
+  for (absl::Duration waited; waited < membership.connect_limit;
+       waited += slice) {
+    const absl::Status status = WaitForAny(watched, abort, slice);
+    if (!absl::IsDeadlineExceeded(status)) return status;
+    if (membership.waiting != nullptr) membership.waiting();
+  }
+  return absl::DeadlineExceededError(absl::StrCat(
+      "nobody came for ", absl::FormatDuration(membership.connect_limit)));
 }
 
 // A connection whose hello has not come yet.
@@ -149,7 +166,7 @@ absl::StatusOr<FileDescriptor> AcceptPrevious(const FileDescriptor& listener,
     for (const Pending& one : pending) {
       watched.push_back({.fd = one.socket.get(), .events = POLLIN});
     }
-    LORY_RETURN_IF_ERROR(WaitForAny(watched, abort, membership.timeout));
+    LORY_RETURN_IF_ERROR(WaitPatiently(watched, membership, abort));
     for (size_t i = pending.size(); i-- > 0;) {
       if (watched[i + 1].ready == 0) continue;
       const bool alive = ReadSome(&pending[i]);
@@ -178,7 +195,7 @@ absl::Status AwaitAnswer(const FileDescriptor& to_next,
   const int next = (membership.rank + 1) % membership.world_size;
   Watched watched{.fd = to_next.get(), .events = POLLIN};
   LORY_RETURN_IF_ERROR(
-      WaitForAny(std::span(&watched, 1), abort, membership.timeout));
+      WaitPatiently(std::span(&watched, 1), membership, abort));
   char answer = 0;
   if (recv(to_next.get(), &answer, 1, MSG_DONTWAIT) != 1 ||
       answer != kWelcome) {

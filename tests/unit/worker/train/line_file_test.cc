@@ -1,0 +1,48 @@
+#include "worker/train/line_file.h"
+
+#include <limits>
+
+#include "common/io/storage.h"
+#include "gmock/gmock.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+
+namespace lory::train {
+namespace {
+
+TEST(LineFile, GrowsByWholeLinesAlsoAfterACut) {
+  const lory::testing::TemporaryFolder folder;
+  const std::string path =
+      folder.Write("trace/a-0.jsonl", "{\"step\":1}\n{\"s");
+  LORY_ASSERT_OK_AND_ASSIGN(LineFile file, LineFile::Open(path));
+  file.Append("two");
+  file.Append("three");
+  EXPECT_EQ(*lory::io::LocalStorage().Read(path),
+            "{\"step\":1}\n{\"s\ntwo\nthree\n");
+}
+
+TEST(LineFile, LinesWaitForAFullDisk) {
+  LORY_ASSERT_OK_AND_ASSIGN(LineFile file, LineFile::Open("/dev/full"));
+  for (int i = 0; i < 1000; ++i) file.Append("a line that cannot be written");
+}
+
+TEST(TraceLine, IsWhatTheProtocolSays) {
+  const ControlWord words[] = {{.fingerprint_sum = 0x9f},
+                               {.fingerprint_sum = ~uint64_t{0}}};
+  const int32_t shares[] = {3, 1};
+  EXPECT_EQ(TraceLine(12, 3, words, shares, "\xab\x01"),
+            R"({"step":12,"generation":3,)"
+            R"("sums":["000000000000009f","ffffffffffffffff"],)"
+            R"("shares":[3,1],"digest":"ab01"})");
+}
+
+TEST(MetricsLine, ALossThatIsNoNumberIsNull) {
+  lory::v1::JobProgress progress;
+  progress.set_step(7);
+  progress.set_loss(std::numeric_limits<double>::infinity());
+  EXPECT_THAT(MetricsLine(2, progress),
+              ::testing::HasSubstr(R"("step":7,"loss":null,)"));
+}
+
+}  // namespace
+}  // namespace lory::train

@@ -1,0 +1,55 @@
+#ifndef LORY_WORKER_CHECKPOINT_CHECKPOINT_READER_H_
+#define LORY_WORKER_CHECKPOINT_CHECKPOINT_READER_H_
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "common/io/safetensors.h"
+#include "lory/v1/checkpoint.pb.h"
+#include "worker/model/parameter_store.h"
+
+namespace lory::checkpoint {
+
+// A committed checkpoint, opened for reading by a rank of any world: every
+// rank reads all parts. Immutable.
+class CheckpointReader {
+ public:
+  // Opens every part and compares its SHA-256 with what was committed.
+  // `progress` is called now and then while it reads.
+  //
+  // NOT_FOUND, DATA_LOSS: a part is missing, cut or altered; names the file.
+  // INVALID_ARGUMENT: `checkpoint` names no parts.
+  static absl::StatusOr<std::unique_ptr<CheckpointReader>> Open(
+      const std::string& job_folder, const lory::v1::Checkpoint& checkpoint,
+      const std::function<void()>& progress);
+
+  // Of the first part.
+  const std::map<std::string, std::string>& metadata() const {
+    return parts_.front().file->metadata();
+  }
+
+  // Fills each tensor with the one of its name.
+  //
+  // FAILED_PRECONDITION: a tensor is missing, or has another type or shape:
+  // the checkpoint is of another model. Names file and tensor.
+  absl::Status Load(const lory::model::NamedTensors& tensors) const;
+
+ private:
+  struct Part {
+    std::string path;
+    std::unique_ptr<lory::io::SafetensorsReader> file;
+  };
+
+  CheckpointReader() = default;
+
+  std::vector<Part> parts_;
+};
+
+}  // namespace lory::checkpoint
+
+#endif  // LORY_WORKER_CHECKPOINT_CHECKPOINT_READER_H_

@@ -1,0 +1,118 @@
+#include "worker/train/job_context.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/config/model_shape.h"
+#include "common/config/optimizer_defaults.h"
+#include "common/io/storage.h"
+
+namespace lory::train {
+namespace {
+
+using ::lory::v1::Assignment;
+using ::lory::v1::JobSpec;
+
+// Micro-batches read ahead of training.
+constexpr int64_t kPrefetch = 4;
+
+absl::Status CheckManifestHash(const Assignment& assignment) {
+  if (assignment.dataset_manifest_sha256().empty()) return absl::OkStatus();
+  LORY_ASSIGN_OR_RETURN(
+      const std::string hash,
+      lory::io::FileSha256Hex(assignment.dataset_manifest_path()));
+  if (hash == assignment.dataset_manifest_sha256()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      assignment.dataset_manifest_path(), " is not the manifest of ",
+      assignment.spec().dataset(), " any more: its SHA-256 is ", hash,
+      ", registered was ", assignment.dataset_manifest_sha256(),
+      "; put the old files back, or register the new ones under another name "
+      "and submit the job anew"));
+}
+
+absl::Status CheckFit(const JobSpec& spec,
+                      const lory::data::DatasetManifest& data) {
+  if (spec.numerics() == JobSpec::EXACT) {
+    return absl::UnimplementedError(
+        "spec.numerics: EXACT comes with a later release; use FAST");
+  }
+  if (data.vocabulary_size != spec.model().vocabulary_size()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "spec.model.vocabulary_size is ", spec.model().vocabulary_size(),
+        ", but the tokenizer of ", spec.dataset(), " has ",
+        data.vocabulary_size, " ids; set it to that"));
+  }
+  if (data.sequence_length != spec.model().sequence_length()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "spec.model.sequence_length is ", spec.model().sequence_length(),
+        ", but the sequences of ", spec.dataset(), " have ",
+        data.sequence_length, " tokens; set it to that"));
+  }
+  if (spec.step_count() < 1 || spec.micro_batch_count() < 1 ||
+      spec.micro_batch_sequences() < 1) {
+    return absl::InvalidArgumentError(
+        "spec: step_count, micro_batch_count and micro_batch_sequences must "
+        "be at least 1");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<LineFile>> OpenLines(const std::string& path) {
+  LORY_ASSIGN_OR_RETURN(LineFile file, LineFile::Open(path));
+  return std::make_unique<LineFile>(std::move(file));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
+    const Assignment& assignment, const std::string& trace_name) {
+  auto context = std::make_unique<JobContext>();
+  const JobSpec& spec = context->spec = assignment.spec();
+  context->job = assignment.job();
+  context->folder = assignment.job_folder();
+  LORY_RETURN_IF_ERROR(lory::config::ValidateModelSpec(spec.model()));
+  LORY_ASSIGN_OR_RETURN(const auto optimizer,
+                        lory::config::ResolveOptimizer(spec.optimizer()));
+  context->nonfinite_step_limit = optimizer.nonfinite_step_limit;
+
+  LORY_RETURN_IF_ERROR(CheckManifestHash(assignment));
+  LORY_ASSIGN_OR_RETURN(
+      context->dataset,
+      lory::data::Dataset::Open(assignment.dataset_manifest_path(),
+                                /*verify_hashes=*/false));
+  LORY_RETURN_IF_ERROR(CheckFit(spec, context->dataset->manifest()));
+  context->grid = {.seed = static_cast<uint64_t>(spec.seed()),
+                   .micro_batch_count = spec.micro_batch_count(),
+                   .micro_batch_sequences = spec.micro_batch_sequences()};
+  context->loader = std::make_unique<lory::data::BatchLoader>(
+      *context->dataset, context->grid, kPrefetch);
+  context->evaluator = std::make_unique<Evaluator>(
+      *context->dataset, spec.evaluation(), spec.micro_batch_sequences());
+
+  const std::string& folder = context->folder;
+  LORY_ASSIGN_OR_RETURN(
+      context->trace,
+      OpenLines(absl::StrCat(folder, "/trace/", trace_name, ".jsonl")));
+  LORY_ASSIGN_OR_RETURN(
+      context->step_metrics,
+      OpenLines(absl::StrCat(folder, "/metrics/steps.jsonl")));
+  LORY_ASSIGN_OR_RETURN(
+      context->evaluation_metrics,
+      OpenLines(absl::StrCat(folder, "/metrics/evaluations.jsonl")));
+  return context;
+}
+
+bool IsPermanent(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kUnimplemented:
+    case absl::StatusCode::kDataLoss:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace lory::train

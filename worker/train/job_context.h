@@ -1,0 +1,49 @@
+#ifndef LORY_WORKER_TRAIN_JOB_CONTEXT_H_
+#define LORY_WORKER_TRAIN_JOB_CONTEXT_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/data/dataset.h"
+#include "lory/v1/worker.pb.h"
+#include "worker/data/batch_loader.h"
+#include "worker/train/evaluator.h"
+#include "worker/train/line_file.h"
+
+namespace lory::train {
+
+// What a trainer opens once for its job and keeps through all generations.
+struct JobContext {
+  std::string job;     // jobs/{job}
+  std::string folder;  // on shared storage
+  lory::v1::JobSpec spec;
+  int32_t nonfinite_step_limit = 0;
+  std::unique_ptr<lory::data::Dataset> dataset;
+  lory::data::BatchGrid grid;
+  std::unique_ptr<lory::data::BatchLoader> loader;
+  std::unique_ptr<Evaluator> evaluator;
+  std::unique_ptr<LineFile> trace;
+  // Written by rank 0; open everywhere, since any rank may become it.
+  std::unique_ptr<LineFile> step_metrics;
+  std::unique_ptr<LineFile> evaluation_metrics;
+};
+
+// Opens what `assignment` names, and checks that spec and data fit together.
+// `trace_name` is this trainer's: "<worker>-<slot>".
+//
+// FAILED_PRECONDITION: the dataset is not the one that was registered, or its
+// tokenizer or length are not the model's. INVALID_ARGUMENT: the spec.
+// UNIMPLEMENTED: it asks for what this release does not do. NOT_FOUND,
+// DATA_LOSS, PERMISSION_DENIED: files. Each says what mends it.
+absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
+    const lory::v1::Assignment& assignment, const std::string& trace_name);
+
+// Whether an error would come again on any other worker, so that the job fails
+// with it.
+bool IsPermanent(const absl::Status& status);
+
+}  // namespace lory::train
+
+#endif  // LORY_WORKER_TRAIN_JOB_CONTEXT_H_
