@@ -19,8 +19,7 @@ namespace {
 
 namespace json = simdjson::dom;
 
-// Must say what FirstWordBytes does; a test compares them by hand-made cases,
-// docs/formats.md by Hugging Face's own library.
+// Must say what FirstWordBytes does; tests compare the two by hand-made cases.
 constexpr char kSplitPattern[] =
     R"('(?:[sdmt]|ll|ve|re)| ?[A-Za-z\x{80}-\x{10FFFF}]+| ?[0-9]{1,3}|)"
     R"( ?[^A-Za-z0-9 \t-\r\x{80}-\x{10FFFF}]+|)"

@@ -46,7 +46,7 @@ struct CorpusSpec {
 // Reads `text`; relative paths in it are taken from `folder`.
 //
 // INVALID_ARGUMENT: anything wrong, all of it at once, a line each, such as
-// "corpus.yaml:7: neighbors.kk: unknown key; did you mean k?".
+// "corpus.yaml:7: neighbours: unknown key; did you mean neighbors?".
 absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
                                            absl::string_view file_name,
                                            const std::string& folder);
