@@ -4,7 +4,6 @@
 #include <google/protobuf/duration.pb.h>
 #include <google/protobuf/timestamp.pb.h>
 
-#include <algorithm>
 #include <charconv>
 #include <cstdint>
 #include <map>
@@ -37,13 +36,7 @@ class YamlWriter {
   std::string Take() { return std::move(out_); }
 
   void WriteMessage(const Message& message, int indent) {
-    std::vector<const FieldDescriptor*> fields;
-    message.GetReflection()->ListFields(message, &fields);
-    // In the order of the .proto file, which is the order of reading.
-    std::sort(fields.begin(), fields.end(), [](const auto* a, const auto* b) {
-      return a->index() < b->index();
-    });
-    for (const FieldDescriptor* field : fields) {
+    for (const FieldDescriptor* field : FieldsOf(message)) {
       out_.append(indent, ' ');
       absl::StrAppend(
           &out_,
@@ -54,6 +47,25 @@ class YamlWriter {
   }
 
  private:
+  // What is written, in the order of the .proto file. A resource shows zeros
+  // too: rank 0 is a rank, and programs need not know what may be left out.
+  std::vector<const FieldDescriptor*> FieldsOf(const Message& message) const {
+    const Reflection& reflection = *message.GetReflection();
+    const google::protobuf::Descriptor& type = *message.GetDescriptor();
+    std::vector<const FieldDescriptor*> fields;
+    for (int i = 0; i < type.field_count(); ++i) {
+      const FieldDescriptor* field = type.field(i);
+      const bool is_set = field->is_repeated()
+                              ? reflection.FieldSize(message, field) > 0
+                              : reflection.HasField(message, field);
+      const bool is_plain = !field->is_repeated() && !field->has_presence();
+      if (is_set || (is_plain && dialect_ == YamlDialect::kResource)) {
+        fields.push_back(field);
+      }
+    }
+    return fields;
+  }
+
   void WriteField(const Message& message, const FieldDescriptor& field,
                   int indent) {
     if (field.is_map()) return WriteLabels(message, field, indent + 2);
@@ -67,9 +79,7 @@ class YamlWriter {
   }
 
   void WriteInner(const Message& inner, int indent) {
-    std::vector<const FieldDescriptor*> fields;
-    inner.GetReflection()->ListFields(inner, &fields);
-    out_ += fields.empty() ? " {}\n" : "\n";
+    out_ += FieldsOf(inner).empty() ? " {}\n" : "\n";
     WriteMessage(inner, indent);
   }
 
@@ -237,6 +247,11 @@ std::string YamlScalar(absl::string_view text) {
 }
 
 std::string ShortestNumber(double number) {
+  // Six digits are enough for what people write, and read better: 0.0009, not
+  // 9e-04.
+  std::string text = absl::StrCat(number);
+  double again = 0;
+  if (absl::SimpleAtod(text, &again) && again == number) return text;
   char buffer[32];
   const auto result = std::to_chars(buffer, buffer + sizeof buffer, number);
   return std::string(buffer, result.ptr);

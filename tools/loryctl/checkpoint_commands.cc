@@ -1,5 +1,6 @@
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -156,16 +157,20 @@ void PrintCheckpoint(Session& session, const Checkpoint& checkpoint) {
   table.Print(environment, 2);
 }
 
-absl::Status Missing(const absl::Status& status) {
-  return WithHint(status, absl::StatusCode::kNotFound,
-                  "loryctl checkpoint list JOB");
+// `name` is jobs/{job}/checkpoints/{step}.
+absl::Status Missing(const absl::Status& status, const std::string& name) {
+  const std::vector<std::string> parts = absl::StrSplit(name, '/');
+  return WithHint(
+      status, absl::StatusCode::kNotFound,
+      absl::StrCat("loryctl checkpoint list ", parts.size() > 1 ? parts[1] : "",
+                   "; loryctl job list"));
 }
 
 absl::Status GetCheckpoint(Session& session, const CheckpointName& name) {
   lory::v1::GetCheckpointRequest request;
   LORY_ASSIGN_OR_RETURN(*request.mutable_name(), Resolve(session, name, true));
   auto found = session.Call(&CheckpointStub::GetCheckpoint, request);
-  if (!found.ok()) return Missing(found.status());
+  if (!found.ok()) return Missing(found.status(), request.name());
   return session.Print(*found, found->name(),
                        [&] { PrintCheckpoint(session, *found); });
 }
@@ -174,7 +179,7 @@ absl::Status VerifyCheckpoint(Session& session, const CheckpointName& name) {
   lory::v1::GetCheckpointRequest request;
   LORY_ASSIGN_OR_RETURN(*request.mutable_name(), Resolve(session, name, true));
   auto found = session.Call(&CheckpointStub::VerifyCheckpoint, request);
-  if (!found.ok()) return Missing(found.status());
+  if (!found.ok()) return Missing(found.status(), request.name());
   LORY_RETURN_IF_ERROR(session.Print(*found, found->name(), [&] {
     session.out() << found->name() << "  "
                   << Checkpoint::State_Name(found->state()) << "  "
@@ -191,7 +196,7 @@ absl::Status DeleteCheckpoint(Session& session, const CheckpointName& name) {
   LORY_ASSIGN_OR_RETURN(*request.mutable_name(), Resolve(session, name, false));
   request.set_request_id(RandomUuid());
   auto found = session.Call(&CheckpointStub::DeleteCheckpoint, request);
-  if (!found.ok()) return Missing(found.status());
+  if (!found.ok()) return Missing(found.status(), request.name());
   session.out() << request.name() << "\n";
   session.err() << request.name() << " is deleted\n";
   return absl::OkStatus();

@@ -178,6 +178,10 @@ int RunLoryctl(const std::vector<std::string>& arguments,
   AddCompletionCommands(line);
   AddDoctorCommand(line);
   AddHelpCommands(line);
+  if (!arguments.empty() && arguments.front() == "__complete") {
+    return Complete(line.root(), {arguments.begin() + 1, arguments.end()},
+                    environment);
+  }
   return line.Run(arguments, environment);
 }
 

@@ -63,6 +63,11 @@ void AddCompletionCommands(CommandLine& line);
 void AddDoctorCommand(CommandLine& line);
 void AddHelpCommands(CommandLine& line);
 
+// What could stand at the last of `words`, one a line: the shells ask it by
+// `loryctl __complete WORDS...`.
+int Complete(const CLI::App& root, const std::vector<std::string>& words,
+             Environment& environment);
+
 // Everything above: `loryctl arguments...`.
 int RunLoryctl(const std::vector<std::string>& arguments,
                Environment& environment);

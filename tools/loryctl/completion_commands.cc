@@ -1,11 +1,9 @@
 #include <algorithm>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "common/config/model_presets.h"
 #include "lory/v1/dataset.grpc.pb.h"
 #include "lory/v1/job.grpc.pb.h"
 #include "lory/v1/worker.grpc.pb.h"
@@ -20,7 +18,7 @@ constexpr char kBash[] = R"(# loryctl completion for bash.
 #   source <(loryctl completion bash)
 _loryctl() {
   local IFS=$'\n'
-  COMPREPLY=($(loryctl __complete -- "${COMP_WORDS[@]:1:COMP_CWORD}" \
+  COMPREPLY=($(loryctl __complete "${COMP_WORDS[@]:1:COMP_CWORD}" \
     2>/dev/null))
   [[ ${#COMPREPLY[@]} -eq 0 ]] && compopt -o default
 }
@@ -32,7 +30,7 @@ constexpr char kZsh[] = R"(#compdef loryctl
 #   source <(loryctl completion zsh)
 _loryctl() {
   local -a candidates
-  candidates=("${(@f)$(loryctl __complete -- "${words[@]:1:$((CURRENT-1))}" \
+  candidates=("${(@f)$(loryctl __complete "${words[@]:1:$((CURRENT-1))}" \
     2>/dev/null)}")
   if [[ -n "${candidates[1]}" ]]; then
     compadd -- "${candidates[@]}"
@@ -46,7 +44,7 @@ compdef _loryctl loryctl
 constexpr char kFish[] = R"(# loryctl completion for fish.
 #   loryctl completion fish | source
 complete -c loryctl -f -a \
-  '(loryctl __complete -- (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
+  '(loryctl __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
 )";
 
 // The resources of a noun, while the shell waits: briefly, and silently.
@@ -89,6 +87,15 @@ std::vector<std::string> OptionsOf(const CLI::App& app) {
   return names;
 }
 
+// Whether the word after the option `word` is its value.
+bool TakesValue(const CLI::App& app, const std::string& word) {
+  for (const CLI::App* at = &app; at != nullptr; at = at->get_parent()) {
+    const CLI::Option* option = at->get_option_no_throw(word);
+    if (option != nullptr) return option->get_expected_max() > 0;
+  }
+  return false;
+}
+
 std::vector<std::string> Candidates(const CLI::App& root, Session& session,
                                     const std::vector<std::string>& words) {
   const CLI::App* app = &root;
@@ -100,8 +107,9 @@ std::vector<std::string> Candidates(const CLI::App& root, Session& session,
     if (!found.empty()) {
       if (app == &root) noun = found.front()->get_name();
       app = found.front();
-    } else if (!absl::StartsWith(words[i], "-") && app->get_parent() != &root &&
-               app != &root) {
+    } else if (TakesValue(*app, words[i])) {
+      ++i;
+    } else if (!absl::StartsWith(words[i], "-")) {
       has_name = true;
     }
   }
@@ -143,19 +151,24 @@ void AddCompletionCommands(CommandLine& line) {
   add("bash", kBash, "source <(loryctl completion bash)");
   add("zsh", kZsh, "source <(loryctl completion zsh)");
   add("fish", kFish, "loryctl completion fish | source");
+}
 
-  auto words = std::make_shared<std::vector<std::string>>();
-  CLI::App& root = line.root();
-  CLI::App& complete = line.AddVerb(
-      root, "__complete", "", {}, [words, &root](Session& session) {
-        const std::string last = words->empty() ? "" : words->back();
-        for (const std::string& word : Candidates(root, session, *words)) {
-          if (absl::StartsWith(word, last)) session.out() << word << "\n";
-        }
-        return absl::OkStatus();
-      });
-  complete.group("");  // hidden
-  complete.add_option("words", *words, "")->expected(0, -1);
+int Complete(const CLI::App& root, const std::vector<std::string>& words,
+             Environment& environment) {
+  Session session(environment);
+  for (size_t i = 0; i + 2 < words.size(); ++i) {
+    if (words[i] == "-s" || words[i] == "--server") {
+      session.settings().server = words[i + 1];
+    }
+  }
+  // A shell that waits for a word has no use for errors.
+  IgnoreStatus(CompleteSettings(environment, session.settings()),
+               "without it names are not completed, words are");
+  const std::string last = words.empty() ? "" : words.back();
+  for (const std::string& word : Candidates(root, session, words)) {
+    if (absl::StartsWith(word, last)) environment.out << word << "\n";
+  }
+  return 0;
 }
 
 }  // namespace lory::ctl

@@ -43,7 +43,7 @@ class Doctor {
                                    : finding == Finding::kWarning ? "warning"
                                                                   : "BAD    ";
     std::string label(what);
-    label.resize(13, ' ');
+    label.resize(15, ' ');
     session_.out() << Colored(session_.environment(), color, word) << "  "
                    << label << text << "\n";
     if (finding == Finding::kBad) ++bad_;

@@ -1,7 +1,6 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/config/field_names.h"
 #include "common/config/model_presets.h"
 #include "lory/v1/job.pb.h"
@@ -30,17 +29,19 @@ checkpoint: {every_steps: 100}
 evaluation: {every_steps: 100}
 )";
 
+// A job.yaml itself, so that it can be written to a file and submitted.
 std::string JobFileHelp() {
-  std::string text = absl::StrCat(kJobFile, "\nPresets:\n");
+  std::string text = absl::StrCat(kJobFile, "\n# Presets:\n");
   for (const auto& preset : config::ModelPresets()) {
-    absl::StrAppend(&text, "  ", preset.name,
-                    std::string(8 - preset.name.size(), ' '),
+    absl::StrAppend(&text, "#   ", preset.name,
+                    std::string(6 - preset.name.size(), ' '),
                     preset.description, "\n");
   }
-  absl::StrAppend(
-      &text, "\nKeys: ",
-      absl::StrJoin(config::KeysOf(*lory::v1::JobSpec::descriptor()), ", "),
-      "\n");
+  absl::StrAppend(&text, "# Keys at the top:\n");
+  for (const std::string& key :
+       config::KeysOf(*lory::v1::JobSpec::descriptor())) {
+    absl::StrAppend(&text, "#   ", key, "\n");
+  }
   return text;
 }
 

@@ -101,12 +101,11 @@ struct JobVerb {
 
 constexpr JobVerb kVerbs[] = {
     {"pause", "Checkpoint a job and release its slots", "pauses",
-     "a job that has ended cannot pause: loryctl job get NAME",
-     &JobStub::PauseJob},
-    {"resume", "Queue a paused job again", "goes on",
-     "only a paused job resumes: loryctl job get NAME", &JobStub::ResumeJob},
+     "loryctl job get NAME", &JobStub::PauseJob},
+    {"resume", "Queue a paused job again", "goes on", "loryctl job get NAME",
+     &JobStub::ResumeJob},
     {"cancel", "Stop a job for good; its checkpoints stay", "is cancelled",
-     "it has ended already: loryctl job get NAME", &JobStub::CancelJob},
+     "loryctl job get NAME", &JobStub::CancelJob},
     {"delete", "Remove an ended job and its files from storage", "is deleted",
      "cancel it first: loryctl job cancel NAME", &JobStub::DeleteJob},
 };

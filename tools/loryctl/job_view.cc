@@ -50,8 +50,10 @@ std::string StepTimesText(const lory::v1::StepTimes& times) {
     if (share < 0.005) continue;
     texts.push_back(absl::StrCat(name, " ", Percent(share)));
   }
-  return absl::StrCat(Decimals(1000 * times.total_seconds(), 0),
-                      " ms: ", absl::StrJoin(texts, ", "));
+  const std::string total =
+      absl::StrCat(Decimals(1000 * times.total_seconds(), 0), " ms");
+  if (texts.empty()) return total;
+  return absl::StrCat(total, ": ", absl::StrJoin(texts, ", "));
 }
 
 void PrintProgress(const Job& job, Environment& environment) {

@@ -20,6 +20,17 @@ namespace {
 constexpr absl::Duration kRetryFor = absl::Seconds(2);
 constexpr absl::Duration kRetryEvery = absl::Milliseconds(200);
 
+// gRPC's account of a failed connection without its inner vocabulary.
+absl::Status Plain(const absl::Status& status) {
+  return absl::UnavailableError(absl::StrReplaceAll(
+      status.message(),
+      {{"failed to connect to all addresses; last error: ", ""},
+       {"UNKNOWN: ", ""},
+       {"UNAVAILABLE: ", ""},
+       {"tcp handshaker shutdown", "the connection was refused or closed"},
+       {"Ssl handshake failed", "the TLS handshake failed"}}));
+}
+
 }  // namespace
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Session::Channel() {
@@ -55,7 +66,7 @@ absl::Status Session::Explain(const absl::Status& status) const {
   // With a reason it is the coordinator itself that says so.
   if (absl::IsUnavailable(status) && ReasonOf(status).empty()) {
     return WithHint(
-        Annotate(status,
+        Annotate(Plain(status),
                  absl::StrCat("cannot reach the coordinator at ", server)),
         "is lory-coordinator running there? Name it with --server HOST:PORT "
         "or LORY_SERVER; `loryctl doctor` looks closer");

@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""Writes the field tables of docs/job-file.md from the .proto comments.
+
+  tools/docs/job_file.py            rewrite the page
+  tools/docs/job_file.py --check    say whether it is up to date
+"""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs/job-file.md"
+BEGIN = "<!-- fields: written by tools/docs/job_file.py -->"
+END = "<!-- end of fields -->"
+
+# Message -> where its keys stand in job.yaml.
+SECTIONS = {
+    "JobSpec": "At the top",
+    "ModelSpec": "`model:`",
+    "FeedForwardSpec": "`model.feed_forward:`",
+    "LoryFeedForward": "`model.feed_forward.lory:`",
+    "OptimizerSpec": "`optimizer:`",
+    "CheckpointSpec": "`checkpoint:`",
+    "EvaluationSpec": "`evaluation:`",
+}
+TYPES = {"int32": "whole number", "int64": "whole number", "double": "number",
+         "string": "text", "google.protobuf.Duration": "duration",
+         "map<string, string>": "map of texts"}
+
+
+def short_names():
+    """Proto field -> the shorter key of job.yaml, from field_names.cc."""
+    text = (ROOT / "common/config/field_names.cc").read_text()
+    return dict(re.findall(r'\{"lory\.v1\.(\w+\.\w+)",\s*"(\w+)"\}', text))
+
+
+def messages(text):
+    """Message -> [(comment, type, field)] and enum -> its values."""
+    found, comment, stack = {}, [], []
+    for raw in text.split("\n"):
+        line = raw.strip()
+        if line.startswith("//"):
+            comment.append(line[2:].strip())
+            continue
+        opened = re.match(r"(message|enum|oneof|service) (\w+) \{", line)
+        if opened:
+            stack.append(opened.groups())
+            if line.endswith("}"):
+                stack.pop()
+        elif line == "}":
+            stack.pop()
+        elif stack and stack[-1][0] in ("message", "oneof", "enum"):
+            field = re.match(r"(?:([\w.<>, ]+?) )?(\w+) = \d+;", line)
+            if field:
+                owner = [n for k, n in stack if k == stack[-1][0]][-1]
+                if stack[-1][0] == "oneof":
+                    owner = [n for k, n in stack if k == "message"][-1]
+                found.setdefault(owner, []).append(
+                    (" ".join(comment), field.group(1), field.group(2)))
+        comment = []
+    return found
+
+
+def type_text(kind, found):
+    if kind in TYPES:
+        return TYPES[kind]
+    if kind in SECTIONS:
+        return f"[keys](#{re.sub(r'[^a-z_]', '', SECTIONS[kind].lower())})"
+    values = [name.lower() for _, _, name in found.get(kind, [])
+              if not name.endswith("_UNSPECIFIED")]
+    return " or ".join(f"`{v}`" for v in values) or "`{}`"
+
+
+def tables():
+    found = {}
+    for name in ("job", "model"):
+        found.update(messages(
+            (ROOT / f"proto/lory/v1/{name}.proto").read_text()))
+    short = short_names()
+    lines = []
+    for message, title in SECTIONS.items():
+        lines += ["", f"### {title}", "", "| key | value | meaning |",
+                  "|---|---|---|"]
+        for comment, kind, field in found[message]:
+            key = short.get(f"{message}.{field}")
+            shown = f"`{key}` (`{field}`)" if key else f"`{field}`"
+            meaning = comment.replace("|", "\\|")
+            # An enum's zero says which value it stands for.
+            for zero, _, name in found.get(kind, []):
+                if name.endswith("_UNSPECIFIED"):
+                    meaning += f" Default: `{zero.rstrip('.').lower()}`."
+            lines.append(f"| {shown} | {type_text(kind, found)} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    page = PAGE.read_text()
+    head, _, rest = page.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    wanted = f"{head}{BEGIN}\n{tables()}\n{END}{tail}"
+    if "--check" in sys.argv:
+        if wanted != page:
+            sys.exit(f"{PAGE.relative_to(ROOT)} is not what the .proto files "
+                     "say: run tools/docs/job_file.py")
+        return
+    PAGE.write_text(wanted)
+
+
+if __name__ == "__main__":
+    main()
