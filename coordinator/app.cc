@@ -55,7 +55,7 @@ absl::Status WriteReadyFile(const std::string& path, const std::string& rpc,
   std::error_code error;
   const auto absolute = std::filesystem::absolute(path, error);
   const nlohmann::json json = {
-      {"rpc", rpc}, {"http", http}, {"pid", ::getpid()}};
+      {"grpc", rpc}, {"http", http}, {"pid", ::getpid()}};
   return io::LocalStorage().Write(absolute.string(), json.dump() + "\n");
 }
 
