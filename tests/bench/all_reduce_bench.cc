@@ -7,7 +7,8 @@
 #include "common/base/check.h"
 #include "worker/collective/ring_transport.h"
 
-// All-reduce over loopback, ranks as threads: bytes of the buffer a second
+// All-reduce within a host, through shared memory or loopback, ranks as
+// threads: bytes of the buffer a second
 // ("algorithm bandwidth"), the figure that gloo's and NCCL's benches print.
 namespace lory::collective {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 void BM_RingAllReduce(benchmark::State& state) {
   const int world = static_cast<int>(state.range(0));
   const size_t floats = static_cast<size_t>(state.range(1)) / 4;
-  RingTransport transport("127.0.0.1");
+  RingTransport transport("127.0.0.1", state.range(2) != 0);
   std::vector<std::unique_ptr<Listener>> listeners;
   Membership membership{.job = "jobs/bench", .world_size = world};
   for (int rank = 0; rank < world; ++rank) {
@@ -41,10 +42,13 @@ void BM_RingAllReduce(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * state.range(1));
 }
 BENCHMARK(BM_RingAllReduce)
-    ->Args({2, 4 << 20})
-    ->Args({2, 64 << 20})
-    ->Args({4, 64 << 20})
-    ->Args({2, 1 << 10})
+    ->ArgNames({"ranks", "bytes", "shared"})
+    ->Args({2, 4 << 20, 1})
+    ->Args({2, 64 << 20, 1})
+    ->Args({2, 64 << 20, 0})
+    ->Args({4, 64 << 20, 1})
+    ->Args({2, 1 << 10, 1})
+    ->Args({2, 1 << 10, 0})
     ->UseRealTime();
 
 }  // namespace

@@ -21,7 +21,9 @@ namespace {
 
 constexpr std::array<char, 8> kMagic = {'L', 'O', 'R', 'Y', 'R', 'I', 'N', 'G'};
 constexpr uint32_t kVersion = 1;
+// Answers: welcome, bytes come through the socket or through the lane.
 constexpr char kWelcome = 'W';
+constexpr char kWelcomeByLane = 'L';
 // Strangers that are served at a time; more are cut off.
 constexpr size_t kPendingLimit = 64;
 
@@ -32,12 +34,15 @@ struct Hello {
   int64_t generation = 0;
   int32_t from_rank = 0;
   int32_t to_rank = 0;
+  LaneAddress lane;
   std::array<char, 32> proof = {};  // SHA-256 over all of it, job and token
 };
 static_assert(sizeof(Hello) == kHelloBytes);
 
-Hello HelloFrom(const Membership& membership, int from_rank) {
+Hello HelloFrom(const Membership& membership, int from_rank,
+                const LaneAddress& lane) {
   Hello hello;
+  hello.lane = lane;
   hello.world_size = membership.world_size;
   hello.generation = membership.generation;
   hello.from_rank = from_rank;
@@ -94,10 +99,22 @@ bool ReadSome(Pending* pending) {
   return got > 0;
 }
 
+// Answers a peer whose hello was right. If it is gone by now, that shows with
+// the first exchange.
+Connection Welcome(Pending peer) {
+  Hello hello;
+  std::memcpy(&hello, peer.hello.data(), sizeof(hello));
+  Connection connection{std::move(peer.socket), SharedLane::Open(hello.lane)};
+  const char answer = connection.lane != nullptr ? kWelcomeByLane : kWelcome;
+  [[maybe_unused]] const ssize_t sent =
+      send(connection.socket.get(), &answer, 1, MSG_NOSIGNAL);
+  return connection;
+}
+
 }  // namespace
 
-std::string MakeHello(const Membership& membership) {
-  const Hello hello = HelloFrom(membership, membership.rank);
+std::string MakeHello(const Membership& membership, const LaneAddress& lane) {
+  const Hello hello = HelloFrom(membership, membership.rank, lane);
   return std::string(reinterpret_cast<const char*>(&hello), sizeof(hello));
 }
 
@@ -120,9 +137,10 @@ absl::Status CheckHello(const std::string& bytes,
         absl::StrCat("generation ", hello.generation, " at generation ",
                      membership.generation));
   }
-  const Hello expected =
-      HelloFrom(membership, (membership.rank + membership.world_size - 1) %
-                                membership.world_size);
+  const Hello expected = HelloFrom(
+      membership,
+      (membership.rank + membership.world_size - 1) % membership.world_size,
+      hello.lane);
   if (hello.from_rank != expected.from_rank ||
       hello.to_rank != expected.to_rank ||
       hello.world_size != expected.world_size) {
@@ -136,8 +154,9 @@ absl::Status CheckHello(const std::string& bytes,
   return absl::OkStatus();
 }
 
-absl::StatusOr<FileDescriptor> ConnectToNext(const Membership& membership,
-                                             const AbortSignal& abort) {
+absl::StatusOr<Connection> ConnectToNext(const Membership& membership,
+                                         bool offer_lane,
+                                         const AbortSignal& abort) {
   const int next = (membership.rank + 1) % membership.world_size;
   LORY_ASSIGN_OR_RETURN(FileDescriptor socket,
                         BeginConnect(membership.endpoints[next]));
@@ -149,17 +168,20 @@ absl::StatusOr<FileDescriptor> ConnectToNext(const Membership& membership,
     return Gone(next, status.message());
   }
   // A new connection's buffer is empty and larger than this.
-  const std::string hello = MakeHello(membership);
+  std::unique_ptr<SharedLane> lane;
+  if (offer_lane) lane = SharedLane::Create();
+  const std::string hello =
+      MakeHello(membership, lane != nullptr ? lane->address() : LaneAddress());
   if (send(socket.get(), hello.data(), hello.size(), MSG_NOSIGNAL) !=
       static_cast<ssize_t>(hello.size())) {
     return Gone(next, "connection closed");
   }
-  return socket;
+  return Connection{std::move(socket), std::move(lane)};
 }
 
-absl::StatusOr<FileDescriptor> AcceptPrevious(const FileDescriptor& listener,
-                                              const Membership& membership,
-                                              const AbortSignal& abort) {
+absl::StatusOr<Connection> AcceptPrevious(const FileDescriptor& listener,
+                                          const Membership& membership,
+                                          const AbortSignal& abort) {
   std::vector<Pending> pending;
   for (;;) {
     std::vector<Watched> watched = {{.fd = listener.get(), .events = POLLIN}};
@@ -171,12 +193,10 @@ absl::StatusOr<FileDescriptor> AcceptPrevious(const FileDescriptor& listener,
       if (watched[i + 1].ready == 0) continue;
       const bool alive = ReadSome(&pending[i]);
       if (alive && pending[i].hello.size() < kHelloBytes) continue;
-      const absl::Status status = CheckHello(pending[i].hello, membership);
-      FileDescriptor socket = std::move(pending[i].socket);
+      Pending peer = std::move(pending[i]);
       pending.erase(pending.begin() + static_cast<ptrdiff_t>(i));
-      if (status.ok() && send(socket.get(), &kWelcome, 1, MSG_NOSIGNAL) == 1) {
-        return socket;
-      }
+      const absl::Status status = CheckHello(peer.hello, membership);
+      if (status.ok()) return Welcome(std::move(peer));
       Log(LogLevel::kWarning, "connection refused",
           {{"reason", status.message()}});
     }
@@ -189,18 +209,18 @@ absl::StatusOr<FileDescriptor> AcceptPrevious(const FileDescriptor& listener,
   }
 }
 
-absl::Status AwaitAnswer(const FileDescriptor& to_next,
-                         const Membership& membership,
-                         const AbortSignal& abort) {
+absl::Status AwaitAnswer(const Membership& membership, const AbortSignal& abort,
+                         Connection* to_next) {
   const int next = (membership.rank + 1) % membership.world_size;
-  Watched watched{.fd = to_next.get(), .events = POLLIN};
+  Watched watched{.fd = to_next->socket.get(), .events = POLLIN};
   LORY_RETURN_IF_ERROR(
       WaitPatiently(std::span(&watched, 1), membership, abort));
   char answer = 0;
-  if (recv(to_next.get(), &answer, 1, MSG_DONTWAIT) != 1 ||
-      answer != kWelcome) {
+  if (recv(to_next->socket.get(), &answer, 1, MSG_DONTWAIT) != 1 ||
+      (answer != kWelcome && answer != kWelcomeByLane)) {
     return Gone(next, "it refused the connection");
   }
+  if (answer == kWelcome) to_next->lane.reset();
   return absl::OkStatus();
 }
 

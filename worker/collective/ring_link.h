@@ -2,12 +2,15 @@
 #define LORY_WORKER_COLLECTIVE_RING_LINK_H_
 
 #include <cstddef>
+#include <memory>
 #include <span>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "worker/collective/abort_signal.h"
+#include "worker/collective/shared_lane.h"
 #include "worker/collective/socket.h"
 
 namespace lory::collective {
@@ -32,8 +35,15 @@ class Incoming {
   virtual void Filled(size_t count) = 0;
 };
 
+// One of a rank's two connections. Where both ends are on one host the bytes
+// go through the lane, and the socket is the bell.
+struct Connection {
+  FileDescriptor socket;
+  std::unique_ptr<SharedLane> lane;  // may be null
+};
+
 // A rank's two connections: to the next rank it only sends, from the previous
-// one it only receives. Owns the sockets. Thread-compatible.
+// one it only receives. Thread-compatible.
 class RingLink {
  public:
   struct Options {
@@ -43,7 +53,7 @@ class RingLink {
   };
 
   // `abort` must outlive the link.
-  RingLink(FileDescriptor to_next, FileDescriptor from_previous,
+  RingLink(Connection to_next, Connection from_previous,
            const AbortSignal& abort, const Options& options)
       : to_next_(std::move(to_next)),
         from_previous_(std::move(from_previous)),
@@ -66,10 +76,14 @@ class RingLink {
   absl::Status Receive(Incoming& in, bool* moved);
   // Blocks until a direction that is wanted can move.
   absl::Status Wait(bool sending, bool can_send, bool receiving);
+  // Whether a lane has bytes or room by now; asks to be rung otherwise.
+  bool LaneMoves(bool can_send, bool receiving);
+  // Takes in what woke this rank. UNAVAILABLE: the peer's end.
+  absl::Status Answer(Connection& from, int rank, bool data_follows);
   absl::Status Gone(int rank, absl::string_view why);
 
-  FileDescriptor to_next_;
-  FileDescriptor from_previous_;
+  Connection to_next_;
+  Connection from_previous_;
   const AbortSignal& abort_;
   const Options options_;
   int failed_rank_ = -1;

@@ -31,8 +31,10 @@ absl::Status CheckMembership(const Membership& membership) {
 
 class RingListener final : public Listener {
  public:
-  RingListener(FileDescriptor socket, std::string endpoint)
-      : socket_(std::move(socket)), endpoint_(std::move(endpoint)) {}
+  RingListener(FileDescriptor socket, std::string endpoint, bool share_memory)
+      : socket_(std::move(socket)),
+        endpoint_(std::move(endpoint)),
+        share_memory_(share_memory) {}
 
   const std::string& endpoint() const override { return endpoint_; }
 
@@ -46,6 +48,7 @@ class RingListener final : public Listener {
  private:
   FileDescriptor socket_;
   const std::string endpoint_;
+  const bool share_memory_;
   AbortSignal abort_;
   int failed_rank_ = -1;
 };
@@ -59,17 +62,17 @@ absl::StatusOr<std::unique_ptr<Communicator>> RingListener::Connect(
 
   // Until the answers are in, a failure is at the neighbour it shows at.
   failed_rank_ = (rank + 1) % world;
-  LORY_ASSIGN_OR_RETURN(FileDescriptor to_next,
-                        ConnectToNext(membership, abort_));
+  LORY_ASSIGN_OR_RETURN(Connection to_next,
+                        ConnectToNext(membership, share_memory_, abort_));
   failed_rank_ = (rank + world - 1) % world;
-  absl::StatusOr<FileDescriptor> from_previous =
+  absl::StatusOr<Connection> from_previous =
       AcceptPrevious(socket_, membership, abort_);
   if (!from_previous.ok()) {
     return Annotate(from_previous.status(),
                     absl::StrCat("waiting for rank ", failed_rank_));
   }
   failed_rank_ = (rank + 1) % world;
-  LORY_RETURN_IF_ERROR(Annotate(AwaitAnswer(to_next, membership, abort_),
+  LORY_RETURN_IF_ERROR(Annotate(AwaitAnswer(membership, abort_, &to_next),
                                 absl::StrCat("at rank ", failed_rank_)));
   failed_rank_ = -1;
   socket_.Reset();  // nobody else may come
@@ -88,7 +91,8 @@ absl::StatusOr<std::unique_ptr<Communicator>> RingListener::Connect(
 absl::StatusOr<std::unique_ptr<Listener>> RingTransport::Listen() {
   LORY_ASSIGN_OR_RETURN(FileDescriptor socket, ListenOn(host_));
   LORY_ASSIGN_OR_RETURN(std::string endpoint, EndpointOf(socket, host_));
-  return std::make_unique<RingListener>(std::move(socket), std::move(endpoint));
+  return std::make_unique<RingListener>(std::move(socket), std::move(endpoint),
+                                        share_memory_);
 }
 
 }  // namespace lory::collective

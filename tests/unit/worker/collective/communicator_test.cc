@@ -27,6 +27,8 @@ struct CommunicatorTest
   CommunicatorTest() {
     if (std::get<0>(GetParam()) == std::string("ring")) {
       transport = std::make_unique<RingTransport>("127.0.0.1");
+    } else if (std::get<0>(GetParam()) == std::string("tcp_ring")) {
+      transport = std::make_unique<RingTransport>("127.0.0.1", false);
     } else {
       transport = std::make_unique<InProcessTransport>();
     }
@@ -163,14 +165,14 @@ TEST_P(CommunicatorTest, ASilentPeerIsNotWaitedForForEver) {
   });
 }
 
-INSTANTIATE_TEST_SUITE_P(All, CommunicatorTest,
-                         ::testing::Combine(::testing::Values("ring",
-                                                              "in_process"),
-                                            ::testing::Values(2, 3, 4)),
-                         [](const auto& info) {
-                           return std::string(std::get<0>(info.param)) + "_" +
-                                  std::to_string(std::get<1>(info.param));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    All, CommunicatorTest,
+    ::testing::Combine(::testing::Values("ring", "tcp_ring", "in_process"),
+                       ::testing::Values(2, 3, 4)),
+    [](const auto& info) {
+      return std::string(std::get<0>(info.param)) + "_" +
+             std::to_string(std::get<1>(info.param));
+    });
 
 TEST(SoloCommunicator, NeedsNobody) {
   RingTransport transport("127.0.0.1");
