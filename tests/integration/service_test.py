@@ -256,7 +256,7 @@ class ServiceTest(unittest.TestCase):
         answer = subprocess.run(
             [BIN / "lory-worker", "--coordinator", self.service.address,
              "--name", "worker-a", "--work", self.folder / "twin",
-             "--storage-root", self.service.storage],
+             "--data-root", DATA, "--storage-root", self.service.storage],
             capture_output=True, text=True, timeout=20, check=False)
         self.assertNotEqual(answer.returncode, 0)
         self.assertIn("worker-a", answer.stderr)
