@@ -284,7 +284,15 @@ bool Coordinator::EvaluateOnce() {
 void Coordinator::Evaluate() {
   if (shut_down_) return;
   int decisions = 0;
-  while (EvaluateOnce()) LORY_CHECK(++decisions < kMaxDecisions);
+  while (EvaluateOnce()) {
+    if (++decisions < kMaxDecisions) continue;
+    // Plans that undo each other. Daemons go on with what they have; stopping
+    // the process would not mend it.
+    if (++livelock_count_ == 1) {
+      Log(LogLevel::kError, "plans undo each other; report this with the log");
+    }
+    break;
+  }
   NoteLosses();
   PushDesired();
 }
@@ -363,6 +371,11 @@ void Coordinator::Shutdown() {
 bool Coordinator::failed() {
   MutexLock lock(&mutex_);
   return journal_.failed();
+}
+
+int64_t Coordinator::livelock_count() {
+  MutexLock lock(&mutex_);
+  return livelock_count_;
 }
 
 void Coordinator::Inspect(

@@ -165,6 +165,9 @@ class Coordinator {
   // The journal failed for good: the process must start again.
   bool failed();
 
+  // Times that deciding came to no end: always 0, or plans are wrong.
+  int64_t livelock_count();
+
   // For tests: what was promised, and what is known, at this moment.
   void Inspect(const std::function<void(const CoordinatorState&,
                                         const Sessions&)>& look);
@@ -265,6 +268,7 @@ class Coordinator {
   // Jobs whose checkpoint folders may hold leftovers.
   std::set<std::string> to_sweep_ ABSL_GUARDED_BY(mutex_);
   absl::Time datasets_looked_at_ ABSL_GUARDED_BY(mutex_);
+  int64_t livelock_count_ ABSL_GUARDED_BY(mutex_) = 0;
   bool append_failed_ ABSL_GUARDED_BY(mutex_) = false;  // logged once
 };
 

@@ -132,6 +132,7 @@ Plan PlanTraining(const View& view, const JobState& job) {
               absl::StrCat("all ", job.spec.step_count(),
                            " steps are applied and checkpointed"));
   }
+  if (job.state == Job::PAUSING) return {};  // the last step is being saved
   const bool started = job.generation.Is(Phase::kStarted);
   if (job.state != Job::RUNNING && started && HasProgress(view, job)) {
     return Go(job, Job::RUNNING,

@@ -57,10 +57,13 @@ std::string MustRelease(const View& view, const SlotKey& key,
       !job.generation.Is(Phase::kStarted) && job.started.RankOf(key) >= 0;
   if (in_newest || in_started) return "";
   if (Drains(view, key.worker)) return "its worker drains";
-  // Members that drain are about to be replaced.
+  // Members that drain, or have lost their slot, are about to be replaced.
   int staying = 0;
   for (const SlotKey& member : job.generation.members) {
-    if (!Drains(view, member.worker)) ++staying;
+    const auto lease = view.sessions.leases.find(member);
+    const bool leased =
+        lease != view.sessions.leases.end() && lease->second == job.name;
+    if (leased && !Drains(view, member.worker)) ++staying;
   }
   const bool full =
       job.generation.Is(Phase::kStarted) && staying >= job.spec.max_workers();

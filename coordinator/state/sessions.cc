@@ -11,8 +11,8 @@ namespace {
 using ::lory::v1::TrainerStatus;
 
 // Counts the end of a process once, and takes its slot back: whatever comes
-// there next is another trainer.
-void ObserveEnd(const SlotKey& key, const TrainerStatus& status,
+// there next is another trainer. `replaced`: that one is there already.
+void ObserveEnd(const SlotKey& key, const TrainerStatus& status, bool replaced,
                 Sessions& sessions) {
   WorkerSession& session = sessions.workers[key.worker];
   TrainerStatus& last = session.ended[key.slot];
@@ -23,7 +23,7 @@ void ObserveEnd(const SlotKey& key, const TrainerStatus& status,
   last = status;
   const auto lease = sessions.leases.find(key);
   if (lease == sessions.leases.end() || lease->second != status.job()) return;
-  sessions.leases.erase(lease);
+  if (!replaced) sessions.leases.erase(lease);
   JobRun& run = sessions.runs[status.job()];
   ++run.exits_without_progress;
   run.last_error = status.error().empty()
@@ -159,7 +159,14 @@ void Observe(const CoordinatorState& state, absl::Time now,
   for (const TrainerStatus& status : message.trainers()) {
     const SlotKey key{worker, status.slot()};
     if (state.FindJob(status.job()) != nullptr && HasEnded(status)) {
-      ObserveEnd(key, status, sessions);
+      const bool replaced =
+          std::any_of(message.trainers().begin(), message.trainers().end(),
+                      [&](const TrainerStatus& other) {
+                        return other.slot() == status.slot() &&
+                               other.incarnation() != status.incarnation() &&
+                               other.phase() != TrainerStatus::EXITED;
+                      });
+      ObserveEnd(key, status, replaced, sessions);
     }
     if (status.phase() == TrainerStatus::EXITED) continue;
     session.trainers[status.slot()] = status;

@@ -674,6 +674,7 @@ std::string Fleet::Audit(const std::string& id) {
 
 std::string Fleet::CheckInvariants() {
   if (core_ == nullptr) return "";
+  if (core_->livelock_count() > 0) return "plans undo each other";
   std::string wrong;
   core_->Inspect([&](const coordinator::CoordinatorState& state,
                      const coordinator::Sessions& sessions) {

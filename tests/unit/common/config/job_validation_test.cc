@@ -1,0 +1,122 @@
+#include "common/config/job_validation.h"
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/status_matchers.h"
+
+namespace lory::config {
+namespace {
+
+using ::lory::testing::StatusIs;
+using ::lory::v1::JobSpec;
+using ::testing::HasSubstr;
+
+JobSpec Good() {
+  JobSpec spec;
+  spec.set_dataset("datasets/text");
+  auto* model = spec.mutable_model();
+  model->set_vocabulary_size(256);
+  model->set_layer_count(2);
+  model->set_width(32);
+  model->set_head_count(4);
+  model->set_sequence_length(64);
+  auto* lory = model->mutable_feed_forward()->mutable_lory();
+  lory->set_expert_count(4);
+  lory->set_segment_length(16);
+  spec.mutable_optimizer()->set_peak_learning_rate(1e-3);
+  spec.set_step_count(10);
+  spec.set_micro_batch_count(4);
+  spec.set_micro_batch_sequences(2);
+  return spec;
+}
+
+std::string FieldAtFault(const JobSpec& spec) {
+  const auto violations = FieldViolationsOf(ValidateJobSpec(spec));
+  return violations.empty() ? "" : violations[0].field;
+}
+
+TEST(ValidateJobSpec, AcceptsAGoodOne) { EXPECT_OK(ValidateJobSpec(Good())); }
+
+TEST(ValidateJobSpec, NamesTheFieldOfEachMistake) {
+  JobSpec spec = Good();
+  spec.set_dataset("text");
+  EXPECT_EQ(FieldAtFault(spec), "spec.dataset");
+  spec = Good();
+  spec.set_step_count(0);
+  EXPECT_EQ(FieldAtFault(spec), "spec.step_count");
+  spec = Good();
+  spec.mutable_model()
+      ->mutable_feed_forward()
+      ->mutable_lory()
+      ->set_segment_length(15);
+  EXPECT_EQ(FieldAtFault(spec), "spec.model.feed_forward.lory.segment_length");
+  spec = Good();
+  spec.mutable_model()->set_width(30);
+  EXPECT_EQ(FieldAtFault(spec), "spec.model.width");
+  spec = Good();
+  spec.mutable_optimizer()->set_peak_learning_rate(0);
+  EXPECT_EQ(FieldAtFault(spec), "spec.optimizer.peak_learning_rate");
+  spec = Good();
+  spec.set_max_workers(5);
+  EXPECT_EQ(FieldAtFault(spec), "spec.micro_batch_count");
+  spec = Good();
+  spec.set_min_workers(3);
+  spec.set_max_workers(2);
+  EXPECT_EQ(FieldAtFault(spec), "spec.max_workers");
+  spec = Good();
+  spec.set_priority(2000);
+  EXPECT_EQ(FieldAtFault(spec), "spec.priority");
+}
+
+TEST(ValidateJobSpec, NamesAllMistakesAtOnce) {
+  JobSpec spec = Good();
+  spec.set_step_count(0);
+  spec.set_micro_batch_sequences(0);
+  EXPECT_EQ(FieldViolationsOf(ValidateJobSpec(spec)).size(), 2u);
+}
+
+TEST(ValidateJobSpec, SaysThatExactComesLater) {
+  JobSpec spec = Good();
+  spec.set_numerics(JobSpec::EXACT);
+  EXPECT_THAT(ValidateJobSpec(spec), StatusIs(absl::StatusCode::kUnimplemented,
+                                              HasSubstr("later release")));
+}
+
+TEST(FillDefaults, WritesEveryDefaultOutAndChangesNothingElse) {
+  const JobSpec filled = FillDefaults(Good());
+  EXPECT_EQ(filled.min_workers(), 1);
+  EXPECT_EQ(filled.max_workers(), 1);
+  EXPECT_EQ(filled.numerics(), JobSpec::FAST);
+  EXPECT_EQ(filled.checkpoint().keep_count(), 3);
+  EXPECT_EQ(filled.model().key_value_head_count(), 4);
+  EXPECT_GT(filled.model().feed_forward_width(), 0);
+  EXPECT_EQ(filled.optimizer().beta2(), 0.95);
+  EXPECT_OK(ValidateJobSpec(filled));
+  EXPECT_EQ(FillDefaults(filled).SerializeAsString(),
+            filled.SerializeAsString());
+}
+
+TEST(FillDefaults, KeepsNegativesThatSayNone) {
+  JobSpec spec = Good();
+  spec.mutable_optimizer()->set_weight_decay(-1);
+  spec.mutable_model()
+      ->mutable_feed_forward()
+      ->mutable_lory()
+      ->set_dense_fraction(-1);
+  const JobSpec filled = FillDefaults(spec);
+  EXPECT_EQ(filled.optimizer().weight_decay(), -1);
+  EXPECT_EQ(filled.model().feed_forward().lory().dense_fraction(), -1);
+}
+
+TEST(CheckAgainstDataset, NamesWhatDisagrees) {
+  EXPECT_OK(CheckAgainstDataset(Good(), 256, 64));
+  EXPECT_THAT(CheckAgainstDataset(Good(), 300, 64),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("has 300 ids")));
+  EXPECT_THAT(CheckAgainstDataset(Good(), 256, 128),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("have 128 tokens")));
+}
+
+}  // namespace
+}  // namespace lory::config

@@ -1,0 +1,87 @@
+#include "common/data/checkpoint_manifest.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/status_matchers.h"
+
+namespace lory::data {
+namespace {
+
+using ::lory::testing::StatusIs;
+using ::testing::HasSubstr;
+
+CheckpointManifest Example() {
+  CheckpointManifest manifest;
+  manifest.job = "jobs/tiny";
+  manifest.previous_sha256 = std::string(64, 'c');
+  manifest.spec.set_step_count(100);
+  manifest.spec.mutable_model()->set_width(64);
+  lory::v1::Checkpoint& checkpoint = manifest.checkpoint;
+  checkpoint.set_name("jobs/tiny/checkpoints/40");
+  checkpoint.set_step(40);
+  checkpoint.set_generation(3);
+  checkpoint.set_sample_digest(std::string(32, '\x5a'));
+  checkpoint.set_size_bytes(30);
+  for (int i = 0; i < 2; ++i) {
+    auto* part = checkpoint.add_parts();
+    part->set_index(i);
+    part->set_count(2);
+    part->set_file(i == 0 ? "part-0-of-2.safetensors"
+                          : "part-1-of-2.safetensors");
+    part->set_size_bytes(10 + 10 * i);
+    part->set_sha256(std::string(64, 'a'));
+  }
+  return manifest;
+}
+
+TEST(CheckpointManifest, ComesBackAsItWasWritten) {
+  const CheckpointManifest manifest = Example();
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const CheckpointManifest read,
+      ParseCheckpointManifest(SerializeCheckpointManifest(manifest)));
+  EXPECT_EQ(read.job, manifest.job);
+  EXPECT_EQ(read.previous_sha256, manifest.previous_sha256);
+  EXPECT_EQ(read.spec.SerializeAsString(), manifest.spec.SerializeAsString());
+  EXPECT_EQ(read.checkpoint.SerializeAsString(),
+            manifest.checkpoint.SerializeAsString());
+}
+
+TEST(CheckpointManifest, EveryMissingKeyIsNamed) {
+  const std::string text = SerializeCheckpointManifest(Example());
+  for (const char* key : {"version", "job", "step", "generation",
+                          "sample_digest", "parts", "spec"}) {
+    const std::string broken = absl::StrReplaceAll(
+        text, {{absl::StrCat("\"", key, "\""), "\"gone\""}});
+    EXPECT_THAT(ParseCheckpointManifest(broken),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(key)));
+  }
+}
+
+TEST(CheckpointManifest, ANewerVersionIsRefusedByNumber) {
+  const std::string text =
+      absl::StrReplaceAll(SerializeCheckpointManifest(Example()),
+                          {{"\"version\": 1", "\"version\": 9"}});
+  EXPECT_THAT(
+      ParseCheckpointManifest(text),
+      StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("version 9")));
+}
+
+TEST(CheckpointManifest, TruncationAnywhereIsRefused) {
+  const std::string text = SerializeCheckpointManifest(Example());
+  for (size_t size = 0; size + 2 < text.size(); size += 7) {
+    EXPECT_FALSE(ParseCheckpointManifest(text.substr(0, size)).ok()) << size;
+  }
+}
+
+TEST(CheckpointManifest, APartOutsideTheFolderIsRefused) {
+  const std::string text = absl::StrReplaceAll(
+      SerializeCheckpointManifest(Example()), {{"part-1", "../part-1"}});
+  EXPECT_THAT(
+      ParseCheckpointManifest(text),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("parts[1].file")));
+}
+
+}  // namespace
+}  // namespace lory::data

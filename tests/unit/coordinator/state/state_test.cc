@@ -1,0 +1,158 @@
+#include "absl/strings/str_cat.h"
+#include "coordinator/plan/records.h"
+#include "coordinator/state/coordinator_state.h"
+#include "coordinator/state/invariants.h"
+#include "coordinator/state/job_state.h"
+#include "coordinator/state/names.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/status_matchers.h"
+
+namespace lory::coordinator {
+namespace {
+
+using ::lory::internal::v1::JournalRecord;
+using ::lory::testing::StatusIs;
+using ::lory::v1::Job;
+using ::testing::HasSubstr;
+
+JournalRecord Created(const std::string& name) {
+  JournalRecord record;
+  Job* job = record.mutable_job_created()->mutable_job();
+  job->set_name(name);
+  job->mutable_spec()->set_step_count(10);
+  job->mutable_spec()->set_micro_batch_count(4);
+  return record;
+}
+
+JournalRecord Started(const std::string& job, int64_t generation) {
+  JournalRecord record;
+  record.mutable_generation_started()->set_job(job);
+  record.mutable_generation_started()->set_generation(generation);
+  return record;
+}
+
+class StateTest : public ::testing::Test {
+ protected:
+  StateTest() { EXPECT_OK(state_.Apply(Created("jobs/a"))); }
+
+  CoordinatorState state_;
+};
+
+TEST(JobState, NothingLeadsOutOfAFinalState) {
+  for (const JobTransition& transition : JobTransitions()) {
+    EXPECT_FALSE(IsFinal(transition.from)) << transition.when;
+  }
+}
+
+TEST(JobState, EveryStateIsReachedAndEveryOtherIsLeft) {
+  for (int value = Job::QUEUED; value <= Job::FAILED; ++value) {
+    const auto state = static_cast<Job::State>(value);
+    bool reached = state == Job::QUEUED, left = false;
+    for (const JobTransition& transition : JobTransitions()) {
+      reached |= transition.to == state;
+      left |= transition.from == state;
+    }
+    EXPECT_TRUE(reached) << Job::State_Name(state);
+    EXPECT_NE(left, IsFinal(state)) << Job::State_Name(state);
+  }
+}
+
+TEST_F(StateTest, ATransitionThatIsNotInTheTableIsRefused) {
+  EXPECT_THAT(state_.Apply(StateChange("jobs/a", Job::SUCCEEDED, "magic")),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       HasSubstr("cannot go from QUEUED to SUCCEEDED")));
+  EXPECT_EQ(state_.FindJob("jobs/a")->state, Job::QUEUED);
+}
+
+TEST_F(StateTest, GenerationNumbersGrowByOne) {
+  EXPECT_THAT(state_.Apply(OpenGeneration("jobs/a", 2, {{"workers/w", 0}}, "")),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       HasSubstr("cannot follow generation 0")));
+  EXPECT_OK(state_.Apply(OpenGeneration("jobs/a", 1, {{"workers/w", 0}}, "")));
+}
+
+TEST_F(StateTest, AGenerationEndsBeforeTheNextIsOpened) {
+  EXPECT_OK(state_.Apply(OpenGeneration("jobs/a", 1, {{"workers/w", 0}}, "")));
+  EXPECT_THAT(
+      state_.Apply(OpenGeneration("jobs/a", 2, {{"workers/w", 0}}, "")),
+      StatusIs(absl::StatusCode::kDataLoss, HasSubstr("has not ended")));
+}
+
+TEST_F(StateTest, OnlyAFaultOfAStartedGenerationIsARecovery) {
+  EXPECT_OK(state_.Apply(OpenGeneration("jobs/a", 1, {{"workers/w", 0}}, "")));
+  EXPECT_OK(state_.Apply(EndGeneration(*state_.FindJob("jobs/a"), true, "x")));
+  EXPECT_EQ(state_.FindJob("jobs/a")->recovery_count, 0);
+  EXPECT_OK(state_.Apply(OpenGeneration("jobs/a", 2, {{"workers/w", 0}}, "")));
+  EXPECT_TRUE(state_.FindJob("jobs/a")->generation.urgent);
+  EXPECT_OK(state_.Apply(Started("jobs/a", 2)));
+  EXPECT_OK(state_.Apply(EndGeneration(*state_.FindJob("jobs/a"), true, "x")));
+  EXPECT_EQ(state_.FindJob("jobs/a")->recovery_count, 1);
+}
+
+TEST_F(StateTest, AnEventOfAnUnknownKindIsRefused) {
+  EXPECT_THAT(
+      state_.Apply(JournalRecord()),
+      StatusIs(absl::StatusCode::kDataLoss, HasSubstr("does not know")));
+}
+
+TEST_F(StateTest, OnlyTheNewestAnsweredRequestsAreKept) {
+  for (size_t i = 0; i < CoordinatorState::kMaxRequests + 5; ++i) {
+    JournalRecord record;
+    record.mutable_request_answered()->set_request_id(absl::StrCat(i));
+    ASSERT_OK(state_.Apply(record));
+  }
+  EXPECT_EQ(state_.requests.size(), CoordinatorState::kMaxRequests);
+  EXPECT_EQ(state_.requests.count("0"), 0u);
+  EXPECT_EQ(FindViolation(state_), "");
+}
+
+TEST_F(StateTest, OnlyTheNewestEventsOfAJobAreKept) {
+  for (size_t i = 0; i < JobState::kMaxEvents + 5; ++i) {
+    JournalRecord record;
+    record.mutable_job_event_added()->set_job("jobs/a");
+    ASSERT_OK(state_.Apply(record));
+  }
+  const JobState& job = *state_.FindJob("jobs/a");
+  EXPECT_EQ(job.events.size(), JobState::kMaxEvents);
+  EXPECT_EQ(job.events.back().name(),
+            absl::StrCat("jobs/a/events/", job.event_count));
+}
+
+TEST_F(StateTest, ASlotUsedTwiceIsAViolation) {
+  EXPECT_OK(state_.Apply(StateChange("jobs/a", Job::STARTING, "")));
+  EXPECT_OK(state_.Apply(OpenGeneration("jobs/a", 1, {{"workers/w", 0}}, "")));
+  EXPECT_EQ(FindViolation(state_), "");
+  EXPECT_OK(state_.Apply(Created("jobs/b")));
+  EXPECT_OK(state_.Apply(StateChange("jobs/b", Job::STARTING, "")));
+  EXPECT_OK(state_.Apply(OpenGeneration("jobs/b", 1, {{"workers/w", 0}}, "")));
+  EXPECT_THAT(FindViolation(state_), HasSubstr("workers/w slot 0 is used by"));
+}
+
+TEST(Names, IdsAreCheckedWithTheirField) {
+  EXPECT_OK(CheckId("tiny-2", "job_id"));
+  for (const char* bad : {"", "Tiny", "2tiny", "a/b", "a b", "a_b"}) {
+    EXPECT_THAT(
+        CheckId(bad, "job_id"),
+        StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("job_id")))
+        << bad;
+  }
+  EXPECT_OK(CheckId(std::string(63, 'a'), "job_id"));
+  EXPECT_FALSE(CheckId(std::string(64, 'a'), "job_id").ok());
+  EXPECT_OK(CheckWorkerId("node-1.rack-2", "worker_id"));
+  EXPECT_FALSE(CheckWorkerId("-node", "worker_id").ok());
+}
+
+TEST(Names, CheckpointNamesComeApartAndTogether) {
+  const auto name = ParseCheckpointName("jobs/tiny/checkpoints/1200");
+  ASSERT_TRUE(name.has_value());
+  EXPECT_EQ(CheckpointNameOf(name->job, name->step),
+            "jobs/tiny/checkpoints/1200");
+  for (const char* bad : {"", "jobs/tiny", "jobs/tiny/checkpoints/x",
+                          "jobs/tiny/checkpoints/-1", "a/b/c/1"}) {
+    EXPECT_FALSE(ParseCheckpointName(bad).has_value()) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace lory::coordinator
