@@ -30,7 +30,7 @@
 #include "nlohmann/json.hpp"
 #include "tests/support/fake_coordinator.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/temporary_folder.h"
 #include "worker/daemon/trainer_process.h"
 
 namespace lory::daemon {
@@ -38,7 +38,7 @@ namespace {
 
 using ::lory::testing::FakeCoordinator;
 using ::lory::testing::StatusIs;
-using ::lory::testing::TempFolder;
+using ::lory::testing::TemporaryFolder;
 using ::lory::v1::Assignment;
 using ::lory::v1::TrainerStatus;
 using ::testing::HasSubstr;
@@ -55,9 +55,9 @@ bool Ends(int fd) {
 struct DaemonTest : ::testing::Test {
   DaemonTest() {
     for (const char* name : {"data", "storage"}) {
-      std::filesystem::create_directory(folder / name);
+      std::filesystem::create_directory(folder.At(name));
     }
-    std::ofstream(folder / "data/manifest.json") << "{}\n";
+    std::ofstream(folder.At("data/manifest.json")) << "{}\n";
   }
 
   std::unique_ptr<TrainerProcess> StartDaemon(
@@ -67,9 +67,9 @@ struct DaemonTest : ::testing::Test {
         {.binary = LORY_WORKER_BINARY,
          .arguments = {"--coordinator", coordinator.address(), "--name", "a",
                        "--slots", "2", "--threads", "1", "--work",
-                       folder / work, "--data-root", folder / "data",
-                       "--storage-root", folder / "storage", "--trainer",
-                       trainer, "--ready-file", folder / "ready.json"}});
+                       folder.At(work), "--data-root", folder.At("data"),
+                       "--storage-root", folder.At("storage"), "--trainer",
+                       trainer, "--ready-file", folder.At("ready.json")}});
     EXPECT_OK(started);
     return *std::move(started);
   }
@@ -79,8 +79,8 @@ struct DaemonTest : ::testing::Test {
     assignment.set_job("jobs/tiny");
     assignment.set_slot(slot);
     assignment.set_phase(Assignment::STANDBY);
-    assignment.set_dataset_manifest_path(folder / "data/manifest.json");
-    assignment.set_job_folder(folder / "storage/jobs/tiny");
+    assignment.set_dataset_manifest_path(folder.At("data/manifest.json"));
+    assignment.set_job_folder(folder.At("storage/jobs/tiny"));
     v1::JobSpec& spec = *assignment.mutable_spec();
     spec.set_step_count(20);
     spec.set_micro_batch_count(4);
@@ -146,7 +146,7 @@ struct DaemonTest : ::testing::Test {
   }
 
   nlohmann::json Ready() {
-    const std::string path = folder / "ready.json";
+    const std::string path = folder.At("ready.json");
     const absl::Time end = RealClock().MonotonicNow() + absl::Seconds(20);
     while (!std::filesystem::exists(path) && RealClock().MonotonicNow() < end) {
       ::poll(nullptr, 0, 5);
@@ -169,7 +169,7 @@ struct DaemonTest : ::testing::Test {
     return digest;
   }
 
-  TempFolder folder;
+  TemporaryFolder folder;
   FakeCoordinator coordinator;
 };
 
@@ -197,10 +197,9 @@ TEST_F(DaemonTest, AJobTrainsToItsEndAndItsCheckpointIsCommitted) {
   ASSERT_TRUE(coordinator.WaitFor(
       [&](const auto&) { return coordinator.commits().size() == 1; }));
   EXPECT_EQ(coordinator.commits()[0].sample_digest(), ExpectedDigest(20));
-  EXPECT_TRUE(
-      std::filesystem::exists(folder /
-                              "storage/jobs/tiny/checkpoints/step-20.gen-1/"
-                              "part-0-of-1.safetensors"));
+  EXPECT_TRUE(std::filesystem::exists(
+      folder.At("storage/jobs/tiny/checkpoints/step-20.gen-1/"
+                "part-0-of-1.safetensors")));
 }
 
 TEST_F(DaemonTest, ALostTrainerIsReplacedAndNoSampleWithIt) {
@@ -357,9 +356,9 @@ TEST_F(DaemonTest, AFencedPartIsDeleted) {
   ASSERT_TRUE(WaitForPhase(TrainerStatus::FINISHED));
   ASSERT_TRUE(coordinator.WaitFor(
       [&](const auto&) { return !coordinator.commits().empty(); }));
-  const std::string part = folder /
-                           "storage/jobs/tiny/checkpoints/step-20.gen-1/"
-                           "part-0-of-1.safetensors";
+  const std::string part = folder.At(
+      "storage/jobs/tiny/checkpoints/step-20.gen-1/"
+      "part-0-of-1.safetensors");
   const absl::Time end = RealClock().MonotonicNow() + absl::Seconds(20);
   while (std::filesystem::exists(part) && RealClock().MonotonicNow() < end) {
     ::poll(nullptr, 0, 5);
@@ -456,7 +455,7 @@ TEST_F(DaemonTest, StrangersOnTheSocketAreRefused) {
   (void)Ready();
   LORY_ASSERT_OK_AND_ASSIGN(
       auto channel,
-      rpc::OpenChannel("unix:" + (folder / "work/run/trainers.sock"), {}));
+      rpc::OpenChannel("unix:" + (folder.At("work/run/trainers.sock")), {}));
   grpc::ClientContext context;
   const auto stream =
       internal::v1::TrainerService::NewStub(channel)->Attend(&context);
@@ -467,7 +466,7 @@ TEST_F(DaemonTest, StrangersOnTheSocketAreRefused) {
   internal::v1::TrainerOrder order;
   EXPECT_FALSE(stream->Read(&order));
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::PERMISSION_DENIED);
-  EXPECT_EQ(std::filesystem::status(folder / "work/run").permissions(),
+  EXPECT_EQ(std::filesystem::status(folder.At("work/run")).permissions(),
             std::filesystem::perms::owner_all);
 }
 

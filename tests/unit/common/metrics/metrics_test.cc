@@ -7,7 +7,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace lory::metrics {
 namespace {
@@ -97,10 +97,10 @@ TEST(MetricsTest, PromtoolAcceptsThePage) {
   registry.DeclareHistogram("lory_test_wait_seconds", "Waits.", {1, 2});
   registry.Set("lory_test_depth_bytes", {{"odd", "a\"b\\c\nd"}}, 1);
   registry.Observe("lory_test_wait_seconds", {}, 1);
-  const testing::TempFolder folder;
-  std::ofstream(folder / "page") << registry.Serialize();
+  const testing::TemporaryFolder folder;
+  std::ofstream(folder.At("page")) << registry.Serialize();
   EXPECT_EQ(
-      std::system(("promtool check metrics < " + (folder / "page")).c_str()),
+      std::system(("promtool check metrics < " + (folder.At("page"))).c_str()),
       0);
 }
 

@@ -16,13 +16,13 @@
 #include "lory/v1/control.grpc.pb.h"
 #include "tests/support/certificates.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace lory::rpc {
 namespace {
 
 using ::lory::testing::StatusIs;
-using ::lory::testing::TempFolder;
+using ::lory::testing::TemporaryFolder;
 using ::lory::testing::TestCa;
 using ::testing::HasSubstr;
 
@@ -63,11 +63,11 @@ struct ServerTest : ::testing::Test {
   }
 
   std::string NewFolder(const std::string& name) {
-    std::filesystem::create_directory(folder / name);
-    return folder / name;
+    std::filesystem::create_directory(folder.At(name));
+    return folder.At(name);
   }
 
-  TempFolder folder;
+  TemporaryFolder folder;
   FakeService service;
 };
 
@@ -78,7 +78,7 @@ TEST_F(ServerTest, AnswersOnTheRealPort) {
 }
 
 TEST_F(ServerTest, AnswersOnAUnixSocket) {
-  LORY_ASSERT_OK_AND_ASSIGN(auto server, Start("unix:" + (folder / "s")));
+  LORY_ASSERT_OK_AND_ASSIGN(auto server, Start("unix:" + (folder.At("s"))));
   EXPECT_OK(CallGetStatus(server->address(), {}));
 }
 

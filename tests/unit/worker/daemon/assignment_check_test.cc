@@ -7,33 +7,33 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace lory::daemon {
 namespace {
 
 using ::lory::testing::StatusIs;
-using ::lory::testing::TempFolder;
+using ::lory::testing::TemporaryFolder;
 using ::testing::HasSubstr;
 
 struct AssignmentCheckTest : ::testing::Test {
   AssignmentCheckTest() {
     for (const char* name : {"data", "storage", "elsewhere"}) {
-      std::filesystem::create_directory(folder / name);
+      std::filesystem::create_directory(folder.At(name));
     }
-    std::ofstream(folder / "data/manifest.json") << "{}";
-    std::ofstream(folder / "elsewhere/manifest.json") << "{}";
+    std::ofstream(folder.At("data/manifest.json")) << "{}";
+    std::ofstream(folder.At("elsewhere/manifest.json")) << "{}";
     assignment.set_job("jobs/tiny");
-    assignment.set_dataset_manifest_path(folder / "data/manifest.json");
-    assignment.set_job_folder(folder / "storage/jobs/tiny");
+    assignment.set_dataset_manifest_path(folder.At("data/manifest.json"));
+    assignment.set_job_folder(folder.At("storage/jobs/tiny"));
   }
 
   absl::Status Check() const {
-    return CheckAssignment(assignment, {.data = {folder / "data"},
-                                        .storage = {folder / "storage"}});
+    return CheckAssignment(assignment, {.data = {folder.At("data")},
+                                        .storage = {folder.At("storage")}});
   }
 
-  TempFolder folder;
+  TemporaryFolder folder;
   lory::v1::Assignment assignment;
 };
 
@@ -44,30 +44,30 @@ TEST_F(AssignmentCheckTest, PathsBeneathTheRootsPass) {
 }
 
 TEST_F(AssignmentCheckTest, ADatasetElsewhereIsRefused) {
-  assignment.set_dataset_manifest_path(folder / "elsewhere/manifest.json");
+  assignment.set_dataset_manifest_path(folder.At("elsewhere/manifest.json"));
   EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kPermissionDenied,
                                 HasSubstr("--data-root")));
 }
 
 TEST_F(AssignmentCheckTest, ALinkOutOfTheRootIsRefused) {
-  std::filesystem::create_directory_symlink(folder / "elsewhere",
-                                            folder / "data/link");
-  assignment.set_dataset_manifest_path(folder / "data/link/manifest.json");
+  std::filesystem::create_directory_symlink(folder.At("elsewhere"),
+                                            folder.At("data/link"));
+  assignment.set_dataset_manifest_path(folder.At("data/link/manifest.json"));
   EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kPermissionDenied,
                                 HasSubstr("data/link/manifest.json")));
 }
 
 TEST_F(AssignmentCheckTest, AMissingDatasetIsToldApart) {
-  assignment.set_dataset_manifest_path(folder / "data/none.json");
+  assignment.set_dataset_manifest_path(folder.At("data/none.json"));
   EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kNotFound,
                                 HasSubstr("every worker's host")));
 }
 
 TEST_F(AssignmentCheckTest, AJobFolderElsewhereIsRefused) {
   for (const std::string& path :
-       {folder / "elsewhere/jobs/tiny", folder / "storage/../elsewhere/tiny",
-        std::string("/nowhere/at/all"), std::string("storage/tiny"),
-        std::string()}) {
+       {folder.At("elsewhere/jobs/tiny"),
+        folder.At("storage/../elsewhere/tiny"), std::string("/nowhere/at/all"),
+        std::string("storage/tiny"), std::string()}) {
     assignment.set_job_folder(path);
     EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kPermissionDenied,
                                   HasSubstr("--storage-root")))

@@ -5,12 +5,12 @@
 #include <string>
 
 #include "gtest/gtest.h"
-#include "tests/support/temp_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace lory::daemon {
 namespace {
 
-using ::lory::testing::TempFolder;
+using ::lory::testing::TemporaryFolder;
 
 struct TrainerLogTest : ::testing::Test {
   std::string ReadToEnd(TrainerLogReader& reader) {
@@ -22,8 +22,8 @@ struct TrainerLogTest : ::testing::Test {
     return all;
   }
 
-  TempFolder folder;
-  const std::string path = folder / "tiny-0.log";
+  TemporaryFolder folder;
+  const std::string path = folder.At("tiny-0.log");
 };
 
 TEST_F(TrainerLogTest, OnlyNamesOfJobsBecomePartsOfPaths) {
@@ -95,10 +95,10 @@ TEST_F(TrainerLogTest, TheLastWordsAreRemembered) {
 }
 
 TEST_F(TrainerLogTest, ALogThatCannotBeWrittenDoesNoHarm) {
-  TrainerLog log(folder / "none/x.log", 10);
+  TrainerLog log(folder.At("none/x.log"), 10);
   log.Append("words\n");
   EXPECT_EQ(log.last_line(), "words");
-  TrainerLogReader reader(folder / "none/x.log", 5);
+  TrainerLogReader reader(folder.At("none/x.log"), 5);
   EXPECT_EQ(reader.Next(), "");
 }
 
