@@ -209,25 +209,27 @@ absl::Status RingLink::Wait(bool sending, bool can_send, bool receiving) {
   LORY_RETURN_IF_ERROR(status);
   if (receiving && watched.front().ready != 0 &&
       from_previous_.lane != nullptr) {
-    LORY_RETURN_IF_ERROR(Answer(from_previous_, options_.previous_rank,
-                                from_previous_.lane->HasBytes()));
+    LORY_RETURN_IF_ERROR(Answer(from_previous_, options_.previous_rank));
   }
   if (sending && watched.back().ready & (POLLRDHUP | POLLHUP | POLLERR)) {
     return Gone(options_.next_rank, kClosed);
   }
   if (sending && watched.back().ready & POLLIN) {
-    return Answer(to_next_, options_.next_rank, false);
+    return Answer(to_next_, options_.next_rank);
   }
   return absl::OkStatus();
 }
 
-absl::Status RingLink::Answer(Connection& from, int rank, bool data_follows) {
+absl::Status RingLink::Answer(Connection& from, int rank) {
   char bells[64];
   const ssize_t got =
       recv(from.socket.get(), bells, sizeof(bells), MSG_DONTWAIT);
-  // What a peer wrote before it closed still counts.
-  if (got > 0 || data_follows) return absl::OkStatus();
+  if (got > 0) return absl::OkStatus();
   if (got < 0 && (WouldBlock() || errno == EINTR)) return absl::OkStatus();
+  // What a peer wrote before it closed still counts; looked at after the end
+  // was seen, since before it more might have come.
+  const bool receives = &from == &from_previous_;
+  if (receives && from.lane->HasBytes()) return absl::OkStatus();
   return Gone(rank, kClosed);
 }
 

@@ -79,7 +79,7 @@ class RingLink {
   // Whether a lane has bytes or room by now; asks to be rung otherwise.
   bool LaneMoves(bool can_send, bool receiving);
   // Takes in what woke this rank. UNAVAILABLE: the peer's end.
-  absl::Status Answer(Connection& from, int rank, bool data_follows);
+  absl::Status Answer(Connection& from, int rank);
   absl::Status Gone(int rank, absl::string_view why);
 
   Connection to_next_;
