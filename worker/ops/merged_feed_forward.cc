@@ -39,19 +39,21 @@ class MergedFunction : public torch::autograd::Function<MergedFunction> {
                             const at::Tensor& up, const at::Tensor& down) {
     const MergedSizes sizes = SizesOf(hidden, routing, gate);
     at::Tensor out = at::empty_like(hidden);
-    const std::vector<int64_t> inner = {sizes.S * sizes.T, sizes.F};
-    at::Tensor gate_activation = at::empty(inner, hidden.options());
-    at::Tensor up_activation = at::empty(inner, hidden.options());
+    at::Tensor gate_panels;
+    at::Tensor up_panels;
     AT_DISPATCH_FLOATING_TYPES(
         hidden.scalar_type(), "merged_feed_forward", [&] {
+          const int64_t inner = sizes.TokenPanelSize<scalar_t>(sizes.F);
+          gate_panels = at::empty({inner}, hidden.options());
+          up_panels = at::empty({inner}, hidden.options());
           MergedForward<scalar_t>(
               sizes, Pointers<scalar_t>(hidden, routing, gate, up, down),
-              {gate_activation.mutable_data_ptr<scalar_t>(),
-               up_activation.mutable_data_ptr<scalar_t>(),
+              {gate_panels.mutable_data_ptr<scalar_t>(),
+               up_panels.mutable_data_ptr<scalar_t>(),
                out.mutable_data_ptr<scalar_t>()});
         });
     context->save_for_backward(
-        {hidden, routing, gate, up, down, gate_activation, up_activation});
+        {hidden, routing, gate, up, down, gate_panels, up_panels});
     return out;
   }
 

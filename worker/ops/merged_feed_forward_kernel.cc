@@ -4,67 +4,66 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <memory>
-#include <new>
 #include <vector>
 
-#include "worker/ops/blas.h"
-#include "worker/ops/expert_mix.h"
+#include "worker/ops/expert_block.h"
+#include "worker/ops/panel_product_kernel.h"
 #include "worker/ops/swiglu_kernel.h"
 
-// How the work is cut. A task owns a block of rows (or of columns) of one
-// matrix of all experts, small enough that the experts' blocks lie in the
-// second-level cache together, and goes through all segments with it, a group
-// at a time: merge the block for the group, use it, forget it. Experts are thus
-// read from memory once a pass, and merged weights never leave the cache.
+// How the work is cut. A task owns a block of one matrix of all experts, small
+// enough that the experts' blocks lie in the second-level cache together, and
+// goes through all segments with it, a group at a time: merge the block for the
+// group, multiply, forget it. Experts are read from memory once a pass and
+// merged weights never leave the cache. Activations lie in panels
+// (panel_layout. h), the layout in which each product leaves what the next one
+// reads.
 namespace lory::ops {
 namespace {
 
-// Segments merged together: enough to use a loaded expert block several times,
-// few enough that their merged blocks fit beside it.
-constexpr int64_t kGroup = 8;
-// Bytes of one expert's block.
-constexpr int64_t kBlockBytes = 32 * 1024;
+// Segments merged together: as many as the merging kernel works on at once.
+constexpr int64_t kGroup = 4;
+// A block where merged rows become rows of the result, and its depth.
+constexpr int64_t kRows = 24;
+constexpr int64_t kDepth = 256;
+// A block where merged columns do: whole panels, so that they can be turned.
+constexpr int64_t kColumns = 32;
+constexpr int64_t kColumnDepth = 192;
+// A block of weight gradients; beside it lie the weights and their sums.
+constexpr int64_t kGradientRows = 12;
+constexpr int64_t kGradientColumns = 256;
+// Multiplications below which waking threads costs more than it saves.
+constexpr int64_t kSerial = 1 << 19;
 
-// Memory for the calling task; one piece for each thread, kept between calls
-// because mapping it anew would cost more than a small layer.
-template <typename T>
-T* Scratch(int64_t count) {
-  struct Piece {
-    std::unique_ptr<std::byte[]> bytes;
-    size_t size = 0;
-  };
-  static thread_local Piece piece;
-  constexpr size_t kLine = 64;
-  const size_t needed = count * sizeof(T) + kLine;
-  if (piece.size < needed) {
-    piece.bytes = std::make_unique_for_overwrite<std::byte[]>(needed);
-    piece.size = needed;
+// Sizes, and what follows from them for one scalar type.
+template <typename Scalar>
+struct Geometry : MergedSizes {
+  explicit Geometry(const MergedSizes& sizes)
+      : MergedSizes(sizes),
+        width(PanelWidth<Scalar>()),
+        panels(PanelCount(sizes.T, width)) {}
+
+  // Numbers of one segment's token panels and column panels.
+  int64_t TokenSize(int64_t columns) const { return panels * width * columns; }
+  int64_t ColumnSize(int64_t columns) const {
+    return panels * width * width * PanelCount(columns, width);
   }
-  const auto address = reinterpret_cast<uintptr_t>(piece.bytes.get());
-  return reinterpret_cast<T*>((address + kLine - 1) / kLine * kLine);
-}
 
-// Length of a block along a dimension whose other side is `other` numbers.
-template <typename T>
-int64_t BlockLength(int64_t other) {
-  const int64_t fitting = kBlockBytes / static_cast<int64_t>(sizeof(T)) / other;
-  return std::clamp<int64_t>(fitting / 16 * 16, 16, 64);
-}
-
-int64_t BlockCount(int64_t length, int64_t block) {
-  return (length + block - 1) / block;
-}
+  int64_t width;
+  int64_t panels;
+};
 
 // Calls body(task, begin, end) for each block of `length`.
 template <typename Body>
-void ForBlocks(int64_t length, int64_t block, const Body& body) {
-  at::parallel_for(
-      0, BlockCount(length, block), 1, [&](int64_t first, int64_t last) {
-        for (int64_t task = first; task < last; ++task) {
-          body(task, task * block, std::min(length, (task + 1) * block));
-        }
-      });
+void ForBlocks(const MergedSizes& sizes, int64_t length, int64_t block,
+               const Body& body) {
+  const auto run = [&](int64_t first, int64_t last) {
+    for (int64_t task = first; task < last; ++task) {
+      body(task, task * block, std::min(length, (task + 1) * block));
+    }
+  };
+  const int64_t count = PanelCount(length, block);
+  if (sizes.S * sizes.T * sizes.D * sizes.F <= kSerial) return run(0, count);
+  at::parallel_for(0, count, 1, run);
 }
 
 // Calls body(first, count) for each group of segments.
@@ -75,216 +74,216 @@ void ForGroups(int64_t segments, const Body& body) {
   }
 }
 
-// One matrix of every expert: E times rows x columns.
+// to(rows of experts) = merged experts times from: both token panels.
 template <typename T>
-struct ExpertMatrix {
-  T* data;
-  int64_t rows;
-  int64_t columns;
-
-  BlockSet<T> Block(int64_t row, int64_t column) const {
-    return {data + row * columns + column, rows * columns, columns};
+void MultiplyRows(const Geometry<T>& g, const T* routing_SE,
+                  const ExpertMatrix<const T>& experts, int64_t begin,
+                  int64_t end, const T* from, T* to) {
+  const int64_t C = experts.columns;
+  const int64_t R = experts.rows;
+  T* const strips = Scratch<T, 0>(g.E * kRows * kDepth);
+  T* const merged = Scratch<T, 1>(kGroup * kRows * kDepth);
+  for (int64_t column = 0; column < C; column += kDepth) {
+    const BlockRange range = {begin, end - begin, column,
+                              std::min(kDepth, C - column)};
+    Gather(experts, range, g.E, strips);
+    ForGroups(g.S, [&](int64_t first, int64_t count) {
+      Merge(strips, range, g.E, routing_SE, first, count, merged);
+      for (int64_t s = 0; s < count; ++s) {
+        PanelProduct<T>(
+            {.rows = range.rows,
+             .panels = g.panels,
+             .chunks = 1,
+             .chunk_depth = range.columns,
+             .a = merged + s * range.Size<T>(),
+             .a_row_stride = range.Stride<T>(),
+             .a_depth_stride = 1,
+             .a_chunk_stride = 0,
+             .b = from + (first + s) * g.TokenSize(C) + column * g.width,
+             .b_panel_stride = C * g.width,
+             .c = to + (first + s) * g.TokenSize(R) + begin * g.width,
+             .c_row_stride = g.width,
+             .c_panel_stride = R * g.width,
+             .accumulate = column > 0});
+      }
+    });
   }
-};
+}
 
+// to(columns of experts) = merged experts, transposed, times from; added to
+// what is there if `accumulate`.
 template <typename T>
-class Merger {
- public:
-  Merger(const MergedSizes& sizes, const T* routing_SE)
-      : sizes_(sizes), routing_SE_(routing_SE) {}
+void MultiplyColumns(const Geometry<T>& g, const T* routing_SE,
+                     const ExpertMatrix<const T>& experts, int64_t begin,
+                     int64_t end, const T* from, bool accumulate, T* to) {
+  const int64_t C = experts.columns;
+  const int64_t R = experts.rows;
+  T* const strips = Scratch<T, 0>(g.E * kColumnDepth * kColumns);
+  T* const merged = Scratch<T, 1>(kGroup * kColumnDepth * kColumns);
+  for (int64_t row = 0; row < R; row += kColumnDepth) {
+    const BlockRange range = {row, std::min(kColumnDepth, R - row), begin,
+                              end - begin};
+    Gather(experts, range, g.E, strips);
+    ForGroups(g.S, [&](int64_t first, int64_t count) {
+      Merge(strips, range, g.E, routing_SE, first, count, merged);
+      for (int64_t s = 0; s < count; ++s) {
+        PanelProduct<T>(
+            {.rows = range.columns,
+             .panels = g.panels,
+             .chunks = 1,
+             .chunk_depth = range.rows,
+             .a = merged + s * range.Size<T>(),
+             .a_row_stride = 1,
+             .a_depth_stride = range.Stride<T>(),
+             .a_chunk_stride = 0,
+             .b = from + (first + s) * g.TokenSize(R) + row * g.width,
+             .b_panel_stride = R * g.width,
+             .c = to + (first + s) * g.TokenSize(C) + begin * g.width,
+             .c_row_stride = g.width,
+             .c_panel_stride = C * g.width,
+             .accumulate = accumulate || row > 0});
+      }
+    });
+  }
+}
 
-  // The block at (row, column) of `experts`, merged for segments `first` to
-  // first + count: `count` matrices of rows x columns in `merged`.
-  void Merge(const ExpertMatrix<const T>& experts, int64_t row, int64_t column,
-             int64_t rows, int64_t columns, int64_t first, int64_t count,
-             T* merged) const {
-    MixArguments<T> mix = {rows,
-                           columns,
-                           sizes_.E,
-                           experts.Block(row, column),
-                           count,
-                           {merged, rows * columns, columns},
-                           routing_SE_ + first * sizes_.E,
-                           sizes_.E,
-                           1,
-                           /*accumulate=*/false};
-    if (columns == experts.columns) {  // contiguous: one long row
-      mix.rows = 1;
-      mix.columns = rows * columns;
+// Gradients of one matrix of the experts, and what it adds to those of the
+// routing, from the gradient of its output, in token panels, and its input, in
+// column panels: each segment's merged gradient, a block at a time, is spread
+// over the experts and multiplied with them.
+template <typename T>
+class WeightGradient {
+ public:
+  WeightGradient(const Geometry<T>& g, const T* routing_SE,
+                 const ExpertMatrix<const T>& experts,
+                 const ExpertMatrix<T>& to_experts)
+      : g_(g),
+        routing_SE_(routing_SE),
+        experts_(experts),
+        to_experts_(to_experts) {}
+
+  void Run(const T* to_output_panels, const T* input_panels,
+           std::vector<double>& to_routing_SE) {
+    const int64_t cells = g_.S * g_.E;
+    // A sum for each task, added in their order afterwards.
+    std::vector<T> sums(PanelCount(experts_.rows, kGradientRows) * cells);
+    ForBlocks(g_, experts_.rows, kGradientRows,
+              [&](int64_t task, int64_t begin, int64_t end) {
+                for (int64_t column = 0; column < experts_.columns;
+                     column += kGradientColumns) {
+                  Block({begin, end - begin, column,
+                         std::min(kGradientColumns, experts_.columns - column)},
+                        to_output_panels, input_panels, &sums[task * cells]);
+                }
+              });
+    for (size_t i = 0; i < sums.size(); ++i) {
+      to_routing_SE[i % cells] += sums[i];
     }
-    MixBlocks(mix);
   }
 
  private:
-  const MergedSizes sizes_;
+  void Block(const BlockRange& range, const T* to_output_panels,
+             const T* input_panels, T* to_routing_SE) {
+    constexpr int64_t kSize = kGradientRows * kGradientColumns;
+    T* const strips = Scratch<T, 0>(g_.E * kSize);
+    T* const merged = Scratch<T, 1>(kGroup * kSize);
+    T* const gradient_strips = Scratch<T, 2>(g_.E * kSize);
+    std::fill_n(gradient_strips, g_.E * range.Size<T>(), T{0});
+    Gather(experts_, range, g_.E, strips);
+    ForGroups(g_.S, [&](int64_t first, int64_t count) {
+      for (int64_t s = 0; s < count; ++s) {
+        Multiply(range, first + s, to_output_panels, input_panels,
+                 merged + s * range.Size<T>());
+      }
+      MergeGradient<T>({range.Size<T>() / g_.width, g_.E, strips,
+                        gradient_strips, count, routing_SE_ + first * g_.E,
+                        merged, to_routing_SE + first * g_.E});
+    });
+    Scatter(gradient_strips, range, g_.E, to_experts_);
+  }
+
+  // One segment's gradient of the merged block.
+  void Multiply(const BlockRange& range, int64_t segment,
+                const T* to_output_panels, const T* input_panels, T* merged) {
+    const int64_t depth = g_.panels * g_.width;
+    const int64_t R = experts_.rows;
+    PanelProduct<T>({.rows = range.rows,
+                     .panels = range.Stride<T>() / g_.width,
+                     .chunks = g_.panels,
+                     .chunk_depth = g_.width,
+                     .a = to_output_panels + segment * g_.TokenSize(R) +
+                          range.row * g_.width,
+                     .a_row_stride = g_.width,
+                     .a_depth_stride = 1,
+                     .a_chunk_stride = R * g_.width,
+                     .b = input_panels +
+                          segment * g_.ColumnSize(experts_.columns) +
+                          range.column * depth,
+                     .b_panel_stride = depth * g_.width,
+                     .c = merged,
+                     .c_row_stride = range.Stride<T>(),
+                     .c_panel_stride = g_.width,
+                     .accumulate = false});
+  }
+
+  const Geometry<T>& g_;
   const T* const routing_SE_;
+  const ExpertMatrix<const T> experts_;
+  const ExpertMatrix<T> to_experts_;
 };
 
-template <typename T>
-void InnerForward(const MergedSizes& sizes, const MergedInputs<T>& inputs,
-                  const MergedForwardOutputs<T>& outputs, T* inner_STF) {
-  const auto [S, tokens, D, F, E] = sizes;
-  const Merger<T> merger(sizes, inputs.routing_SE);
-  const int64_t block = BlockLength<T>(D);
-  ForBlocks(F, block, [&](int64_t, int64_t begin, int64_t end) {
-    const int64_t rows = end - begin;
-    T* const merged = Scratch<T>(kGroup * rows * D);
-    ForGroups(S, [&](int64_t first, int64_t count) {
-      const auto project = [&](const T* experts, T* out_STF) {
-        merger.Merge({experts, F, D}, begin, 0, rows, D, first, count, merged);
-        for (int64_t s = 0; s < count; ++s) {
-          const int64_t token = (first + s) * tokens;
-          Gemm(Transpose::kNo, Transpose::kYes, tokens, rows, D,
-               {inputs.hidden_STD + token * D, D}, {merged + s * rows * D, D},
-               T{0}, {out_STF + token * F + begin, F});
-        }
-      };
-      project(inputs.gate_EFD, outputs.gate_STF);
-      project(inputs.up_EFD, outputs.up_STF);
-      const int64_t at = first * tokens * F + begin;
-      SwigluRows<T>({count * tokens, rows, F, outputs.gate_STF + at,
-                     outputs.up_STF + at, inner_STF + at});
-    });
-  });
+// Memory for activations, as large as a layer's: kept by each thread that calls
+// a pass, which is one.
+template <typename T, int kTag>
+T* Workspace(int64_t count) {
+  return Scratch<T, 16 + kTag>(count);
 }
 
+// Gradients of gate and up activations from that of the output, in token
+// panels, and the inner activation once more, in column panels.
 template <typename T>
-void OuterForward(const MergedSizes& sizes, const MergedInputs<T>& inputs,
-                  const T* inner_STF, T* out_STD) {
-  const auto [S, tokens, D, F, E] = sizes;
-  const Merger<T> merger(sizes, inputs.routing_SE);
-  ForBlocks(D, BlockLength<T>(F), [&](int64_t, int64_t begin, int64_t end) {
-    const int64_t rows = end - begin;
-    T* const merged = Scratch<T>(kGroup * rows * F);
-    ForGroups(S, [&](int64_t first, int64_t count) {
-      merger.Merge({inputs.down_EDF, D, F}, begin, 0, rows, F, first, count,
-                   merged);
-      for (int64_t s = 0; s < count; ++s) {
-        const int64_t token = (first + s) * tokens;
-        Gemm(Transpose::kNo, Transpose::kYes, tokens, rows, F,
-             {inner_STF + token * F, F}, {merged + s * rows * F, F}, T{0},
-             {out_STD + token * D + begin, D});
+void InnerBackward(const Geometry<T>& g, const MergedBackwardInputs<T>& inputs,
+                   const T* to_out_panels, T* to_gate_panels, T* to_up_panels,
+                   T* inner_columns) {
+  const ExpertMatrix<const T> down = {inputs.forward.down_EDF, g.D, g.F};
+  ForBlocks(g, g.F, kColumns, [&](int64_t, int64_t begin, int64_t end) {
+    // The gradient of the inner activation takes the place that the gate's has
+    // a moment later.
+    MultiplyColumns(g, inputs.forward.routing_SE, down, begin, end,
+                    to_out_panels, /*accumulate=*/false, to_gate_panels);
+    T* const inner = Scratch<T, 2>(g.TokenSize(g.F));
+    const int64_t columns = (end - begin) * g.width;
+    for (int64_t s = 0; s < g.S; ++s) {
+      for (int64_t panel = 0; panel < g.panels; ++panel) {
+        const int64_t within = (panel * g.F + begin) * g.width;
+        const int64_t at = s * g.TokenSize(g.F) + within;
+        SwigluGradientRows<T>({1, columns, 0, inputs.gate_panels + at,
+                               inputs.up_panels + at, to_gate_panels + at, 0,
+                               to_gate_panels + at, to_up_panels + at,
+                               inner + within});
       }
-    });
+      TokenToColumnPanels(inner, g.T, g.F, begin, end,
+                          inner_columns + s * g.ColumnSize(g.F));
+    }
   });
 }
 
-// Gradients of gate and up activations from that of the output, and the inner
-// activation once more.
+// Gradient of the input: through the merged gates and through the merged ups.
 template <typename T>
-void InnerBackward(const MergedSizes& sizes,
-                   const MergedBackwardInputs<T>& inputs, T* to_gate_STF,
-                   T* to_up_STF, T* inner_STF) {
-  const auto [S, tokens, D, F, E] = sizes;
-  const Merger<T> merger(sizes, inputs.forward.routing_SE);
-  ForBlocks(F, BlockLength<T>(D), [&](int64_t, int64_t begin, int64_t end) {
-    const int64_t columns = end - begin;
-    T* const merged = Scratch<T>((kGroup * D + tokens) * columns);
-    T* const to_inner = merged + kGroup * D * columns;
-    ForGroups(S, [&](int64_t first, int64_t count) {
-      merger.Merge({inputs.forward.down_EDF, D, F}, 0, begin, D, columns, first,
-                   count, merged);
-      for (int64_t s = 0; s < count; ++s) {
-        const int64_t token = (first + s) * tokens;
-        Gemm(Transpose::kNo, Transpose::kNo, tokens, columns, D,
-             {inputs.gradient_out_STD + token * D, D},
-             {merged + s * D * columns, columns}, T{0}, {to_inner, columns});
-        const int64_t at = token * F + begin;
-        SwigluGradientRows<T>({tokens, columns, F, inputs.gate_STF + at,
-                               inputs.up_STF + at, to_inner, columns,
-                               to_gate_STF + at, to_up_STF + at,
-                               inner_STF + at});
-      }
-    });
-  });
-}
-
-// Gradient of the input: to_gate times merged gate plus to_up times merged up.
-template <typename T>
-void HiddenBackward(const MergedSizes& sizes, const MergedInputs<T>& inputs,
-                    const T* to_gate_STF, const T* to_up_STF,
+void HiddenBackward(const Geometry<T>& g, const MergedInputs<T>& inputs,
+                    const T* to_gate_panels, const T* to_up_panels,
                     T* to_hidden_STD) {
-  const auto [S, tokens, D, F, E] = sizes;
-  const Merger<T> merger(sizes, inputs.routing_SE);
-  constexpr int64_t kColumns = 64;
-  const int64_t depth = BlockLength<T>(kColumns) * 2;
-  ForBlocks(D, kColumns, [&](int64_t, int64_t begin, int64_t end) {
-    const int64_t columns = end - begin;
-    T* const merged = Scratch<T>(kGroup * depth * columns);
-    const auto add = [&](const T* experts, const T* to_inner_STF,
-                         bool is_first) {
-      for (int64_t row = 0; row < F; row += depth) {
-        const int64_t rows = std::min(depth, F - row);
-        const T beta = is_first && row == 0 ? 0 : 1;
-        ForGroups(S, [&](int64_t first, int64_t count) {
-          merger.Merge({experts, F, D}, row, begin, rows, columns, first, count,
-                       merged);
-          for (int64_t s = 0; s < count; ++s) {
-            const int64_t token = (first + s) * tokens;
-            Gemm(Transpose::kNo, Transpose::kNo, tokens, columns, rows,
-                 {to_inner_STF + token * F + row, F},
-                 {merged + s * rows * columns, columns}, beta,
-                 {to_hidden_STD + token * D + begin, D});
-          }
-        });
-      }
-    };
-    add(inputs.gate_EFD, to_gate_STF, true);
-    add(inputs.up_EFD, to_up_STF, false);
+  T* const panels = Workspace<T, 0>(g.template TokenPanelSize<T>(g.D));
+  ForBlocks(g, g.D, kColumns, [&](int64_t, int64_t begin, int64_t end) {
+    MultiplyColumns<T>(g, inputs.routing_SE, {inputs.gate_EFD, g.F, g.D}, begin,
+                       end, to_gate_panels, /*accumulate=*/false, panels);
+    MultiplyColumns<T>(g, inputs.routing_SE, {inputs.up_EFD, g.F, g.D}, begin,
+                       end, to_up_panels, /*accumulate=*/true, panels);
   });
-}
-
-// Gradients of one expert matrix [E, rows, columns], whose merged form maps
-// input_STC (C columns) to an output with gradient to_output_STR: each
-// segment's merged gradient, a block at a time, is spread over the experts and
-// multiplied with them.
-template <typename T>
-void WeightBackward(const MergedSizes& sizes, const T* routing_SE,
-                    const ExpertMatrix<const T>& experts, const T* input_STC,
-                    const T* to_output_STR, T* to_experts,
-                    std::vector<double>& to_routing_SE) {
-  const int64_t tokens = sizes.T;
-  const int64_t columns = experts.columns;
-  const int64_t block = BlockLength<T>(columns);
-  const int64_t cell_count = sizes.S * sizes.E;
-  // A sum for each block, added in their order afterwards.
-  std::vector<T> products(BlockCount(experts.rows, block) * cell_count);
-  ForBlocks(experts.rows, block, [&](int64_t task, int64_t begin, int64_t end) {
-    const int64_t rows = end - begin;
-    const int64_t size = rows * columns;
-    T* const merged = Scratch<T>(kGroup * size);
-    const ExpertMatrix<T> targets = {to_experts, experts.rows, columns};
-    ForGroups(sizes.S, [&](int64_t first, int64_t count) {
-      for (int64_t s = 0; s < count; ++s) {
-        const int64_t token = (first + s) * tokens;
-        Gemm(Transpose::kYes, Transpose::kNo, rows, columns, tokens,
-             {to_output_STR + token * experts.rows + begin, experts.rows},
-             {input_STC + token * columns, columns}, T{0},
-             {merged + s * size, columns});
-      }
-      MixBlocks<T>({1,
-                    size,
-                    count,
-                    {merged, size, 0},
-                    sizes.E,
-                    targets.Block(begin, 0),
-                    routing_SE + first * sizes.E,
-                    1,
-                    sizes.E,
-                    /*accumulate=*/first > 0});
-      InnerProducts<T>({1,
-                        size,
-                        count,
-                        {merged, size, 0},
-                        sizes.E,
-                        experts.Block(begin, 0),
-                        &products[task * cell_count + first * sizes.E],
-                        sizes.E});
-    });
+  ForBlocks(g, g.S, 1, [&](int64_t s, int64_t, int64_t) {
+    UnpackTokenPanels(panels + s * g.TokenSize(g.D), g.T, g.D,
+                      to_hidden_STD + s * g.T * g.D);
   });
-  for (size_t i = 0; i < products.size(); ++i) {
-    to_routing_SE[i % cell_count] += products[i];
-  }
 }
 
 }  // namespace
@@ -292,37 +291,68 @@ void WeightBackward(const MergedSizes& sizes, const T* routing_SE,
 template <typename T>
 void MergedForward(const MergedSizes& sizes, const MergedInputs<T>& inputs,
                    const MergedForwardOutputs<T>& outputs) {
-  const auto inner_STF =
-      std::make_unique_for_overwrite<T[]>(sizes.S * sizes.T * sizes.F);
-  InnerForward(sizes, inputs, outputs, inner_STF.get());
-  OuterForward(sizes, inputs, inner_STF.get(), outputs.out_STD);
+  const Geometry<T> g(sizes);
+  T* const hidden = Workspace<T, 0>(sizes.TokenPanelSize<T>(g.D));
+  T* const inner = Workspace<T, 1>(sizes.TokenPanelSize<T>(g.F));
+  ForBlocks(g, g.S, 1, [&](int64_t s, int64_t, int64_t) {
+    PackTokenPanels(inputs.hidden_STD + s * g.T * g.D, g.T, g.D,
+                    hidden + s * g.TokenSize(g.D));
+  });
+  ForBlocks(g, g.F, kRows, [&](int64_t, int64_t begin, int64_t end) {
+    MultiplyRows<T>(g, inputs.routing_SE, {inputs.gate_EFD, g.F, g.D}, begin,
+                    end, hidden, outputs.gate_panels);
+    MultiplyRows<T>(g, inputs.routing_SE, {inputs.up_EFD, g.F, g.D}, begin, end,
+                    hidden, outputs.up_panels);
+    const int64_t at = begin * g.width;
+    SwigluRows<T>({g.S * g.panels, (end - begin) * g.width, g.F * g.width,
+                   outputs.gate_panels + at, outputs.up_panels + at,
+                   inner + at});
+  });
+  // The packed input is done with; its place is as large as the output's.
+  ForBlocks(g, g.D, kRows, [&](int64_t, int64_t begin, int64_t end) {
+    MultiplyRows<T>(g, inputs.routing_SE, {inputs.down_EDF, g.D, g.F}, begin,
+                    end, inner, hidden);
+  });
+  ForBlocks(g, g.S, 1, [&](int64_t s, int64_t, int64_t) {
+    UnpackTokenPanels(hidden + s * g.TokenSize(g.D), g.T, g.D,
+                      outputs.out_STD + s * g.T * g.D);
+  });
 }
 
 template <typename T>
 void MergedBackward(const MergedSizes& sizes,
                     const MergedBackwardInputs<T>& inputs,
                     const MergedGradients<T>& gradients) {
-  const auto [S, tokens, D, F, E] = sizes;
+  const Geometry<T> g(sizes);
   const MergedInputs<T>& forward = inputs.forward;
-  const int64_t count = S * tokens * F;
-  const auto buffer = std::make_unique_for_overwrite<T[]>(3 * count);
-  T* const to_gate_STF = buffer.get();
-  T* const to_up_STF = to_gate_STF + count;
-  T* const inner_STF = to_up_STF + count;
-  InnerBackward(sizes, inputs, to_gate_STF, to_up_STF, inner_STF);
+  T* const to_out = Workspace<T, 0>(sizes.TokenPanelSize<T>(g.D));
+  T* const inner = Workspace<T, 1>(g.S * g.ColumnSize(g.F));
+  T* const to_gate = Workspace<T, 2>(sizes.TokenPanelSize<T>(g.F));
+  T* const to_up = Workspace<T, 3>(sizes.TokenPanelSize<T>(g.F));
+  T* const hidden = Workspace<T, 4>(g.S * g.ColumnSize(g.D));
+  ForBlocks(g, g.S, 1, [&](int64_t s, int64_t, int64_t) {
+    const int64_t at = s * g.T * g.D;
+    PackTokenPanels(inputs.gradient_out_STD + at, g.T, g.D,
+                    to_out + s * g.TokenSize(g.D));
+    PackColumnPanels(forward.hidden_STD + at, g.T, g.D,
+                     hidden + s * g.ColumnSize(g.D));
+  });
+  InnerBackward(g, inputs, to_out, to_gate, to_up, inner);
 
-  std::vector<double> to_routing_SE(S * E);
-  WeightBackward<T>(sizes, forward.routing_SE, {forward.down_EDF, D, F},
-                    inner_STF, inputs.gradient_out_STD, gradients.down_EDF,
-                    to_routing_SE);
-  WeightBackward<T>(sizes, forward.routing_SE, {forward.gate_EFD, F, D},
-                    forward.hidden_STD, to_gate_STF, gradients.gate_EFD,
-                    to_routing_SE);
-  WeightBackward<T>(sizes, forward.routing_SE, {forward.up_EFD, F, D},
-                    forward.hidden_STD, to_up_STF, gradients.up_EFD,
-                    to_routing_SE);
+  std::vector<double> to_routing_SE(g.S * g.E);
+  const auto weights = [&](const T* experts, int64_t rows, int64_t columns,
+                           T* to_experts) {
+    return WeightGradient<T>(g, forward.routing_SE, {experts, rows, columns},
+                             {to_experts, rows, columns});
+  };
+  weights(forward.down_EDF, g.D, g.F, gradients.down_EDF)
+      .Run(to_out, inner, to_routing_SE);
+  weights(forward.gate_EFD, g.F, g.D, gradients.gate_EFD)
+      .Run(to_gate, hidden, to_routing_SE);
+  weights(forward.up_EFD, g.F, g.D, gradients.up_EFD)
+      .Run(to_up, hidden, to_routing_SE);
   std::copy(to_routing_SE.begin(), to_routing_SE.end(), gradients.routing_SE);
-  HiddenBackward(sizes, forward, to_gate_STF, to_up_STF, gradients.hidden_STD);
+  HiddenBackward(g, forward, to_gate, to_up, gradients.hidden_STD);
 }
 
 template void MergedForward<float>(const MergedSizes&,

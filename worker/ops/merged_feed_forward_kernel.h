@@ -3,7 +3,9 @@
 
 #include <cstdint>
 
-// The CPU kernels of MergedFeedForward, on plain contiguous memory. They use
+#include "worker/ops/panel_layout.h"
+
+// The CPU passes of MergedFeedForward, on plain contiguous memory. They use
 // LibTorch's threads. T is float or double.
 namespace lory::ops {
 
@@ -14,6 +16,13 @@ struct MergedSizes {
   int64_t D;
   int64_t F;
   int64_t E;
+
+  // Numbers of the token panels of all segments, for C columns.
+  template <typename Scalar>
+  int64_t TokenPanelSize(int64_t columns) const {
+    const int64_t width = PanelWidth<Scalar>();
+    return S * PanelCount(T, width) * width * columns;
+  }
 };
 
 template <typename T>
@@ -25,11 +34,12 @@ struct MergedInputs {
   const T* down_EDF;
 };
 
-// Fills out_STD, and the inner activations that the backward pass needs.
+// Fills all of them: the result, and the inner activations that the backward
+// pass needs, which are in token panels of TokenPanelSize(F) numbers each.
 template <typename T>
 struct MergedForwardOutputs {
-  T* gate_STF;
-  T* up_STF;
+  T* gate_panels;
+  T* up_panels;
   T* out_STD;
 };
 template <typename T>
@@ -39,8 +49,8 @@ void MergedForward(const MergedSizes& sizes, const MergedInputs<T>& inputs,
 template <typename T>
 struct MergedBackwardInputs {
   MergedInputs<T> forward;
-  const T* gate_STF;
-  const T* up_STF;
+  const T* gate_panels;
+  const T* up_panels;
   const T* gradient_out_STD;
 };
 // Fills all of them.

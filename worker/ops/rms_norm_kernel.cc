@@ -4,7 +4,7 @@
 
 #include "worker/ops/simd.h"
 
-namespace lory::ops {
+namespace lory::ops::LORY_CPU_LEVEL {
 namespace {
 
 template <typename S, typename T>
@@ -65,26 +65,18 @@ LORY_INLINE void GradientBody(const RmsNormGradientArguments<T>& args) {
   }
 }
 
-LORY_DEFINE_KERNEL(Forward, ForwardBody, RmsNormArguments)
-LORY_DEFINE_KERNEL(Gradient, GradientBody, RmsNormGradientArguments)
-
 }  // namespace
 
 template <typename T>
 void RmsNormRows(const RmsNormArguments<T>& arguments) {
-  Forward(arguments);
+  ForwardBody<Native<T>, T>(arguments);
 }
+LORY_INSTANTIATE_KERNEL(RmsNormRows, RmsNormArguments)
 
 template <typename T>
 void RmsNormGradientRows(const RmsNormGradientArguments<T>& arguments) {
-  Gradient(arguments);
+  GradientBody<Native<T>, T>(arguments);
 }
+LORY_INSTANTIATE_KERNEL(RmsNormGradientRows, RmsNormGradientArguments)
 
-template void RmsNormRows<float>(const RmsNormArguments<float>&);
-template void RmsNormRows<double>(const RmsNormArguments<double>&);
-template void RmsNormGradientRows<float>(
-    const RmsNormGradientArguments<float>&);
-template void RmsNormGradientRows<double>(
-    const RmsNormGradientArguments<double>&);
-
-}  // namespace lory::ops
+}  // namespace lory::ops::LORY_CPU_LEVEL

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "worker/ops/cpu_level.h"
+
 // CPU kernels of RmsNorm on consecutive rows of D numbers. Single-threaded; T
 // is float or double.
 namespace lory::ops {
@@ -33,17 +35,8 @@ struct RmsNormGradientArguments {
   T* to_weight_D;
 };
 
-template <typename T>
-void RmsNormRows(const RmsNormArguments<T>& arguments);
-template <typename T>
-void RmsNormGradientRows(const RmsNormGradientArguments<T>& arguments);
-
-extern template void RmsNormRows<float>(const RmsNormArguments<float>&);
-extern template void RmsNormRows<double>(const RmsNormArguments<double>&);
-extern template void RmsNormGradientRows<float>(
-    const RmsNormGradientArguments<float>&);
-extern template void RmsNormGradientRows<double>(
-    const RmsNormGradientArguments<double>&);
+LORY_DECLARE_KERNEL(RmsNormRows, RmsNormArguments)
+LORY_DECLARE_KERNEL(RmsNormGradientRows, RmsNormGradientArguments)
 
 }  // namespace lory::ops
 

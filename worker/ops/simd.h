@@ -5,36 +5,16 @@
 #include <cstdint>
 #include <cstring>
 
-// Vectors of the CPU that runs the program, not of the one it was built for.
-//
-// A kernel is written once as an always-inlined template over Simd<T, bytes>
-// and instantiated for each instruction set in functions that carry a target
-// attribute; LORY_DEFINE_KERNEL makes those and the choice between them.
-// Within one instruction set results are the same bits on every run.
+// Vectors for kernels: files that are compiled once for each CpuLevel
+// (worker/ops/cpu_level.h), with LORY_CPU_LEVEL naming the namespace of the
+// copy and LORY_SIMD_BYTES the size of its vectors. Only such files include
+// this. They keep to code that is inlined: what is not could be shared, by the
+// linker, with a copy that the CPU cannot run.
 namespace lory::ops {
-
-// Instruction sets a kernel is compiled for. Elsewhere than on x86-64: the
-// first only.
-enum class CpuLevel { kBaseline, kAvx2, kAvx512 };
-
-// The best that this CPU has; found once.
-inline CpuLevel CurrentCpuLevel() {
-#if defined(__x86_64__)
-  static const CpuLevel level =
-      __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq")
-          ? CpuLevel::kAvx512
-      : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
-          ? CpuLevel::kAvx2
-          : CpuLevel::kBaseline;
-  return level;
-#else
-  return CpuLevel::kBaseline;
-#endif
-}
 
 #define LORY_INLINE [[gnu::always_inline]] inline
 
-// Vectors of kBytes bytes of T: operators work lane by lane.
+// Vectors of T: operators work lane by lane.
 template <typename T, int kBytes>
 struct Simd {
   typedef T Vec __attribute__((vector_size(kBytes)));
@@ -49,7 +29,8 @@ struct Simd {
   LORY_INLINE static void Store(T* to, Vec vec) {
     std::memcpy(to, &vec, sizeof(vec));
   }
-  LORY_INLINE static Vec All(T value) { return Vec{} + value; }
+  // Minus zero changes nothing, as the compiler knows; plus zero would.
+  LORY_INLINE static Vec All(T value) { return value - Vec{}; }
   LORY_INLINE static T Sum(Vec vec) {
     T sum = 0;
     for (int lane = 0; lane < kLanes; ++lane) sum += vec[lane];
@@ -94,42 +75,14 @@ LORY_INLINE typename S::Vec Sigmoid(typename S::Vec x) {
   return 1 / (1 + Exp<S>(-x));
 }
 
-#if defined(__x86_64__)
-#define LORY_TARGET_AVX2 [[gnu::target("avx2,fma")]]
-#define LORY_TARGET_AVX512 [[gnu::target("avx512f,avx512dq,avx2,fma")]]
-#else
-#define LORY_TARGET_AVX2
-#define LORY_TARGET_AVX512
-#endif
-
-// Defines `template <typename T> void name(const Arguments<T>&)` from
-// `template <typename S, typename T> LORY_INLINE void body(const
-// Arguments<T>&)`, S being the Simd to work with.
-#define LORY_DEFINE_KERNEL(name, body, Arguments)                  \
-  template <typename T>                                            \
-  LORY_TARGET_AVX512 void name##Avx512(const Arguments<T>& args) { \
-    body<Simd<T, 64>, T>(args);                                    \
-  }                                                                \
-  template <typename T>                                            \
-  LORY_TARGET_AVX2 void name##Avx2(const Arguments<T>& args) {     \
-    body<Simd<T, 32>, T>(args);                                    \
-  }                                                                \
-  template <typename T>                                            \
-  void name##Baseline(const Arguments<T>& args) {                  \
-    body<Simd<T, 16>, T>(args);                                    \
-  }                                                                \
-  template <typename T>                                            \
-  void name(const Arguments<T>& args) {                            \
-    switch (CurrentCpuLevel()) {                                   \
-      case CpuLevel::kAvx512:                                      \
-        return name##Avx512(args);                                 \
-      case CpuLevel::kAvx2:                                        \
-        return name##Avx2(args);                                   \
-      case CpuLevel::kBaseline:                                    \
-        return name##Baseline(args);                               \
-    }                                                              \
-  }
-
 }  // namespace lory::ops
+
+namespace lory::ops::LORY_CPU_LEVEL {
+
+// The vectors of this copy of a kernel.
+template <typename T>
+using Native = Simd<T, LORY_SIMD_BYTES>;
+
+}  // namespace lory::ops::LORY_CPU_LEVEL
 
 #endif  // LORY_WORKER_OPS_SIMD_H_

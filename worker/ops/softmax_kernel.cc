@@ -5,7 +5,7 @@
 
 #include "worker/ops/simd.h"
 
-namespace lory::ops {
+namespace lory::ops::LORY_CPU_LEVEL {
 namespace {
 
 template <typename S, typename T>
@@ -61,16 +61,12 @@ LORY_INLINE void LossBody(const SoftmaxLossArguments<T>& args) {
   }
 }
 
-LORY_DEFINE_KERNEL(Loss, LossBody, SoftmaxLossArguments)
-
 }  // namespace
 
 template <typename T>
 void SoftmaxLossRows(const SoftmaxLossArguments<T>& arguments) {
-  Loss(arguments);
+  LossBody<Native<T>, T>(arguments);
 }
+LORY_INSTANTIATE_KERNEL(SoftmaxLossRows, SoftmaxLossArguments)
 
-template void SoftmaxLossRows<float>(const SoftmaxLossArguments<float>&);
-template void SoftmaxLossRows<double>(const SoftmaxLossArguments<double>&);
-
-}  // namespace lory::ops
+}  // namespace lory::ops::LORY_CPU_LEVEL

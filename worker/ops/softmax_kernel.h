@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "worker/ops/cpu_level.h"
+
 namespace lory::ops {
 
 // Loss of rows of logits, and their gradient. Single-threaded; T is float or
@@ -17,12 +19,7 @@ struct SoftmaxLossArguments {
   const int64_t* targets_R;
   T* losses_R;  // 0 where the target is negative
 };
-template <typename T>
-void SoftmaxLossRows(const SoftmaxLossArguments<T>& arguments);
-
-extern template void SoftmaxLossRows<float>(const SoftmaxLossArguments<float>&);
-extern template void SoftmaxLossRows<double>(
-    const SoftmaxLossArguments<double>&);
+LORY_DECLARE_KERNEL(SoftmaxLossRows, SoftmaxLossArguments)
 
 }  // namespace lory::ops
 

@@ -2,7 +2,7 @@
 
 #include "worker/ops/simd.h"
 
-namespace lory::ops {
+namespace lory::ops::LORY_CPU_LEVEL {
 namespace {
 
 // With s = sigmoid(g): silu = g s and silu' = s (1 + g (1 - s)).
@@ -64,25 +64,18 @@ LORY_INLINE void GradientBody(const SwigluGradientArguments<T>& args) {
   }
 }
 
-LORY_DEFINE_KERNEL(Forward, ForwardBody, SwigluArguments)
-LORY_DEFINE_KERNEL(Gradient, GradientBody, SwigluGradientArguments)
-
 }  // namespace
 
 template <typename T>
 void SwigluRows(const SwigluArguments<T>& arguments) {
-  Forward(arguments);
+  ForwardBody<Native<T>, T>(arguments);
 }
+LORY_INSTANTIATE_KERNEL(SwigluRows, SwigluArguments)
 
 template <typename T>
 void SwigluGradientRows(const SwigluGradientArguments<T>& arguments) {
-  Gradient(arguments);
+  GradientBody<Native<T>, T>(arguments);
 }
+LORY_INSTANTIATE_KERNEL(SwigluGradientRows, SwigluGradientArguments)
 
-template void SwigluRows<float>(const SwigluArguments<float>&);
-template void SwigluRows<double>(const SwigluArguments<double>&);
-template void SwigluGradientRows<float>(const SwigluGradientArguments<float>&);
-template void SwigluGradientRows<double>(
-    const SwigluGradientArguments<double>&);
-
-}  // namespace lory::ops
+}  // namespace lory::ops::LORY_CPU_LEVEL

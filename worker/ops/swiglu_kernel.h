@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "worker/ops/cpu_level.h"
+
 // CPU kernels of Swiglu, on plain memory. Single-threaded; T is float or
 // double.
 namespace lory::ops {
@@ -34,17 +36,8 @@ struct SwigluGradientArguments {
   T* out;
 };
 
-template <typename T>
-void SwigluRows(const SwigluArguments<T>& arguments);
-template <typename T>
-void SwigluGradientRows(const SwigluGradientArguments<T>& arguments);
-
-extern template void SwigluRows<float>(const SwigluArguments<float>&);
-extern template void SwigluRows<double>(const SwigluArguments<double>&);
-extern template void SwigluGradientRows<float>(
-    const SwigluGradientArguments<float>&);
-extern template void SwigluGradientRows<double>(
-    const SwigluGradientArguments<double>&);
+LORY_DECLARE_KERNEL(SwigluRows, SwigluArguments)
+LORY_DECLARE_KERNEL(SwigluGradientRows, SwigluGradientArguments)
 
 }  // namespace lory::ops
 

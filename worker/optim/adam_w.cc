@@ -13,7 +13,7 @@
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "worker/model/upcycle.h"
-#include "worker/optim/adam_kernel.h"
+#include "worker/ops/adam_kernel.h"
 
 namespace lory::optim {
 namespace {
@@ -22,6 +22,7 @@ using ::lory::config::OptimizerSettings;
 using ::lory::model::NamedTensors;
 using ::lory::model::Parameter;
 using ::lory::model::ParameterStore;
+using ::lory::ops::AdamArguments;
 
 // Numbers a thread takes at a time.
 constexpr int64_t kGrain = 65536;
@@ -85,7 +86,7 @@ void AdamW::Step(ParameterStore& store, double learning_rate,
                        part.first_moments = first + begin;
                        part.second_moments = second + begin;
                        part.gradients = gradients + begin;
-                       AdamUpdate(part);
+                       lory::ops::AdamUpdate(part);
                      });
   }
   set_step_count(step);

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "common/base/check.h"
-#include "worker/optim/adam_kernel.h"
+#include "worker/ops/adam_kernel.h"
 
 namespace lory::optim {
 
@@ -18,14 +18,15 @@ double GradientNorm(const at::Tensor& flat) {
   const int64_t size = flat.numel();
   const float* const numbers = flat.const_data_ptr<float>();
   std::vector<double> sums((size + kBlock - 1) / kBlock);
-  at::parallel_for(0, static_cast<int64_t>(sums.size()), 1,
-                   [&](int64_t first, int64_t last) {
-                     for (int64_t block = first; block < last; ++block) {
-                       const int64_t begin = block * kBlock;
-                       sums[block] = SumOfSquares(
-                           numbers + begin, std::min(kBlock, size - begin));
-                     }
-                   });
+  at::parallel_for(
+      0, static_cast<int64_t>(sums.size()), 1,
+      [&](int64_t first, int64_t last) {
+        for (int64_t block = first; block < last; ++block) {
+          const int64_t begin = block * kBlock;
+          lory::ops::SumOfSquares<float>(
+              {std::min(kBlock, size - begin), numbers + begin, &sums[block]});
+        }
+      });
   return std::sqrt(std::accumulate(sums.begin(), sums.end(), 0.0));
 }
 

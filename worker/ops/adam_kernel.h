@@ -1,9 +1,11 @@
-#ifndef LORY_WORKER_OPTIM_ADAM_KERNEL_H_
-#define LORY_WORKER_OPTIM_ADAM_KERNEL_H_
+#ifndef LORY_WORKER_OPS_ADAM_KERNEL_H_
+#define LORY_WORKER_OPS_ADAM_KERNEL_H_
 
 #include <cstdint>
 
-namespace lory::optim {
+#include "worker/ops/cpu_level.h"
+
+namespace lory::ops {
 
 // One AdamW update of `count` consecutive numbers, in fp32:
 //   m = beta1 m + (1 - beta1) g        g = gradient * gradient_scale
@@ -28,11 +30,17 @@ struct AdamArguments {
   T epsilon;
 };
 
-void AdamUpdate(const AdamArguments<float>& arguments);
+LORY_DECLARE_KERNEL(AdamUpdate, AdamArguments)
 
 // Sum of squares, in double.
-double SumOfSquares(const float* numbers, int64_t count);
+template <typename T>
+struct SquareArguments {
+  int64_t count;
+  const T* numbers;
+  double* sum;
+};
+LORY_DECLARE_KERNEL(SumOfSquares, SquareArguments)
 
-}  // namespace lory::optim
+}  // namespace lory::ops
 
-#endif  // LORY_WORKER_OPTIM_ADAM_KERNEL_H_
+#endif  // LORY_WORKER_OPS_ADAM_KERNEL_H_

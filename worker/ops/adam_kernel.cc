@@ -1,15 +1,11 @@
-#include "worker/optim/adam_kernel.h"
+#include "worker/ops/adam_kernel.h"
 
 #include <cmath>
 
 #include "worker/ops/simd.h"
 
-namespace lory::optim {
+namespace lory::ops::LORY_CPU_LEVEL {
 namespace {
-
-using ::lory::ops::CpuLevel;
-using ::lory::ops::CurrentCpuLevel;
-using ::lory::ops::Simd;
 
 // 1 - beta is taken in T: the two weights then add up to one exactly.
 template <typename S, typename T>
@@ -40,17 +36,11 @@ LORY_INLINE void AdamBody(const AdamArguments<T>& args) {
   Advance<Simd<T, sizeof(T)>>(args, i);
 }
 
-template <typename T>
-struct SquareArguments {
-  int64_t count;
-  const T* numbers;
-  double* sum;
-};
-
 template <typename S, typename T>
 LORY_INLINE void SquareBody(const SquareArguments<T>& args) {
   using Wide = Simd<double, S::kSize>;
-  using Narrow = Simd<T, S::kSize / 2>;  // as many lanes
+  // As many numbers of T as there are lanes of double.
+  using Narrow = Simd<T, Wide::kLanes* static_cast<int>(sizeof(T))>;
   typename Wide::Vec sums[2] = {};
   int64_t i = 0;
   for (; i + 2 * Wide::kLanes <= args.count; i += 2 * Wide::kLanes) {
@@ -63,23 +53,24 @@ LORY_INLINE void SquareBody(const SquareArguments<T>& args) {
   }
   double sum = Wide::Sum(sums[0]) + Wide::Sum(sums[1]);
   for (; i < args.count; ++i) {
-    const double number = args.numbers[i];
+    const auto number = static_cast<double>(args.numbers[i]);
     sum += number * number;
   }
   *args.sum = sum;
 }
 
-LORY_DEFINE_KERNEL(Adam, AdamBody, AdamArguments)
-LORY_DEFINE_KERNEL(Square, SquareBody, SquareArguments)
-
 }  // namespace
 
-void AdamUpdate(const AdamArguments<float>& arguments) { Adam(arguments); }
-
-double SumOfSquares(const float* numbers, int64_t count) {
-  double sum = 0;
-  Square(SquareArguments<float>{count, numbers, &sum});
-  return sum;
+template <typename T>
+void AdamUpdate(const AdamArguments<T>& arguments) {
+  AdamBody<Native<T>, T>(arguments);
 }
+LORY_INSTANTIATE_KERNEL(AdamUpdate, AdamArguments)
 
-}  // namespace lory::optim
+template <typename T>
+void SumOfSquares(const SquareArguments<T>& arguments) {
+  SquareBody<Native<T>, T>(arguments);
+}
+LORY_INSTANTIATE_KERNEL(SumOfSquares, SquareArguments)
+
+}  // namespace lory::ops::LORY_CPU_LEVEL
