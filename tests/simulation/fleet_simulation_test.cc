@@ -196,7 +196,7 @@ TEST(FleetSimulation, NoFaultLosesOrRepeatsASampleAndTheJobEnds) {
     EXPECT_EQ(History(static_cast<uint64_t>(only)).Run(), "");
     return;
   }
-  const int64_t seeds = Setting("LORY_SIMULATION_SEEDS", 300);
+  const int64_t seeds = Setting("LORY_SIMULATION_SEEDS", 90);
   int failures = 0;
   for (int64_t seed = 1; seed <= seeds && failures < 5; ++seed) {
     const std::string wrong = History(static_cast<uint64_t>(seed)).Run();
