@@ -6,6 +6,44 @@ namespace lory::coordinator {
 
 using ::lory::internal::v1::JournalRecord;
 
+namespace {
+
+// Checkpoints, workers and datasets.
+void LogResource(const JournalRecord& record) {
+  switch (record.event_case()) {
+    case JournalRecord::kCheckpointCommitted: {
+      const auto& checkpoint = record.checkpoint_committed().checkpoint();
+      Log(LogLevel::kInfo, "checkpoint committed",
+          {{"checkpoint", checkpoint.name()},
+           {"generation", checkpoint.generation()},
+           {"bytes", checkpoint.size_bytes()}});
+      break;
+    }
+    case JournalRecord::kCheckpointStateChanged: {
+      const auto& event = record.checkpoint_state_changed();
+      Log(LogLevel::kInfo, "checkpoint state",
+          {{"checkpoint", event.name()},
+           {"state", lory::v1::Checkpoint::State_Name(event.state())},
+           {"reason", event.reason()}});
+      break;
+    }
+    case JournalRecord::kWorkerDrainChanged: {
+      const auto& event = record.worker_drain_changed();
+      Log(LogLevel::kInfo, event.drain() ? "worker drains" : "worker undrained",
+          {{"worker", event.worker()}});
+      break;
+    }
+    case JournalRecord::kDatasetCreated:
+      Log(LogLevel::kInfo, "dataset registered",
+          {{"dataset", record.dataset_created().dataset().name()}});
+      break;
+    default:
+      break;  // shown elsewhere: spec changes, evaluations, answered calls
+  }
+}
+
+}  // namespace
+
 void LogRecord(const JournalRecord& record) {
   switch (record.event_case()) {
     case JournalRecord::kJobCreated:
@@ -52,34 +90,8 @@ void LogRecord(const JournalRecord& record) {
            {"reason", event.reason()}});
       break;
     }
-    case JournalRecord::kCheckpointCommitted: {
-      const auto& checkpoint = record.checkpoint_committed().checkpoint();
-      Log(LogLevel::kInfo, "checkpoint committed",
-          {{"checkpoint", checkpoint.name()},
-           {"generation", checkpoint.generation()},
-           {"bytes", checkpoint.size_bytes()}});
-      break;
-    }
-    case JournalRecord::kCheckpointStateChanged: {
-      const auto& event = record.checkpoint_state_changed();
-      Log(LogLevel::kInfo, "checkpoint state",
-          {{"checkpoint", event.name()},
-           {"state", lory::v1::Checkpoint::State_Name(event.state())},
-           {"reason", event.reason()}});
-      break;
-    }
-    case JournalRecord::kWorkerDrainChanged: {
-      const auto& event = record.worker_drain_changed();
-      Log(LogLevel::kInfo, event.drain() ? "worker drains" : "worker undrained",
-          {{"worker", event.worker()}});
-      break;
-    }
-    case JournalRecord::kDatasetCreated:
-      Log(LogLevel::kInfo, "dataset registered",
-          {{"dataset", record.dataset_created().dataset().name()}});
-      break;
     default:
-      break;  // shown elsewhere: spec changes, evaluations, answered calls
+      LogResource(record);
   }
 }
 
