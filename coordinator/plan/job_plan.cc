@@ -208,9 +208,10 @@ Plan PlanEvaluation(const View& view, const JobState& job) {
   return plan;
 }
 
-std::string EvictionByDrain(const View& view, const JobState& job) {
+std::string EvictionByDrain(const View& view, const JobState& job,
+                            int replacements) {
   std::string drains;
-  int staying = 0;
+  int staying = replacements;
   for (const SlotKey& key : view.sessions.LeasesOf(job.name)) {
     if (view.state.draining_workers.count(key.worker) > 0) {
       drains = absl::StrCat(key.worker, " drains");

@@ -17,7 +17,9 @@ Plan PlanEvaluation(const View& view, const JobState& job);
 
 // Why the job's slots must be given back although it is not done, such as
 // "workers/a drains"; empty: they need not.
-std::string EvictionByDrain(const View& view, const JobState& job);
+// `replacements`: slots it is about to be given.
+std::string EvictionByDrain(const View& view, const JobState& job,
+                            int replacements);
 
 }  // namespace lory::coordinator
 

@@ -132,6 +132,13 @@ class Scheduler {
     return held;
   }
 
+  // Slots that this very plan gives to the job.
+  int LeasedNow(const JobState& job) const {
+    return static_cast<int>(std::count_if(
+        plan_.leased.begin(), plan_.leased.end(),
+        [&](const auto& lease) { return lease.second == job.name; }));
+  }
+
   std::vector<SlotKey> FreeFor(const JobState& job) const {
     std::vector<SlotKey> free;
     for (const SlotKey& key : unheld_) {
@@ -234,7 +241,7 @@ class Scheduler {
   void Evict() {
     for (const JobState* job : order_) {
       if (!HoldsSlots(job->state)) continue;
-      const std::string drain = EvictionByDrain(view_, *job);
+      const std::string drain = EvictionByDrain(view_, *job, LeasedNow(*job));
       if (!drain.empty()) plan_.evicted[job->name] = drain;
     }
     if (starved_.empty()) return;

@@ -44,6 +44,9 @@ struct FleetTrainer {
   int start_moves = 0;  // it is STARTING for so many moves
 };
 
+// Whether it applies steps, or waits for a round to.
+bool IsTraining(const FleetTrainer& trainer);
+
 struct FleetDaemon {
   std::string name;  // without workers/
   int slots = 1;

@@ -13,6 +13,7 @@
 #include "common/config/proto_writer.h"
 #include "common/rpc/channel.h"
 #include "tools/loryctl/exit_code.h"
+#include "tools/loryctl/probe.h"
 
 namespace lory::ctl {
 namespace {
@@ -65,11 +66,7 @@ absl::Status Session::Explain(const absl::Status& status) const {
       absl::StrCat(settings_.server, " (", settings_.server_origin, ")");
   // With a reason it is the coordinator itself that says so.
   if (absl::IsUnavailable(status) && ReasonOf(status).empty()) {
-    return WithHint(
-        Annotate(Plain(status),
-                 absl::StrCat("cannot reach the coordinator at ", server)),
-        "is lory-coordinator running there? Name it with --server HOST:PORT "
-        "or LORY_SERVER; `loryctl doctor` looks closer");
+    return ExplainUnreachable(status, server);
   }
   if (absl::IsDeadlineExceeded(status)) {
     return WithHint(
@@ -79,6 +76,26 @@ absl::Status Session::Explain(const absl::Status& status) const {
         "wait longer with --timeout SECONDS; `loryctl doctor` looks closer");
   }
   return status;
+}
+
+absl::Status Session::ExplainUnreachable(const absl::Status& status,
+                                         const std::string& server) const {
+  if (!AcceptsConnections(settings_.server)) {
+    return WithHint(
+        Annotate(Plain(status),
+                 absl::StrCat("cannot reach the coordinator at ", server)),
+        "is lory-coordinator running there? Name it with --server HOST:PORT "
+        "or LORY_SERVER; `loryctl doctor` looks closer");
+  }
+  return WithHint(
+      absl::UnavailableError(
+          absl::StrCat("something listens at ", server,
+                       ", but it closes the connection: TLS on one side only, "
+                       "or certificates of different authorities?")),
+      settings_.tls_ca.empty()
+          ? "give --tls-ca, --tls-cert and --tls-key if it wants certificates"
+          : "use certificates of the coordinator's authority, or no --tls-* if "
+            "it has none; `loryctl doctor` looks closer");
 }
 
 absl::Status Session::Print(const google::protobuf::Message& message,

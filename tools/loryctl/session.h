@@ -85,6 +85,8 @@ class Session {
 
  private:
   void SetDeadline(grpc::ClientContext& context) const;
+  absl::Status ExplainUnreachable(const absl::Status& status,
+                                  const std::string& server) const;
   absl::Status Retry(const std::function<absl::Status()>& call);
   void PrintMessages(
       absl::string_view key,

@@ -334,6 +334,12 @@ EndCause TrainerTable::Ended(const std::string& incarnation, int exit_status,
                             static_cast<double>(1 << (doublings - 1)),
                         options_.max_restart_pause));
   }
+  // One end a slot: the coordinator remembers one, and would count two that
+  // are told in turn again and again. The earlier one has been told, or its
+  // successor had not been started.
+  ended_.remove_if([&status](const EndedTrainer& ended) {
+    return ended.status.slot() == status.slot();
+  });
   Changed();
   ended_.push_back({.status = std::move(status), .version = version_});
   if (ended_.size() > kMaxEnded) ended_.pop_front();

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/base/error_detail.h"
+#include "common/base/random.h"
 #include "common/config/model_shape.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
@@ -257,6 +258,34 @@ TEST(JobFile, WhatIsWrittenReadsBackTheSame) {
   LORY_ASSERT_OK_AND_ASSIGN(const JobFile again, Parse(text));
   EXPECT_TRUE(MessageDifferencer::Equals(again.spec, file.spec)) << text;
   EXPECT_EQ(again.name, file.name);
+}
+
+TEST(JobFile, WhateverBytesComeTheAnswerNamesTheirPlace) {
+  constexpr uint64_t kSeed = 20261122;
+  SCOPED_TRACE(kSeed);
+  Random random(kSeed);
+  const std::string alphabet =
+      "\n\n  :::{}[],-#&*!|>'\"%@`\t0159aenz_.\xc3\xff";
+  for (int round = 0; round < 2000; ++round) {
+    std::string text = kTiny;
+    for (uint64_t edits = 1 + random.Below(6); edits > 0; --edits) {
+      const size_t at = random.Below(text.size());
+      const char c = alphabet[random.Below(alphabet.size())];
+      switch (random.Below(3)) {
+        case 0:
+          text[at] = c;
+          break;
+        case 1:
+          text.insert(at, 1, c);
+          break;
+        default:
+          text.erase(at, 1 + random.Below(8));
+      }
+    }
+    const absl::Status status = Parse(text).status();
+    if (status.ok()) continue;
+    EXPECT_THAT(status, StatusIs(kInvalid, StartsWith("job.yaml:"))) << text;
+  }
 }
 
 TEST(JobFile, EveryPresetIsAModelThatCanBeTrained) {

@@ -114,6 +114,7 @@ TEST_F(CertificatesTest, TheServiceTakesThemForMutualTls) {
       "jobs/tiny\n");
   const Outcome without = Loryctl({"-s", fake.address(), "job", "list"});
   EXPECT_EQ(without.code, 4);
+  EXPECT_THAT(without.err, HasSubstr("try: give --tls-ca, --tls-cert and"));
 }
 
 TEST_F(CertificatesTest, AnotherAuthoritysCertificateIsTurnedAway) {

@@ -151,6 +151,16 @@ TEST_F(TrainerTableTest, AnEndIsToldForSomeSecondsAndAgainAfterABreak) {
   EXPECT_TRUE(Reported().empty());
 }
 
+TEST_F(TrainerTableTest, OnlyTheNewestEndOfASlotIsTold) {
+  Want(Assignment::STANDBY);
+  table.Ended(StartOne(), 1, "exited with status 1", EndCause::kExit);
+  TellCoordinator();
+  const std::string second = StartOne();
+  table.Ended(second, 1, "exited with status 1", EndCause::kExit);
+  ASSERT_EQ(Reported().size(), 1u);
+  EXPECT_EQ(Reported()[0].incarnation(), second);
+}
+
 TEST_F(TrainerTableTest, RestartsThatGetNothingDoneComeSlower) {
   Want(Assignment::STANDBY);
   const auto fail = [&](const std::string& incarnation) {
