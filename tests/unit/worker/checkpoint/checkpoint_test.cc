@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "common/base/status_macros.h"
 #include "gmock/gmock.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/status_matchers.h"

@@ -244,9 +244,9 @@ lory::v1::Checkpoint Fleet::CheckpointAt(int64_t step, int part_count) {
     checkpoint.clear_parts();
     for (const auto& member : all_) {
       int64_t seen = 0, parts_seen = 0;
-      for (const auto& written :
-           member->board.AwaitReport(&seen, &parts_seen, absl::Milliseconds(1))
-               .written_parts()) {
+      const auto report =
+          member->board.AwaitReport(&seen, &parts_seen, absl::Milliseconds(1));
+      for (const auto& written : report.written_parts()) {
         if (written.step() != step || written.part().count() != part_count) {
           continue;
         }
