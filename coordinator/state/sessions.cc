@@ -95,9 +95,11 @@ void FollowProgress(const JobState& job, absl::Time now,
     if (status->applied_step() > run.highest_step) {
       run.highest_step = status->applied_step();
       run.progress_time = now;
-      if (run.highest_step > job.started.start_step) {
+      if (run.highest_step > run.furthest_step &&
+          run.highest_step > job.started.start_step) {
         run.exits_without_progress = 0;
       }
+      run.furthest_step = std::max(run.furthest_step, run.highest_step);
     }
     if (rank == 0 && status->progress().step() > 0) {
       run.progress = status->progress();

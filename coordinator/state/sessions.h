@@ -60,6 +60,9 @@ struct JobRun {
   // Highest applied step heard of, and when it grew.
   int64_t highest_step = -1;
   absl::Time progress_time;
+  // Highest applied step ever: steps trained again after a loss of all state
+  // are no progress.
+  int64_t furthest_step = -1;
   lory::v1::JobProgress progress;  // the newest of rank 0
   double step_seconds = 0;         // of the newest step; 0: unknown
 
