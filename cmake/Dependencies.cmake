@@ -70,6 +70,11 @@ if(LORY_WITH_TORCH)
   # The wheel's libraries find their CUDA parts by RPATH at run time, the
   # linker does not: allow what stays open here.
   target_link_options(lory_dep_torch_cpu INTERFACE -Wl,--allow-shlib-undefined)
+  # Installed programs look for a copy in their own prefix first
+  # (docs/operations.md), then where they were built.
+  set(CMAKE_INSTALL_RPATH
+    "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}/lory/torch/torch/lib"
+    ${LORY_TORCH_ROOT}/lib)
   add_library(lory_dep_torch INTERFACE)
   target_link_libraries(lory_dep_torch INTERFACE lory_dep_torch_cpu lory_dep_c10)
 endif()

@@ -10,26 +10,28 @@
 #include "worker/ops/panel_product_kernel.h"
 #include "worker/ops/swiglu_kernel.h"
 
-// How the work is cut. A task owns a block of one matrix of all experts, small
-// enough that the experts' blocks lie in the second-level cache together, and
+// How the work is cut. A task owns a block of one matrix of all experts and
 // goes through all segments with it, a group at a time: merge the block for the
-// group, multiply, forget it. Experts are read from memory once a pass and
-// merged weights never leave the cache. Activations lie in panels
-// (panel_layout. h), the layout in which each product leaves what the next one
-// reads.
+// group, multiply, forget it. Experts are read from memory once a pass; merged
+// weights never leave the cache. Activations lie in panels (panel_layout.h),
+// the layout in which each product leaves what the next one reads.
+//
+// Sizes were chosen by tests/bench/feed_forward_bench: blocks of one expert of
+// 32 to 100 KB of fp32 beat smaller ones, although those of all experts then
+// lie in the third-level cache, because activations are read less often.
 namespace lory::ops {
 namespace {
 
 // Segments merged together: as many as the merging kernel works on at once.
 constexpr int64_t kGroup = 4;
 // A block where merged rows become rows of the result, and its depth.
-constexpr int64_t kRows = 24;
-constexpr int64_t kDepth = 256;
+constexpr int64_t kRows = 48;
+constexpr int64_t kDepth = 512;
 // A block where merged columns do: whole panels, so that they can be turned.
-constexpr int64_t kColumns = 32;
-constexpr int64_t kColumnDepth = 192;
+constexpr int64_t kColumns = 64;
+constexpr int64_t kColumnDepth = 128;
 // A block of weight gradients; beside it lie the weights and their sums.
-constexpr int64_t kGradientRows = 12;
+constexpr int64_t kGradientRows = 48;
 constexpr int64_t kGradientColumns = 256;
 // Multiplications below which waking threads costs more than it saves.
 constexpr int64_t kSerial = 1 << 19;

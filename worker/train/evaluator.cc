@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <string>
 #include <utility>
 
@@ -48,6 +49,18 @@ void SetLoss(const std::string& name, double loss_sum, double tokens,
   domain->set_perplexity(std::exp(loss));
   domain->set_token_count(static_cast<int64_t>(tokens));
   domain->set_unigram_entropy(unigram_entropy);
+}
+
+// Nats a token of a model that knows these frequencies and nothing else.
+double Entropy(const std::vector<int64_t>& counts) {
+  const double total = std::accumulate(counts.begin(), counts.end(), 0.0);
+  double entropy = 0;
+  for (const int64_t count : counts) {
+    if (count == 0) continue;
+    const double share = static_cast<double>(count) / total;
+    entropy -= share * std::log(share);
+  }
+  return entropy;
 }
 
 }  // namespace
@@ -92,10 +105,12 @@ absl::StatusOr<lory::v1::Evaluation> Evaluator::Evaluate(
     Clock& clock, const std::function<void()>& progress) {
   const absl::Time start = clock.MonotonicNow();
   lory::v1::Evaluation evaluation;
-  double loss_sum = 0, token_sum = 0, entropy_sum = 0;
+  double loss_sum = 0, token_sum = 0;
+  std::vector<int64_t> counts(dataset_.manifest().vocabulary_size);
   for (Domain& domain : domains_) {
-    if (domain.unigram_entropy < 0) {
-      domain.unigram_entropy = UnigramEntropy(domain);
+    if (domain.token_counts.empty()) domain.token_counts = CountTokens(domain);
+    for (size_t i = 0; i < counts.size(); ++i) {
+      counts[i] += domain.token_counts[i];
     }
     LORY_ASSIGN_OR_RETURN(const Sums mine,
                           Measure(domain, model, communicator, progress));
@@ -107,7 +122,7 @@ absl::StatusOr<lory::v1::Evaluation> Evaluator::Evaluate(
 
     lory::v1::DomainLoss* said = evaluation.add_domains();
     SetLoss(dataset_.manifest().held_out[domain.index].domain, numbers[0],
-            numbers[1], domain.unigram_entropy, said);
+            numbers[1], Entropy(domain.token_counts), said);
     if (!mine.routing.empty()) {
       const std::vector<float> flat(numbers.begin() + 2, numbers.end());
       for (auto& layer : DescribeRouting(
@@ -118,10 +133,8 @@ absl::StatusOr<lory::v1::Evaluation> Evaluator::Evaluate(
     }
     loss_sum += numbers[0];
     token_sum += numbers[1];
-    entropy_sum += numbers[1] * domain.unigram_entropy;
   }
-  SetLoss("overall", loss_sum, token_sum,
-          token_sum > 0 ? entropy_sum / token_sum : 0,
+  SetLoss("overall", loss_sum, token_sum, Entropy(counts),
           evaluation.mutable_overall());
   evaluation.set_seconds(absl::ToDoubleSeconds(clock.MonotonicNow() - start));
   return evaluation;
@@ -164,7 +177,7 @@ absl::StatusOr<Evaluator::Sums> Evaluator::Measure(
   return sums;
 }
 
-double Evaluator::UnigramEntropy(const Domain& domain) const {
+std::vector<int64_t> Evaluator::CountTokens(const Domain& domain) const {
   const lory::data::ShardReader& text = dataset_.held_out(domain.index);
   const int64_t length = dataset_.manifest().sequence_length;
   std::vector<int64_t> counts(dataset_.manifest().vocabulary_size);
@@ -173,14 +186,7 @@ double Evaluator::UnigramEntropy(const Domain& domain) const {
     text.Read(i, sequence);
     for (int64_t at = 1; at <= length; ++at) ++counts[sequence[at]];
   }
-  const auto total = static_cast<double>(domain.sequence_count * length);
-  double entropy = 0;
-  for (const int64_t count : counts) {
-    if (count == 0) continue;
-    const double share = static_cast<double>(count) / total;
-    entropy -= share * std::log(share);
-  }
-  return entropy;
+  return counts;
 }
 
 }  // namespace lory::train

@@ -42,9 +42,10 @@ class Evaluator {
 
  private:
   struct Domain {
-    int index = 0;                // among the dataset's held-out sets
-    int64_t sequence_count = 0;   // that are used
-    double unigram_entropy = -1;  // computed when first needed
+    int index = 0;               // among the dataset's held-out sets
+    int64_t sequence_count = 0;  // that are used
+    // How often each token is predicted; counted when first needed.
+    std::vector<int64_t> token_counts;
   };
   // Sums over some sequences of a domain.
   struct Sums {
@@ -58,7 +59,7 @@ class Evaluator {
                                const lory::model::Transformer& model,
                                lory::collective::Communicator& communicator,
                                const std::function<void()>& progress) const;
-  double UnigramEntropy(const Domain& domain) const;
+  std::vector<int64_t> CountTokens(const Domain& domain) const;
 
   const lory::data::Dataset& dataset_;
   const int64_t rows_;
