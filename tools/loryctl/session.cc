@@ -90,8 +90,9 @@ absl::Status Session::ExplainUnreachable(const absl::Status& status,
   return WithHint(
       absl::UnavailableError(
           absl::StrCat("something listens at ", server,
-                       ", but it closes the connection: TLS on one side only, "
-                       "or certificates of different authorities?")),
+                       ", but no connection comes about: TLS on one side only, "
+                       "or certificates of different authorities? (",
+                       Plain(status).message(), ")")),
       settings_.tls_ca.empty()
           ? "give --tls-ca, --tls-cert and --tls-key if it wants certificates"
           : "use certificates of the coordinator's authority, or no --tls-* if "

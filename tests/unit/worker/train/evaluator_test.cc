@@ -36,9 +36,8 @@ TEST(Evaluator, EntropyOverallIsThatOfAllTextTogether) {
   const std::string path = WriteCountingDataset(folder.path(), 4);
   auto manifest = lory::data::ReadDatasetManifest(path);
   ASSERT_TRUE(manifest.ok()) << manifest.status();
-  manifest->held_out = {
-      {"ones", WriteConstant(folder.path() + "/ones", 1, 1)},
-      {"twos", WriteConstant(folder.path() + "/twos", 2, 3)}};
+  manifest->held_out = {{"ones", WriteConstant(folder.path() + "/ones", 1, 1)},
+                        {"twos", WriteConstant(folder.path() + "/twos", 2, 3)}};
   ASSERT_TRUE(lory::io::LocalStorage()
                   .Write(path, SerializeDatasetManifest(*manifest))
                   .ok());
