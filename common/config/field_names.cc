@@ -6,8 +6,12 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/config/edit_distance.h"
+#include "lory/v1/job.pb.h"
 
 namespace lory::config {
 namespace {
@@ -96,6 +100,20 @@ std::string KeyOf(const FieldDescriptor& field) {
     if (name.field == field.full_name()) return std::string(name.key);
   }
   return field.name();
+}
+
+std::string KeyPathOf(absl::string_view field_path) {
+  absl::string_view rest = field_path;
+  if (!absl::ConsumePrefix(&rest, "spec.")) return std::string(field_path);
+  std::vector<std::string> keys;
+  const Descriptor* message = lory::v1::JobSpec::descriptor();
+  for (const absl::string_view name : absl::StrSplit(rest, '.')) {
+    const FieldDescriptor* field =
+        message == nullptr ? nullptr : FieldOf(*message, name);
+    keys.push_back(field == nullptr ? std::string(name) : KeyOf(*field));
+    message = field == nullptr ? nullptr : field->message_type();
+  }
+  return absl::StrJoin(keys, ".");
 }
 
 const FieldDescriptor* FieldOf(const Descriptor& message,

@@ -15,6 +15,11 @@ namespace lory::config {
 // everybody writes (steps, micro_batches, learning_rate).
 std::string KeyOf(const google::protobuf::FieldDescriptor& field);
 
+// A field's path as the person who writes job.yaml knows it:
+// spec.optimizer.peak_learning_rate is optimizer.learning_rate. What is no
+// path into a JobSpec stays as it is.
+std::string KeyPathOf(absl::string_view field_path);
+
 // The field that `key` names, by key or proto name; null: none.
 const google::protobuf::FieldDescriptor* FieldOf(
     const google::protobuf::Descriptor& message, absl::string_view key);

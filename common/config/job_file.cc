@@ -139,6 +139,13 @@ std::vector<FieldViolation> ViolationsOf(const absl::Status& status) {
   return violations;
 }
 
+// What a rule finds wrong with the 0 of a value that nobody gave.
+std::string OfMissing(absl::string_view description) {
+  return absl::ConsumePrefix(&description, "0 is not ")
+             ? absl::StrCat("missing; it must be ", description)
+             : std::string(description);
+}
+
 }  // namespace
 
 absl::StatusOr<JobFile> ParseJobFile(absl::string_view text,
@@ -182,7 +189,10 @@ absl::Status LocateErrors(const absl::Status& status, const JobFile& file) {
     std::string where = file.origins.Find(
         violation.field == "job_id" ? "name" : violation.field);
     if (where.empty()) where = file.source_name;
-    problems.Add(std::move(where), violation.field, violation.description);
+    problems.Add(std::move(where), violation.field,
+                 file.origins.Has(violation.field)
+                     ? violation.description
+                     : OfMissing(violation.description));
   }
   absl::Status located(status.code(), problems.ToStatus().message());
   status.ForEachPayload([&](absl::string_view type, const absl::Cord& value) {

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/error_detail.h"
+#include "common/config/field_names.h"
 
 namespace lory::config {
 
@@ -15,6 +16,10 @@ std::string Source::At(int line) const {
 
 void Origins::Set(absl::string_view path, std::string where) {
   where_[std::string(path)] = std::move(where);
+}
+
+bool Origins::Has(absl::string_view path) const {
+  return where_.count(std::string(path)) != 0;
 }
 
 std::string Origins::Find(absl::string_view path) const {
@@ -41,7 +46,8 @@ absl::Status Problems::ToStatus() const {
   for (const Line& line : lines_) {
     violations.push_back({line.field, line.text});
     std::vector<absl::string_view> pieces;
-    for (const std::string* piece : {&line.where, &line.field, &line.text}) {
+    const std::string key = KeyPathOf(line.field);
+    for (const std::string* piece : {&line.where, &key, &line.text}) {
       if (!piece->empty()) pieces.push_back(*piece);
     }
     texts.push_back(absl::StrJoin(pieces, ": "));

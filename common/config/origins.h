@@ -26,6 +26,9 @@ class Origins {
  public:
   void Set(absl::string_view path, std::string where);
 
+  // Whether `path` itself was set.
+  bool Has(absl::string_view path) const;
+
   // Where `path` was set. Else where the nearest message around it is, which
   // is where a missing value belongs. Empty: nothing is known.
   std::string Find(absl::string_view path) const;
@@ -42,7 +45,8 @@ class Problems {
   bool empty() const { return lines_.empty(); }
 
   // INVALID_ARGUMENT, reason FIELD_INVALID, one line a problem: "job.yaml:12:
-  // spec.model.width: ..."; field violations in the payload. OK: no problem.
+  // model.width: ..."; field violations in the payload, with the paths of the
+  // proto (spec.model.width). OK: no problem.
   absl::Status ToStatus() const;
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/config/edit_distance.h"
@@ -147,7 +148,9 @@ std::string CommandLine::SuggestWord(
   // Walks down as the parser did; the first word that is no command of its
   // parent is the one to help with.
   const CLI::App* app = root_.get();
+  bool is_value = false;  // of a global option; all but --help take one
   for (const std::string& argument : arguments) {
+    if (std::exchange(is_value, false)) continue;
     const auto children = app->get_subcommands(
         [](const CLI::App* child) { return !child->get_group().empty(); });
     if (children.empty() || argument.empty()) return "";
@@ -158,11 +161,16 @@ std::string CommandLine::SuggestWord(
       app = *next;
       continue;
     }
-    if (argument.front() == '-') continue;
+    if (argument.front() == '-') {
+      is_value = !absl::StrContains(argument, '=');
+      continue;
+    }
     std::vector<std::string> names;
     for (const CLI::App* child : children) names.push_back(child->get_name());
     const std::string best = config::ClosestWord(argument, names);
     if (!best.empty()) return absl::StrCat("; did you mean ", best, "?");
+    return absl::StrCat(": '", argument, "' is none of ",
+                        absl::StrJoin(names, ", "));
   }
   return "";
 }

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/base/error_detail.h"
+#include "common/config/field_names.h"
 
 namespace lory::ctl {
 namespace {
@@ -88,9 +89,9 @@ std::string ErrorText(const absl::Status& status) {
   // The service lists its fields in the message already; one that does not is
   // helped here.
   for (const FieldViolation& violation : FieldViolationsOf(status)) {
-    if (absl::StrContains(message, violation.field)) continue;
-    absl::StrAppend(&message, "\n", violation.field, ": ",
-                    violation.description);
+    const std::string key = config::KeyPathOf(violation.field);
+    if (absl::StrContains(message, key)) continue;
+    absl::StrAppend(&message, "\n", key, ": ", violation.description);
   }
   if (message.empty()) message = absl::StatusCodeToString(status.code());
   std::string text = absl::StrCat(

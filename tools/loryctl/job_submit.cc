@@ -76,7 +76,7 @@ absl::Status FillFromDataset(Session& session, config::JobFile& file) {
     const std::string name = ShortName(file.spec.dataset());
     return WithHint(
         absl::NotFoundError(absl::StrCat(file.origins.Find("spec.dataset"),
-                                         ": spec.dataset: no dataset ", name,
+                                         ": dataset: no dataset ", name,
                                          " is registered")),
         absl::StrCat("loryctl dataset register ", name,
                      " /path/to/manifest.json; loryctl dataset list"));

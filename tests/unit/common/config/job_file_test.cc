@@ -111,19 +111,19 @@ TEST(JobFile, NoneAndZeroSwitchOffWhatHasADefault) {
 
 TEST(JobFile, AZeroThatWouldBecomeADefaultIsRefused) {
   EXPECT_EQ(ErrorOf("optimizer:\n  warmup_fraction: 0"),
-            "job.yaml:2: spec.optimizer.warmup_fraction: 0 stands for the "
+            "job.yaml:2: optimizer.warmup_fraction: 0 stands for the "
             "default; leave warmup_fraction out for that, or write another "
             "value");
 }
 
 TEST(JobFile, AnUnknownKeyIsNamedWithItsLineAndTheNearestOne) {
   EXPECT_EQ(ErrorOf("name: a\nmodel:\n  segment_lenght: 32\n"),
-            "job.yaml:3: spec.model.segment_lenght: unknown key; did you mean "
+            "job.yaml:3: model.segment_lenght: unknown key; did you mean "
             "feed_forward.lory.segment_length?");
   EXPECT_EQ(ErrorOf("nmae: tiny"),
-            "job.yaml:1: spec.nmae: unknown key; did you mean name?");
+            "job.yaml:1: nmae: unknown key; did you mean name?");
   EXPECT_EQ(ErrorOf("microBatches: 3"),
-            "job.yaml:1: spec.microBatches: unknown key; did you mean "
+            "job.yaml:1: microBatches: unknown key; did you mean "
             "micro_batches?");
   EXPECT_THAT(ErrorOf("learning_rate: 3"),
               HasSubstr("did you mean optimizer.learning_rate?"));
@@ -157,7 +157,7 @@ INSTANTIATE_TEST_SUITE_P(
     JobFile, JobFileBadValueTest,
     ::testing::Values(
         BadValue{"steps: abc",
-                 "job.yaml:1: spec.step_count: 'abc' is not a "
+                 "job.yaml:1: steps: 'abc' is not a "
                  "whole number"},
         BadValue{"steps: 1e3", "must be written in digits"},
         BadValue{"steps: 99999999999999999999", "fit 64 bits"},
@@ -172,7 +172,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"model: [a]", "a list where model needs keys of its own"},
         BadValue{"name: [a]", "a list where a name belongs"},
         BadValue{"labels: [a]", "a list where a map belongs"},
-        BadValue{"labels: {a: {b: c}}", "spec.labels.a: a map where a text"},
+        BadValue{"labels: {a: {b: c}}", "labels.a: a map where a text"},
         BadValue{"numerics: FAST", "'FAST' is not one of fast, exact"},
         BadValue{"checkpoint: {every: 30}", "'30' lacks a unit: write 500ms"},
         BadValue{"checkpoint: {every: soon}", "'soon' is not a duration"},
@@ -183,14 +183,14 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"model: {feed_forward: {dense: {}, lory: {}}}",
                  "lory and dense exclude each other"},
         BadValue{"steps: 3\nstep_count: 4",
-                 "job.yaml:2: spec.step_count: step_count and steps are the "
+                 "job.yaml:2: steps: step_count and steps are the "
                  "same key"}));
 
 TEST(JobFile, AnOverrideIsCheckedLikeTheFile) {
   EXPECT_EQ(ErrorOf(kTiny, {"stpes=3"}),
-            "--set stpes=3: spec.stpes: unknown key; did you mean steps?");
+            "--set stpes=3: stpes: unknown key; did you mean steps?");
   EXPECT_EQ(ErrorOf(kTiny, {"steps=x"}),
-            "--set steps=x: spec.step_count: 'x' is not a whole number");
+            "--set steps=x: steps: 'x' is not a whole number");
   EXPECT_THAT(ErrorOf(kTiny, {"steps"}), HasSubstr("write key=value"));
   EXPECT_THAT(ErrorOf(kTiny, {"=3"}), HasSubstr("write key=value"));
   EXPECT_THAT(ErrorOf(kTiny, {"model..width=3"}), HasSubstr("write key=value"));
@@ -207,7 +207,7 @@ TEST(JobFile, RangeErrorsFoundLaterNameTheLine) {
             {"steps=0"}));
   const absl::Status width =
       LocateErrors(ValidateModelSpec(file.spec.model(), "spec.model"), file);
-  EXPECT_THAT(width, StatusIs(kInvalid, StartsWith("job.yaml:4: spec.model."
+  EXPECT_THAT(width, StatusIs(kInvalid, StartsWith("job.yaml:4: model."
                                                    "width: 66 is not a "
                                                    "multiple of head_count")));
   const absl::Status several =
@@ -217,9 +217,9 @@ TEST(JobFile, RangeErrorsFoundLaterNameTheLine) {
                                 {"job_id", "taken"}}),
                    file);
   EXPECT_EQ(several.message(),
-            "--set steps=0: spec.step_count: 0 is not above 0\n"
-            "job.yaml:3 (preset tiny): spec.model.head_count: 4 is not good\n"
-            "job.yaml:1: spec.optimizer.beta1: missing\n"
+            "--set steps=0: steps: 0 is not above 0\n"
+            "job.yaml:3 (preset tiny): model.head_count: 4 is not good\n"
+            "job.yaml:1: optimizer.beta1: missing\n"
             "job.yaml:1: job_id: taken");
   EXPECT_THAT(FieldViolationsOf(several), SizeIs(4));
 }
@@ -232,7 +232,7 @@ TEST(JobFile, ASegmentThatDoesNotDivideTheSequenceNamesTheLine) {
             "      segment_length: 31\n"));
   EXPECT_THAT(
       LocateErrors(ValidateModelSpec(file.spec.model(), "spec.model"), file),
-      StatusIs(kInvalid, StartsWith("job.yaml:7: spec.model.feed_forward.lory."
+      StatusIs(kInvalid, StartsWith("job.yaml:7: model.feed_forward.lory."
                                     "segment_length: 31 does not divide")));
 }
 

@@ -30,6 +30,8 @@ TEST(CommandLine, MistypedCommandsAreExitCodeTwoWithASuggestion) {
   outcome = Loryctl({"job", "lst"});
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("did you mean list?"),
                                  HasSubstr("try: loryctl job --help")));
+  outcome = Loryctl({"--timeout", "5", "job", "frobnicate"});
+  EXPECT_THAT(outcome.err, HasSubstr("'frobnicate' is none of submit, "));
   EXPECT_EQ(Loryctl({"job", "get"}).code, 2);
   EXPECT_EQ(Loryctl({"job", "list", "--nonsense"}).code, 2);
   EXPECT_EQ(Loryctl({"job", "list", "--timeout", "-1"}).code, 2);

@@ -120,20 +120,20 @@ struct BadJob {
 TEST_F(SubmitTest, EveryMistakeNamesFileAndLineBeforeAnythingIsAsked) {
   for (const BadJob& bad : {
            BadJob{"modle: {}",
-                  "job.yaml:8: spec.modle: unknown key; did you "
+                  "job.yaml:8: modle: unknown key; did you "
                   "mean model?"},
            BadJob{"steps: 3",
                   "job.yaml:8: steps: given twice, first in line "
                   "5"},
            BadJob{"priority: 5000",
-                  "job.yaml:8: spec.priority: 5000 is not in -1000..1000"},
+                  "job.yaml:8: priority: 5000 is not in -1000..1000"},
            BadJob{"max_workers: 8",
-                  "job.yaml:6: spec.micro_batch_count: 4 is below max_workers "
+                  "job.yaml:6: micro_batches: 4 is below max_workers "
                   "(8): every trainer needs a micro-batch in each step"},
            BadJob{"min_workers: 4\nmax_workers: 2",
-                  "job.yaml:9: spec.max_workers: 2 is below min_workers (4)"},
+                  "job.yaml:9: max_workers: 2 is below min_workers (4)"},
            BadJob{"numerics: exact",
-                  "job.yaml:8: spec.numerics: EXACT comes "
+                  "job.yaml:8: numerics: EXACT comes "
                   "with a later release"},
            BadJob{"checkpoint: {every: 5}", "lacks a unit"},
            BadJob{"\tx: 1", "job.yaml:8: a tab in the indentation"},
@@ -152,17 +152,17 @@ TEST_F(SubmitTest, ModelMistakesNameTheLineToo) {
   text.replace(text.find("{preset: tiny}"), 14,
                "{preset: tiny, sequence_length: 100, vocabulary_size: 9}");
   EXPECT_THAT(Submit(text).err,
-              HasSubstr("job.yaml:3 (preset tiny): spec.model.feed_forward."
+              HasSubstr("job.yaml:3 (preset tiny): model.feed_forward."
                         "lory.segment_length: 32 does not divide"));
   EXPECT_THAT(Submit(kJob, {"--set", "model.width=30"}).err,
-              HasSubstr("--set model.width=30: spec.model.width: 30 is not a "
+              HasSubstr("--set model.width=30: model.width: 30 is not a "
                         "multiple of head_count (4)"));
 }
 
 TEST_F(SubmitTest, AnEmptyOrMissingFileIsSaidSo) {
   EXPECT_THAT(Submit("").err, HasSubstr("job.yaml:1: the file is empty"));
   EXPECT_THAT(Submit("name: x\n").err,
-              HasSubstr("job.yaml:1: spec.dataset: missing"));
+              HasSubstr("job.yaml:1: dataset: missing"));
   const Outcome outcome = Loryctl({"job", "submit", "-f", "/nowhere/job.yaml"});
   EXPECT_EQ(outcome.code, 3);
   EXPECT_THAT(outcome.err, HasSubstr("/nowhere/job.yaml"));
@@ -173,7 +173,7 @@ TEST_F(SubmitTest, AnUnknownDatasetSaysHowToRegisterIt) {
   const Outcome outcome = Submit(kJob);
   EXPECT_EQ(outcome.code, 3);
   EXPECT_EQ(outcome.err,
-            "error: job.yaml:2: spec.dataset: no dataset demo is registered\n"
+            "error: job.yaml:2: dataset: no dataset demo is registered\n"
             "try: loryctl dataset register demo /path/to/manifest.json; "
             "loryctl dataset list\n");
 }
@@ -185,7 +185,7 @@ TEST_F(SubmitTest, WhatTheCoordinatorRefusesNamesTheLineToo) {
   const Outcome outcome = Submit(kJob);
   EXPECT_EQ(outcome.code, 2);
   EXPECT_EQ(outcome.err,
-            "error: job.yaml:5: spec.step_count: 400 is too many today\n"
+            "error: job.yaml:5: steps: 400 is too many today\n"
             "       job.yaml:1: job_id: 'tiny' is not nice\n");
 }
 
