@@ -1,6 +1,7 @@
 """The quickstart's run: real text to a trained Lory model, with a kill."""
 
 import argparse
+import json
 import math
 import shutil
 import subprocess
@@ -133,7 +134,7 @@ def follow(service, killing, kill):
 
 
 def audit(service, options):
-    """lory-verify's word on samples lost and repeated."""
+    """Prints lory-verify's findings; returns its words on lost samples."""
     result = subprocess.run(
         [Path(options.bin) / "lory-verify", "run", "--journal",
          service.folder / "state", "--storage-root", service.storage,
@@ -141,15 +142,20 @@ def audit(service, options):
     say(result.stdout.rstrip())
     if result.returncode != 0:
         raise ServiceError(f"lory-verify found a violation: {result.stderr}")
+    return next(line for line in result.stdout.splitlines()
+                if line.startswith("samples lost"))
 
 
 def bar(share, width=24):
     return "#" * round(share * width)
 
 
-def summarise(service, job, first, last, killing, seconds):
+def summarise(manifest, job, first, last, killing, samples, seconds):
     progress = job["progress"]
+    corpus = json.loads(manifest.read_text())
     heading("summary")
+    say(f"corpus          {corpus['document_count']} documents, "
+        f"{corpus['token_count']} tokens, {len(corpus['held_out'])} domains")
     say(f"loss            {first:.3f} -> {last:.3f} nats a token in "
         f"{progress['step']} steps, {seconds:.0f} s")
     evaluation = progress.get("evaluation", {})
@@ -160,6 +166,7 @@ def summarise(service, job, first, last, killing, seconds):
     for domain in evaluation.get("domains", []):
         say(f"  {domain['domain']:<14}perplexity {domain['perplexity']:8.1f}")
     say(f"killed          {killing.text}")
+    say(f"audit           {samples}")
     say("experts         mean routing weight, by layer")
     for layer in progress.get("routing", []):
         weights = layer["weight_mean"]
@@ -209,10 +216,10 @@ def main():
                                .get("step", 0)) > 0, "the first step", 60)
         say(f"   submit to first step: {time.monotonic() - submitted:.1f} s")
         job, first, last = follow(service, killing, not options.no_kill)
+        seconds = time.monotonic() - submitted
         heading("audit: lory-verify")
-        audit(service, options)
-        summarise(service, job, first, last, killing,
-                  time.monotonic() - submitted)
+        samples = audit(service, options)
+        summarise(manifest, job, first, last, killing, samples, seconds)
         next_steps(service, options, manifest)
         say(f"\nall in all {time.monotonic() - started:.0f} s")
         if options.keep:

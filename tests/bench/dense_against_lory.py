@@ -1,0 +1,91 @@
+"""The quickstart's Lory model beside the dense model of its active size.
+
+    tests/bench/dense_against_lory.py --bin build/release/bin \\
+        --manifest .cache/quickstart/corpus-24mb/dataset/manifest.json
+
+Trains both through the service, one job after the other: same data, steps,
+learning rate and seeds. Prints a Markdown table of held-out loss (nats a token)
+and tokens a second, and the mean difference with its standard error over the
+seeds.
+"""
+
+import argparse
+import math
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT / "tools/quickstart"))
+
+from service import Service, wait_until  # noqa: E402
+
+# One line of YAML each: what --set lays over the quickstart's job.
+VARIANTS = {
+    "dense": "model.feed_forward={dense: {}}",
+    "lory": "model.feed_forward={lory: {expert_count: 4, segment_length: 64}}",
+}
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", default=str(ROOT / "build/release/bin"))
+    parser.add_argument("--manifest", required=True,
+                        help="manifest.json of the quickstart's dataset")
+    parser.add_argument("--steps", type=int, default=640)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    return parser.parse_args()
+
+
+def train(service, variant, seed, steps):
+    name = f"{variant}-{seed}"
+    service.ctl("job", "submit", "-f", ROOT / "tools/quickstart/job.yaml",
+                "--name", name, "--set", VARIANTS[variant],
+                "--set", f"seed={seed}", "--set", f"steps={steps}")
+
+    def ended():
+        job = service.job(name)
+        if job["state"] in ("FAILED", "CANCELLED"):
+            sys.exit(f"{name} {job['state']}: {job.get('reason')}")
+        return job if job["state"] == "SUCCEEDED" else None
+
+    return wait_until(ended, f"{name} to succeed", 3600, interval=0.5)
+
+
+def row(variant, seed, job):
+    progress = job["progress"]
+    overall = progress["evaluation"]["overall"]
+    print(f"| {variant} | {seed} | {progress['loss']:.3f} | "
+          f"{overall['loss']:.3f} | {overall['unigram_entropy']:.3f} | "
+          f"{progress['tokens_per_second']:.0f} |", flush=True)
+    return overall["loss"]
+
+
+def main():
+    options = parse_arguments()
+    manifest = Path(options.manifest).resolve()
+    print("| model | seed | last training loss | held-out loss | unigram entropy"
+          " | tokens/s |\n|---|---|---|---|---|---|", flush=True)
+    losses = {variant: [] for variant in VARIANTS}
+    with tempfile.TemporaryDirectory(prefix="lory-compare-") as folder:
+        with Service(options.bin, folder, [manifest.parent]) as service:
+            service.start_coordinator()
+            for worker in ("worker-a", "worker-b"):
+                service.start_worker(worker)
+            service.ctl("dataset", "register", "demo", manifest)
+            for seed in options.seeds:
+                for variant in VARIANTS:
+                    job = train(service, variant, seed, options.steps)
+                    losses[variant].append(row(variant, seed, job))
+    gains = [dense - lory for dense, lory in zip(*losses.values())]
+    error = (statistics.stdev(gains) / math.sqrt(len(gains))
+             if len(gains) > 1 else math.nan)
+    print(f"\ndense - lory: {statistics.mean(gains):+.4f} nats a token, "
+          f"standard error {error:.4f}, {len(gains)} seeds, "
+          f"{options.steps} steps")
+
+
+if __name__ == "__main__":
+    main()
