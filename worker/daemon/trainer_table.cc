@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/base/random.h"
 #include "google/protobuf/util/message_differencer.h"
+#include "worker/daemon/status_change.h"
 
 namespace lory::daemon {
 namespace {
@@ -56,6 +57,11 @@ TrainerTable::Trainer* TrainerTable::Find(const std::string& incarnation) {
 }
 
 void TrainerTable::Changed() {
+  urgent_version_ = ++version_;
+  changed_.NotifyAll();
+}
+
+void TrainerTable::Stepped() {
   ++version_;
   changed_.NotifyAll();
 }
@@ -156,6 +162,7 @@ void TrainerTable::ReportSent(int64_t version) {
   {
     MutexLock lock(&mutex_);
     const absl::Time now = clock_.MonotonicNow();
+    sent_time_ = now;
     for (EndedTrainer& ended : ended_) {
       if (ended.version <= version) {
         ended.sent_time = std::min(ended.sent_time, now);
@@ -172,11 +179,24 @@ void TrainerTable::StreamBroken() {
   }
 }
 
+absl::Duration TrainerTable::TimeLeft(int64_t version) const {
+  if (urgent_version_ > version) return absl::ZeroDuration();
+  if (version_ == version) return absl::InfiniteDuration();
+  const absl::Time due = sent_time_ + options_.progress_interval;
+  return std::max(due - clock_.MonotonicNow(), absl::ZeroDuration());
+}
+
+absl::Duration TrainerTable::TimeToReport(int64_t version) const {
+  MutexLock lock(&mutex_);
+  return TimeLeft(version);
+}
+
 void TrainerTable::WaitForChange(int64_t version, absl::Duration timeout) {
   MutexLock lock(&mutex_);
   const absl::Time end = clock_.MonotonicNow() + timeout;
-  while (version_ == version) {
-    const absl::Duration left = end - clock_.MonotonicNow();
+  while (true) {
+    const absl::Duration left =
+        std::min(end - clock_.MonotonicNow(), TimeLeft(version));
     if (left <= absl::ZeroDuration() || !changed_.WaitFor(&mutex_, left)) {
       return;
     }
@@ -376,9 +396,15 @@ void TrainerTable::Reported(const std::string& incarnation, int64_t stream,
     // What only the daemon knows.
     status.set_process_id(trainer->status.process_id());
     if (MessageDifferencer::Equals(status, trainer->status)) return;
+    const bool stepped = OnlyProgressDiffers(trainer->status, status);
     trainer->status = std::move(status);
     ending = Follow(trainer);
-    Changed();
+    // The first step after anything else may end a recovery.
+    if (std::exchange(trainer->stepped, stepped) && stepped) {
+      Stepped();
+    } else {
+      Changed();
+    }
   }
   if (ending) wake_();
 }

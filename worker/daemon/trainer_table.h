@@ -63,6 +63,9 @@ class TrainerTable {
     // from the second on.
     absl::Duration restart_pause = absl::Milliseconds(250);
     absl::Duration max_restart_pause = absl::Seconds(5);
+    // Steps alone are told so often, everything else at once: a small model
+    // makes many steps a second, and each report costs the coordinator.
+    absl::Duration progress_interval = absl::Milliseconds(250);
   };
 
   // `wake` is called, from any thread and never under the lock, when
@@ -86,7 +89,10 @@ class TrainerTable {
   // earlier ones is gone and all has to be told again.
   void ReportSent(int64_t version);
   void StreamBroken();
-  // Blocks until the version differs from `version`, for at most `timeout`.
+  // How long what has changed after `version` may wait to be told: zero when
+  // it is more than steps, infinite when nothing has changed.
+  absl::Duration TimeToReport(int64_t version) const;
+  // Blocks until that time has come, for at most `timeout`.
   void WaitForChange(int64_t version, absl::Duration timeout);
   // Lets it return although nothing has changed.
   void Poke();
@@ -134,6 +140,7 @@ class TrainerTable {
     int64_t prepared_generation = 0;
     int64_t progress_counter = 0;
     absl::Time progress_time;
+    bool stepped = false;  // its newest change was a step, and no more
     // When it was told to end; and why, for people.
     std::optional<absl::Time> end_time;
     std::string end_reason;
@@ -159,6 +166,9 @@ class TrainerTable {
   Trainer* Find(const std::string& incarnation)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Changed() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Stepped() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Duration TimeLeft(int64_t version) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Order(const lory::v1::Assignment& assignment, Trainer* trainer)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void OrderEnd(EndCause cause, const std::string& reason, Trainer* trainer)
@@ -178,6 +188,9 @@ class TrainerTable {
   mutable Mutex mutex_;
   CondVar changed_;
   int64_t version_ ABSL_GUARDED_BY(mutex_) = 1;
+  // Of the newest change that was more than a step.
+  int64_t urgent_version_ ABSL_GUARDED_BY(mutex_) = 1;
+  absl::Time sent_time_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
   lory::v1::WorkerSession terms_ ABSL_GUARDED_BY(mutex_);
   lory::v1::DesiredState desired_ ABSL_GUARDED_BY(mutex_);

@@ -277,6 +277,70 @@ TEST_F(TrainerTableTest, AClosedTableStartsNothing) {
   EXPECT_TRUE(table.TakeWork().starts.empty());
 }
 
+TEST_F(TrainerTableTest, StepsAloneAreToldAFewTimesASecond) {
+  Want(Assignment::RUN, 3);
+  const std::string incarnation = StartOne();
+  TrainerReport report = ReportOf(incarnation, TrainerStatus::TRAINING, 3);
+  LORY_ASSERT_OK_AND_ASSIGN(const int64_t stream,
+                            table.Connect(report.status()));
+  const auto step = [&](int64_t applied_step) {
+    report.mutable_status()->set_applied_step(applied_step);
+    table.Reported(incarnation, stream, report);
+  };
+  const auto tell = [&] {
+    const int64_t version = table.BuildReport().version;
+    table.ReportSent(version);
+    return version;
+  };
+  int64_t told = tell();
+  EXPECT_EQ(table.TimeToReport(told), absl::InfiniteDuration());
+  step(0);  // begins to train
+  EXPECT_EQ(table.TimeToReport(told), absl::ZeroDuration());
+  told = tell();
+  step(1);  // the first step may end a recovery
+  EXPECT_EQ(table.TimeToReport(told), absl::ZeroDuration());
+  told = tell();
+  step(2);
+  EXPECT_EQ(table.TimeToReport(told), absl::Milliseconds(250));
+  clock.Advance(absl::Milliseconds(200));
+  step(3);
+  EXPECT_EQ(table.TimeToReport(told), absl::Milliseconds(50));
+  clock.Advance(absl::Milliseconds(50));
+  EXPECT_EQ(table.TimeToReport(told), absl::ZeroDuration());
+}
+
+TEST_F(TrainerTableTest, WhatIsMoreThanAStepIsToldAtOnce) {
+  Want(Assignment::RUN, 3);
+  const std::string incarnation = StartOne();
+  TrainerReport report = ReportOf(incarnation, TrainerStatus::TRAINING, 3);
+  LORY_ASSERT_OK_AND_ASSIGN(const int64_t stream,
+                            table.Connect(report.status()));
+  int64_t told = 0;
+  const auto keep_stepping = [&] {
+    for (int i = 0; i < 2; ++i) {
+      TrainerStatus& status = *report.mutable_status();
+      status.set_applied_step(status.applied_step() + 1);
+      table.Reported(incarnation, stream, report);
+      told = table.BuildReport().version;
+      table.ReportSent(told);
+    }
+  };
+  keep_stepping();
+  report.mutable_status()->mutable_round()->set_id(2);
+  table.Reported(incarnation, stream, report);
+  EXPECT_EQ(table.TimeToReport(told), absl::ZeroDuration());
+  keep_stepping();
+  report.mutable_status()->set_phase(TrainerStatus::BROKEN);
+  table.Reported(incarnation, stream, report);
+  EXPECT_EQ(table.TimeToReport(told), absl::ZeroDuration());
+  keep_stepping();
+  table.Ended(incarnation, 137, "was ended by signal 9", EndCause::kSignal);
+  EXPECT_EQ(table.TimeToReport(told), absl::ZeroDuration());
+  told = table.BuildReport().version;
+  Want(Assignment::STANDBY);  // the version seen is told, too
+  EXPECT_EQ(table.TimeToReport(told), absl::ZeroDuration());
+}
+
 TEST_F(TrainerTableTest, FencedPartsAreDeletedByTheirWriter) {
   Want(Assignment::STANDBY);
   const std::string incarnation = StartOne();
