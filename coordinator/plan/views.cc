@@ -1,6 +1,8 @@
 #include "coordinator/plan/views.h"
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/plan/member_health.h"
@@ -65,6 +67,18 @@ void FillProgress(const View& view, const JobState& job, Job& out) {
   }
 }
 
+// Slots that a job holds, or whose trainer is still being ended.
+int HeldSlots(const View& view, const WorkerSession& session) {
+  std::set<int32_t> slots;
+  for (auto it = view.sessions.leases.lower_bound({session.name, 0});
+       it != view.sessions.leases.end() && it->first.worker == session.name;
+       ++it) {
+    slots.insert(it->first.slot);
+  }
+  for (const auto& [slot, status] : session.trainers) slots.insert(slot);
+  return static_cast<int>(slots.size());
+}
+
 void FillWorkerState(const View& view, const WorkerSession* session,
                      bool drains, Worker& out) {
   if (session == nullptr) {
@@ -80,20 +94,14 @@ void FillWorkerState(const View& view, const WorkerSession* session,
                                 ShortDuration(silence)));
     return;
   }
-  int held = 0;
-  for (auto it = view.sessions.leases.lower_bound({session->name, 0});
-       it != view.sessions.leases.end() && it->first.worker == session->name;
-       ++it) {
-    ++held;
-  }
+  const int held = HeldSlots(view, *session);
   if (drains) {
-    const bool gone = held == 0 && session->trainers.empty();
-    out.set_state(gone ? Worker::DRAINED : Worker::DRAINING);
+    out.set_state(held == 0 ? Worker::DRAINED : Worker::DRAINING);
     out.set_reason(
-        gone ? "drained on request"
-             : absl::StrCat(std::max<size_t>(static_cast<size_t>(held),
-                                             session->trainers.size()),
-                            " trainers have to leave yet"));
+        held == 0
+            ? "drained on request"
+            : absl::StrCat(held, held == 1 ? " trainer has" : " trainers have",
+                           " to leave yet"));
     return;
   }
   out.set_state(Worker::READY);
@@ -103,6 +111,20 @@ void FillWorkerState(const View& view, const WorkerSession* session,
                          " slots are held")
           : absl::StrCat("its stream is broken (", session->broken_reason,
                          "); waits for it to come back"));
+}
+
+// What trains in a job that runs. The journal's reason is of the moment it
+// began to, and may be many generations old.
+std::string RunningReason(const JobState& job) {
+  std::string reason =
+      absl::StrCat("generation ", job.started.number, " trains on ",
+                   job.started.members.size(),
+                   job.started.members.size() == 1 ? " trainer" : " trainers");
+  if (job.generation.Is(GenerationState::Phase::kOpened)) {
+    absl::StrAppend(&reason, "; generation ", job.generation.number,
+                    " is prepared: ", job.generation.reason);
+  }
+  return reason;
 }
 
 }  // namespace
@@ -115,7 +137,10 @@ Job BuildJob(const View& view, const JobState& job,
   out.set_state(job.state);
   const bool waits = job.state == Job::QUEUED || job.state == Job::STARTING ||
                      job.state == Job::RECOVERING;
-  out.set_reason(waits && !live_reason.empty() ? live_reason : job.reason);
+  const bool trains = job.state == Job::RUNNING && job.started.number > 0;
+  out.set_reason(trains                          ? RunningReason(job)
+                 : waits && !live_reason.empty() ? live_reason
+                                                 : job.reason);
   out.set_generation(job.generation.number);
   if (HoldsSlots(job.state)) FillMembers(view, job, out);
   FillProgress(view, job, out);
