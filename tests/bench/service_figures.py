@@ -73,8 +73,13 @@ def loryctl_start(binaries):
 
 
 def both_train(service):
+    """Two members, and their generation has applied steps: while one is being
+    prepared nobody trains, and a kill would measure something else."""
     job = service.job(JOB)
-    return job["state"] == "RUNNING" and len(job["members"]) == 2
+    if job["state"] != "RUNNING" or len(job["members"]) != 2:
+        return False
+    steps = applied_steps(service.job_folder(JOB))
+    return any(g == int(job["generation"]) for _, g in steps)
 
 
 def submit_to_first_step(service, settings):
