@@ -89,6 +89,7 @@ absl::Status App::Serve(const AppOptions& options) {
   checkpoints_ = std::make_unique<CheckpointServiceRpc>(core, &metrics_);
   workers_ = std::make_unique<WorkerServiceRpc>(core, &metrics_);
   worker_admin_ = std::make_unique<WorkerAdminServiceRpc>(core, &metrics_);
+  server_info_ = std::make_unique<ServerInfoServiceRpc>(RealClock(), &metrics_);
 
   std::map<std::string, http::Handler> pages;
   const auto page_data = [this] {
@@ -117,10 +118,10 @@ absl::Status App::Serve(const AppOptions& options) {
       http_, http::HttpServer::Start(options.http, options.http_allow_remote,
                                      std::move(pages)));
   LORY_ASSIGN_OR_RETURN(
-      server_,
-      rpc::Server::Start({.address = options.listen, .tls = options.tls},
-                         {jobs_.get(), datasets_.get(), checkpoints_.get(),
-                          workers_.get(), worker_admin_.get()}));
+      server_, rpc::Server::Start(
+                   {.address = options.listen, .tls = options.tls},
+                   {jobs_.get(), datasets_.get(), checkpoints_.get(),
+                    workers_.get(), worker_admin_.get(), server_info_.get()}));
   return absl::OkStatus();
 }
 

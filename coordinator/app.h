@@ -17,6 +17,7 @@
 #include "coordinator/rpc/checkpoint_service.h"
 #include "coordinator/rpc/dataset_service.h"
 #include "coordinator/rpc/job_service.h"
+#include "coordinator/rpc/server_info_service.h"
 #include "coordinator/rpc/worker_service.h"
 
 namespace lory::coordinator {
@@ -66,6 +67,7 @@ class App {
   std::unique_ptr<CheckpointServiceRpc> checkpoints_;
   std::unique_ptr<WorkerServiceRpc> workers_;
   std::unique_ptr<WorkerAdminServiceRpc> worker_admin_;
+  std::unique_ptr<ServerInfoServiceRpc> server_info_;
   std::unique_ptr<rpc::Server> server_;
   std::unique_ptr<http::HttpServer> http_;
   std::jthread reaper_;       // Tick

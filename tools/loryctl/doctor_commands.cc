@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <cmath>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -9,6 +6,7 @@
 #include "common/base/error_detail.h"
 #include "common/io/storage.h"
 #include "lory/v1/job.grpc.pb.h"
+#include "lory/v1/server_info.grpc.pb.h"
 #include "lory/v1/worker.grpc.pb.h"
 #include "tools/loryctl/certificates.h"
 #include "tools/loryctl/command_line.h"
@@ -20,12 +18,12 @@ namespace lory::ctl {
 namespace {
 
 using ::lory::v1::JobService;
+using ::lory::v1::ServerInfoService;
 using ::lory::v1::Worker;
 using ::lory::v1::WorkerAdminService;
 
 constexpr absl::Duration kExpiresSoon = absl::Hours(24 * 30);
-// A worker is heard once a second; more than this is a clock, or a worker
-// that has just gone.
+// More than certificates, ages and timelines forgive.
 constexpr absl::Duration kClocksDiffer = absl::Seconds(5);
 
 enum class Finding { kGood, kWarning, kBad };
@@ -91,44 +89,65 @@ class Doctor {
     return absl::OkStatus();
   }
 
+  // Who the coordinator is; nothing else can tell why a call that this loryctl
+  // makes is unknown to it.
+  void Server() {
+    Clock& clock = session_.environment().clock;
+    const auto info = session_.Call(&ServerInfoService::Stub::GetServerInfo,
+                                    lory::v1::GetServerInfoRequest());
+    if (absl::IsUnimplemented(info.status())) {
+      return Say(Finding::kWarning, "version",
+                 absl::StrCat("loryctl ", LORY_VERSION,
+                              ", but the coordinator is too old to say its "
+                              "version: install the same release on both"));
+    }
+    if (!info.ok()) {
+      return Say(Finding::kBad, "version", info.status().message());
+    }
+    server_version_ = info->version();
+    const bool same = server_version_ == LORY_VERSION;
+    Say(same ? Finding::kGood : Finding::kWarning, "version",
+        same ? absl::StrCat("coordinator and loryctl ", LORY_VERSION)
+             : absl::StrCat("the coordinator has ", server_version_,
+                            ", this loryctl ", LORY_VERSION,
+                            ": install the same release on both"));
+    const absl::Duration apart =
+        absl::AbsDuration(clock.WallNow() - TimeOf(info->time()));
+    Say(apart < kClocksDiffer ? Finding::kGood : Finding::kWarning, "clocks",
+        absl::StrCat("the coordinator's and this host's differ by ",
+                     Brief(apart),
+                     apart < kClocksDiffer
+                         ? ""
+                         : ": certificates and ages will be wrong; set them by "
+                           "NTP"));
+  }
+
   void Workers() {
     const auto workers = session_.Call(&WorkerAdminService::Stub::ListWorkers,
                                        lory::v1::ListWorkersRequest());
     if (!workers.ok()) {
       return Say(Finding::kBad, "workers", workers.status().message());
     }
-    std::vector<std::string> lost;
-    std::set<std::string> others;
-    absl::Duration nearest = absl::InfiniteDuration();
-    const absl::Time now = session_.environment().clock.WallNow();
+    std::vector<std::string> lost, others;
     for (const Worker& worker : workers->workers()) {
       if (worker.state() == Worker::LOST) {
         lost.push_back(ShortName(worker.name()));
-        continue;
+      } else if (!server_version_.empty() &&
+                 worker.description().version() != server_version_) {
+        others.push_back(absl::StrCat(ShortName(worker.name()), " has ",
+                                      worker.description().version()));
       }
-      if (worker.description().version() != LORY_VERSION) {
-        others.insert(absl::StrCat(ShortName(worker.name()), " has ",
-                                   worker.description().version()));
-      }
-      nearest = std::min(
-          nearest, absl::AbsDuration(now - TimeOf(worker.last_heard_time())));
     }
     Say(lost.empty() ? Finding::kGood : Finding::kWarning, "workers",
         absl::StrCat(workers->workers_size(),
                      lost.empty() ? ", none lost"
                                   : absl::StrCat(", lost: ",
                                                  absl::StrJoin(lost, ", "))));
-    Say(others.empty() ? Finding::kGood : Finding::kWarning, "versions",
-        absl::StrCat("loryctl ", LORY_VERSION,
-                     others.empty()
-                         ? ", every worker the same"
-                         : absl::StrCat("; ", absl::StrJoin(others, ", "))));
-    if (nearest == absl::InfiniteDuration()) {
-      return Say(Finding::kGood, "clocks", "no worker to compare with");
-    }
-    Say(nearest < kClocksDiffer ? Finding::kGood : Finding::kWarning, "clocks",
-        absl::StrCat("the coordinator's and this host's differ by at most ",
-                     Brief(nearest)));
+    if (others.empty()) return;
+    Say(Finding::kWarning, "workers",
+        absl::StrCat("the coordinator has ", server_version_, ", but ",
+                     absl::StrJoin(others, ", "),
+                     ": install the same release on all"));
   }
 
   int bad() const { return bad_; }
@@ -163,6 +182,7 @@ class Doctor {
   }
 
   Session& session_;
+  std::string server_version_;  // empty: it does not say
   int bad_ = 0;
 };
 
@@ -177,6 +197,7 @@ absl::Status Examine(Session& session) {
   doctor.Certificates();
   const absl::Status reached = doctor.Coordinator();
   if (!reached.ok()) return reached;
+  doctor.Server();
   doctor.Workers();
   if (doctor.bad() == 0) return absl::OkStatus();
   return absl::InternalError("not all is well");

@@ -347,19 +347,38 @@ class FakeService::Checkpoints final
   FakeService& fake_;
 };
 
+class FakeService::Info final : public lory::v1::ServerInfoService::Service {
+ public:
+  explicit Info(FakeService& fake) : fake_(fake) {}
+
+  Status GetServerInfo(ServerContext*,
+                       const lory::v1::GetServerInfoRequest* request,
+                       lory::v1::ServerInfo* info) override {
+    *info = fake_.server_info;
+    return fake_.Enter("GetServerInfo", *request);
+  }
+
+ private:
+  FakeService& fake_;
+};
+
 FakeService::FakeService()
     : job_service_(std::make_unique<Jobs>(*this)),
       worker_service_(std::make_unique<Workers>(*this)),
       dataset_service_(std::make_unique<Datasets>(*this)),
-      checkpoint_service_(std::make_unique<Checkpoints>(*this)) {}
+      checkpoint_service_(std::make_unique<Checkpoints>(*this)),
+      info_service_(std::make_unique<Info>(*this)) {
+  server_info.set_version(LORY_VERSION);
+  server_info.mutable_time()->set_seconds(999'999);
+}
 
 FakeService::~FakeService() = default;
 
 void FakeService::Start(const rpc::TlsFiles& tls) {
-  auto server =
-      rpc::Server::Start({.address = "127.0.0.1:0", .tls = tls},
-                         {job_service_.get(), worker_service_.get(),
-                          dataset_service_.get(), checkpoint_service_.get()});
+  auto server = rpc::Server::Start(
+      {.address = "127.0.0.1:0", .tls = tls},
+      {job_service_.get(), worker_service_.get(), dataset_service_.get(),
+       checkpoint_service_.get(), info_service_.get()});
   LORY_CHECK(server.ok());
   server_ = *std::move(server);
 }

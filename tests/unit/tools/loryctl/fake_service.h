@@ -13,6 +13,7 @@
 #include "lory/v1/checkpoint.grpc.pb.h"
 #include "lory/v1/dataset.grpc.pb.h"
 #include "lory/v1/job.grpc.pb.h"
+#include "lory/v1/server_info.grpc.pb.h"
 #include "lory/v1/worker.grpc.pb.h"
 
 namespace lory::ctl {
@@ -30,6 +31,7 @@ class FakeService {
   std::vector<lory::v1::Checkpoint> checkpoints;
   std::vector<lory::v1::LogChunk> logs;
   std::vector<std::string> sentences;
+  lory::v1::ServerInfo server_info;
   std::map<std::string, absl::Status> errors;  // by method
 
   FakeService();
@@ -47,6 +49,7 @@ class FakeService {
   class Workers;
   class Datasets;
   class Checkpoints;
+  class Info;
 
   // Notes the call; the error to answer it with.
   grpc::Status Enter(absl::string_view method,
@@ -58,6 +61,7 @@ class FakeService {
   std::unique_ptr<Workers> worker_service_;
   std::unique_ptr<Datasets> dataset_service_;
   std::unique_ptr<Checkpoints> checkpoint_service_;
+  std::unique_ptr<Info> info_service_;
   std::unique_ptr<rpc::Server> server_;
 };
 

@@ -209,8 +209,38 @@ TEST_F(ResourcesTest, TheDoctorLooksAtEverything) {
       outcome.out,
       AllOf(HasSubstr("ok       coordinator    127"),
             HasSubstr("warning  workers        2, lost: worker-b"),
+            HasSubstr(
+                "ok       version        coordinator and loryctl " LORY_VERSION
+                "\n"),
             HasSubstr("clocks         the coordinator's and this host's "
-                      "differ by at most 1.0s")));
+                      "differ by 1.0s\n")));
+}
+
+TEST_F(ResourcesTest, TheDoctorTellsReleasesApart) {
+  Worker old = WorkerNamed("worker-a", Worker::READY);
+  old.mutable_description()->set_version("0.0.8");
+  fake.workers = {old};
+  fake.server_info.set_version("0.0.9");
+  fake.server_info.mutable_time()->set_seconds(990'000);
+  const Outcome outcome = Ctl("doctor");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(
+      outcome.out,
+      AllOf(HasSubstr("warning  version        the coordinator has 0.0.9, this "
+                      "loryctl " LORY_VERSION
+                      ": install the same release on both\n"),
+            HasSubstr("warning  workers        the coordinator has 0.0.9, but "
+                      "worker-a has 0.0.8: install the same release on all\n"),
+            HasSubstr("warning  clocks")));
+}
+
+TEST_F(ResourcesTest, ACoordinatorThatDoesNotSayItsVersionIsOld) {
+  fake.errors["GetServerInfo"] = absl::UnimplementedError("");
+  const Outcome outcome = Ctl("doctor");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out,
+              HasSubstr("warning  version        loryctl " LORY_VERSION
+                        ", but the coordinator is too old to say"));
 }
 
 TEST_F(ResourcesTest, CompletionKnowsCommandsOptionsAndNames) {
