@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""Writes the states of docs/jobs.md from the code that enforces them.
+
+  tools/docs/job_states.py            rewrite the page
+  tools/docs/job_states.py --check    say whether it is up to date
+"""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs/jobs.md"
+BEGIN = "<!-- states: written by tools/docs/job_states.py -->"
+END = "<!-- end of states -->"
+
+
+def states():
+    """(state, meaning) from the comments of Job.State."""
+    text = (ROOT / "proto/lory/v1/job.proto").read_text()
+    body = re.search(r"enum State \{(.*?)\n  \}", text, re.DOTALL).group(1)
+    found, comment = [], []
+    for line in (raw.strip() for raw in body.split("\n")):
+        value = re.match(r"(\w+) = \d+;", line)
+        if line.startswith("//"):
+            comment.append(line[2:].strip())
+        elif value and not value.group(1).endswith("_UNSPECIFIED"):
+            found.append((value.group(1), " ".join(comment)))
+        if not line.startswith("//"):
+            comment = []
+    return found
+
+
+def transitions():
+    """(from, to, when) of the table in job_state.cc."""
+    text = (ROOT / "coordinator/state/job_state.cc").read_text()
+    return re.findall(r'\{Job::(\w+), Job::(\w+),\s*"([^"]+)"\}', text)
+
+
+def generated():
+    table = transitions()
+    lines = ["| state | meaning |", "|---|---|"]
+    lines += [f"| {state} | {meaning} |" for state, meaning in states()]
+    lines += ["", "```mermaid", "stateDiagram-v2",
+              "    [*] --> QUEUED: submit"]
+    lines += [f"    {a} --> {b}: {when}" for a, b, when in table]
+    left = {a for a, _, _ in table}
+    lines += [f"    {state} --> [*]" for state, _ in states()
+              if state not in left]
+    lines += ["```", "", "| from | to | when |", "|---|---|---|"]
+    lines += [f"| {a} | {b} | {when} |" for a, b, when in table]
+    return "\n".join(lines)
+
+
+def main():
+    page = PAGE.read_text()
+    head, _, rest = page.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    wanted = f"{head}{BEGIN}\n\n{generated()}\n\n{END}{tail}"
+    if "--check" in sys.argv:
+        if wanted != page:
+            sys.exit(f"{PAGE.relative_to(ROOT)} is not what the code says: run "
+                     "tools/docs/job_states.py")
+        return
+    PAGE.write_text(wanted)
+
+
+if __name__ == "__main__":
+    main()
