@@ -69,7 +69,8 @@ bool ControlClient::Attend(const std::stop_token& stop) {
       if (!stream->Write(report)) break;
       clock_.SleepFor(kReportPause);
     }
-    context.TryCancel();
+    // Whichever way the loop ended, the reader ends too: by `stop`, or with the
+    // stream. To cancel a stream that the daemon has ended would hide why.
   }
   const absl::Status status = rpc::FromGrpc(stream->Finish());
   if (absl::IsPermissionDenied(status)) {
