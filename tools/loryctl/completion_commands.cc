@@ -25,6 +25,8 @@ _loryctl() {
 complete -F _loryctl loryctl
 )";
 
+// Works both ways: sourced, then it starts zsh's completion if nobody has, and
+// as a file _loryctl in a folder of $fpath, then it is the function's body.
 constexpr char kZsh[] = R"(#compdef loryctl
 # loryctl completion for zsh.
 #   source <(loryctl completion zsh)
@@ -38,13 +40,27 @@ _loryctl() {
     _files
   fi
 }
-compdef _loryctl loryctl
+if [[ "${funcstack[1]}" = _loryctl ]]; then
+  _loryctl "$@"
+else
+  (( $+functions[compdef] )) || { autoload -Uz compinit && compinit }
+  compdef _loryctl loryctl
+fi
 )";
 
 constexpr char kFish[] = R"(# loryctl completion for fish.
 #   loryctl completion fish | source
-complete -c loryctl -f -a \
-  '(loryctl __complete (commandline -opc)[2..-1] (commandline -ct) 2>/dev/null)'
+function __loryctl_candidates
+  set -l word (commandline -ct)
+  set -l before (commandline -opc)[2..-1]
+  set -l found (loryctl __complete $before "$word" 2>/dev/null)
+  if test (count $found) -gt 0
+    printf '%s\n' $found
+  else
+    __fish_complete_path "$word"
+  end
+end
+complete -c loryctl -f -a '(__loryctl_candidates)'
 )";
 
 // The resources of a noun, while the shell waits: briefly, and silently.
