@@ -45,12 +45,15 @@ std::string JobFileHelp() {
   return text;
 }
 
-// --help of every command, as docs/cli.md has it.
+// --help of every command, as docs/cli.md has it. Not by App::help, which
+// shows the command that was given, this one, instead of those above it.
 void AppendMarkdown(const CLI::App& app, const std::string& path,
                     std::string& text) {
   const std::string depth = path == "loryctl" ? "##" : "###";
-  absl::StrAppend(&text, "\n", depth, " ", path, "\n\n```\n", app.help(path),
-                  "```\n");
+  absl::StrAppend(
+      &text, "\n", depth, " ", path, "\n\n```\n",
+      app.get_formatter()->make_help(&app, path, CLI::AppFormatMode::Normal),
+      "```\n");
   for (const CLI::App* child : app.get_subcommands(
            [](const CLI::App* child) { return !child->get_group().empty(); })) {
     AppendMarkdown(*child, absl::StrCat(path, " ", child->get_name()), text);
