@@ -2,11 +2,14 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/base/error_detail.h"
 #include "common/io/storage.h"
 #include "lory/v1/checkpoint.grpc.pb.h"
 #include "lory/v1/job.grpc.pb.h"
@@ -51,6 +54,25 @@ Curve ReadCurve(const std::string& text, const std::string& field) {
   return curve;
 }
 
+// No step has the field: because there is none yet, or because it is no number
+// that steps have; then those that they do have are named.
+absl::Status NoSuchField(const std::string& text, const std::string& field) {
+  std::set<std::string> known;
+  for (const absl::string_view line :
+       absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    const auto record = nlohmann::json::parse(line.begin(), line.end(), nullptr,
+                                              /*allow_exceptions=*/false);
+    if (!record.is_object()) continue;
+    for (const auto& [key, value] : record.items()) {
+      if (value.is_number() && key != "step") known.insert(key);
+    }
+  }
+  if (known.empty()) return absl::NotFoundError("no step is applied yet");
+  return absl::InvalidArgumentError(absl::StrCat("steps have no number '",
+                                                 field, "'; they have ",
+                                                 absl::StrJoin(known, ", ")));
+}
+
 // The job's folder, as its checkpoints name it: the parent of checkpoints/.
 absl::StatusOr<std::string> MetricsFile(Session& session,
                                         const std::string& name) {
@@ -89,10 +111,7 @@ void PrintCurve(Session& session, const Curve& curve,
 
 absl::Status PrintData(Session& session, const Curve& curve,
                        const PlotCommandOptions& options) {
-  if (curve.empty()) {
-    return absl::NotFoundError(
-        absl::StrCat("no step with a ", options.field, " yet"));
-  }
+  if (curve.empty()) return absl::NotFoundError("no step was heard of");
   if (session.format() == OutputFormat::kTable) {
     PrintCurve(session, curve, options);
     return absl::OkStatus();
@@ -138,6 +157,8 @@ absl::Status Plot(Session& session, const PlotCommandOptions& options) {
   if (path.empty()) {
     const auto found = MetricsFile(session, options.name);
     if (!found.ok()) {
+      const bool no_job = ReasonOf(found.status()) == "JOB_NOT_FOUND";
+      if (no_job) return WithHint(found.status(), "loryctl job list");
       return WithHint(found.status(), absl::StatusCode::kNotFound,
                       absl::StrCat("loryctl job plot ", options.name,
                                    " --live, or name the job folder's "
@@ -152,7 +173,9 @@ absl::Status Plot(Session& session, const PlotCommandOptions& options) {
                                  "loryctl job plot ",
                                  options.name, " --live"));
   }
-  return PrintData(session, ReadCurve(*text, options.field), options);
+  const Curve curve = ReadCurve(*text, options.field);
+  return curve.empty() ? NoSuchField(*text, options.field)
+                       : PrintData(session, curve, options);
 }
 
 }  // namespace

@@ -237,8 +237,11 @@ TEST_F(JobCommandsTest, PlotDrawsTheLossOfTheMetricsFile) {
   const auto json = nlohmann::json::parse(
       Ctl(absl::StrCat("job plot tiny -o json --file ", path)).out);
   EXPECT_EQ(json["points"].size(), 101u);
-  EXPECT_EQ(
-      Ctl(absl::StrCat("job plot tiny --field nothing --file ", path)).code, 3);
+  const Outcome nothing =
+      Ctl(absl::StrCat("job plot tiny --field nothing --file ", path));
+  EXPECT_EQ(nothing.code, 2);
+  EXPECT_THAT(nothing.err,
+              HasSubstr("steps have no number 'nothing'; they have loss"));
 }
 
 TEST_F(JobCommandsTest, PlotFindsTheFileByTheJobsCheckpoints) {
