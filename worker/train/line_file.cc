@@ -115,6 +115,8 @@ std::string MetricsLine(int64_t generation,
       {"gradient_norm", Number(progress.gradient_norm())},
       {"tokens_per_second", Number(progress.tokens_per_second())},
       {"step_seconds", Number(progress.step_times().total_seconds())},
+      {"checkpoint_seconds",
+       Number(progress.step_times().checkpoint_seconds())},
       {"generation", generation},
       {"dense_phase", progress.dense_phase()}};
   return line.dump();

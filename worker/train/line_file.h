@@ -47,8 +47,8 @@ std::string TraceLine(int64_t step, int64_t generation,
                       std::span<const int32_t> shares,
                       absl::string_view digest);
 
-// A line of <job folder>/metrics/steps.jsonl, for `loryctl plot`; written by
-// rank 0.
+// A line of <job folder>/metrics/steps.jsonl, for `loryctl job plot`; written
+// by rank 0. What a checkpoint cost stands with the step after it.
 std::string MetricsLine(int64_t generation,
                         const lory::v1::JobProgress& progress);
 

@@ -44,5 +44,14 @@ TEST(MetricsLine, ALossThatIsNoNumberIsNull) {
               ::testing::HasSubstr(R"("step":7,"loss":null,)"));
 }
 
+TEST(MetricsLine, SaysHowLongACheckpointStoppedTraining) {
+  lory::v1::JobProgress progress;
+  progress.mutable_step_times()->set_total_seconds(0.5);
+  progress.mutable_step_times()->set_checkpoint_seconds(0.25);
+  EXPECT_THAT(
+      MetricsLine(2, progress),
+      ::testing::HasSubstr(R"("step_seconds":0.5,"checkpoint_seconds":0.25,)"));
+}
+
 }  // namespace
 }  // namespace lory::train
