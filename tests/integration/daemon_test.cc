@@ -326,6 +326,7 @@ TEST_F(DaemonTest, LastWordsComeWithTheEnd) {
   const auto exited = WaitForPhase(TrainerStatus::EXITED);
   ASSERT_TRUE(exited.has_value());
   EXPECT_EQ(exited->exit_status(), 3);
+  EXPECT_EQ(exited->applied_step(), 3);
   EXPECT_THAT(exited->error(), HasSubstr("told to exit at step 3"));
 }
 

@@ -18,6 +18,9 @@ constexpr absl::Duration kMaxWait = absl::Seconds(1);
 // What a process has written is read in so many pieces before others have
 // their turn.
 constexpr int kReadsAtOnce = 16;
+// What a trainer wrote before it died is read in milliseconds; a stream that
+// does not end by itself must not delay the news for long.
+constexpr absl::Duration kLastWords = absl::Milliseconds(500);
 constexpr int kStartFailedStatus = 127;  // as a shell has it
 
 }  // namespace
@@ -155,6 +158,7 @@ void Supervisor::Reap(const std::string& incarnation) {
   if (const std::string& line = found->second.log->last_line(); !line.empty()) {
     absl::StrAppend(&text, "; its last words: ", line);
   }
+  table_.WaitForLastWords(incarnation, kLastWords);
   const EndCause cause =
       table_.Ended(incarnation, end.exit_status, text,
                    end.exit_status > 128 ? EndCause::kSignal : EndCause::kExit);

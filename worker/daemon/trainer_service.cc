@@ -45,6 +45,7 @@ grpc::Status TrainerService::Attend(grpc::ServerContext* context,
     for (const auto& part : report.written_parts()) parts_(incarnation, part);
     table_.Reported(incarnation, *number, report);
   } while (stream->Read(&report));
+  table_.Disconnected(incarnation, *number);
   return grpc::Status::OK;
 }
 

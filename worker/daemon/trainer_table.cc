@@ -315,6 +315,19 @@ void TrainerTable::Refused(const std::string& incarnation,
   Changed();
 }
 
+void TrainerTable::WaitForLastWords(const std::string& incarnation,
+                                    absl::Duration timeout) {
+  MutexLock lock(&mutex_);
+  const absl::Time end = clock_.MonotonicNow() + timeout;
+  while (true) {
+    const Trainer* trainer = Find(incarnation);
+    if (trainer == nullptr || !trainer->connected) return;
+    const absl::Duration left = end - clock_.MonotonicNow();
+    if (left <= absl::ZeroDuration()) return;
+    changed_.WaitFor(&mutex_, left);
+  }
+}
+
 EndCause TrainerTable::Ended(const std::string& incarnation, int exit_status,
                              const std::string& text, EndCause cause) {
   MutexLock lock(&mutex_);
@@ -377,6 +390,7 @@ absl::StatusOr<int64_t> TrainerTable::Connect(const TrainerStatus& status) {
         "no trainer '", status.incarnation(), "' of ", status.job(),
         " in slot ", status.slot(), " was started by this daemon"));
   }
+  trainer->connected = true;
   changed_.NotifyAll();  // the writer of an earlier stream ends
   return ++trainer->stream;
 }
@@ -407,6 +421,15 @@ void TrainerTable::Reported(const std::string& incarnation, int64_t stream,
     }
   }
   if (ending) wake_();
+}
+
+void TrainerTable::Disconnected(const std::string& incarnation,
+                                int64_t stream) {
+  MutexLock lock(&mutex_);
+  Trainer* trainer = Find(incarnation);
+  if (trainer == nullptr || trainer->stream != stream) return;
+  trainer->connected = false;
+  changed_.NotifyAll();
 }
 
 bool TrainerTable::Follow(Trainer* trainer) {

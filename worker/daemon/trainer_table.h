@@ -50,7 +50,7 @@ struct NumberedOrder {
 // All a daemon knows: what the coordinator wants, which trainers there are
 // and what they said last. Everyone in the daemon meets here: the session
 // with the coordinator, the thread that watches processes, the trainers'
-// streams, metrics and control service. Thread-safe; blocks in the two Wait
+// streams, metrics and control service. Thread-safe; blocks in the Wait
 // methods only.
 class TrainerTable {
  public:
@@ -102,6 +102,9 @@ class TrainerTable {
   void Started(const std::string& incarnation, int64_t process_id);
   // The trainer cannot be started here and a restart would not help.
   void Refused(const std::string& incarnation, const std::string& error);
+  // Blocks until the stream of a trainer whose process is gone has been read to
+  // its end, so that Ended tells its last words too, for at most `timeout`.
+  void WaitForLastWords(const std::string& incarnation, absl::Duration timeout);
   // The process is gone, or never was (`cause` kStart). Returns the cause,
   // corrected by what was ordered.
   EndCause Ended(const std::string& incarnation, int exit_status,
@@ -115,6 +118,8 @@ class TrainerTable {
   // The newest report on that stream; ignored when superseded.
   void Reported(const std::string& incarnation, int64_t stream,
                 const lory::internal::v1::TrainerReport& report);
+  // The stream has ended.
+  void Disconnected(const std::string& incarnation, int64_t stream);
   // Blocks until there is an order newer than number `seen`, for at most
   // `timeout` (then number == seen). Nothing: the stream is to end.
   std::optional<NumberedOrder> WaitForOrder(const std::string& incarnation,
@@ -150,6 +155,7 @@ class TrainerTable {
     std::vector<std::string> parts_to_delete;
     int64_t order_number = 0;
     int64_t stream = 0;
+    bool connected = false;
   };
   struct EndedTrainer {
     lory::v1::TrainerStatus status;

@@ -82,6 +82,11 @@ void ControlStream::WaitForChange(const lory::v1::Assignment& known,
   }
 }
 
+void ControlStream::Flush() const {
+  MutexLock lock(&mutex_);
+  while (version_written_ < version_) changed_.Wait(&mutex_);
+}
+
 void ControlStream::ReadAll(
     grpc::ClientReaderWriter<TrainerReport, TrainerOrder>* stream) {
   TrainerOrder order;
@@ -137,6 +142,9 @@ void ControlStream::AttendForever() {
           }
         }
         if (!stream->Write(report)) break;
+        MutexLock lock(&mutex_);
+        version_written_ = version_sent;
+        changed_.NotifyAll();
       }
       context.TryCancel();
     }

@@ -25,6 +25,8 @@ class ControlStream {
 
   // Changes the status that is reported.
   void Update(const std::function<void(lory::v1::TrainerStatus&)>& change);
+  // Blocks until what was reported so far has left the process.
+  void Flush() const;
   void AddPart(const lory::v1::CommitCheckpointRequest& part);
   // Counts as getting on.
   void Tick();
@@ -50,6 +52,7 @@ class ControlStream {
   lory::v1::TrainerStatus status_ ABSL_GUARDED_BY(mutex_);
   std::vector<lory::v1::CommitCheckpointRequest> parts_ ABSL_GUARDED_BY(mutex_);
   int64_t version_ ABSL_GUARDED_BY(mutex_) = 0;
+  int64_t version_written_ ABSL_GUARDED_BY(mutex_) = -1;
   int64_t ticks_ ABSL_GUARDED_BY(mutex_) = 0;
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;
   lory::v1::Assignment newest_ ABSL_GUARDED_BY(mutex_);

@@ -249,6 +249,7 @@ void FakeTrainer::Misbehave(const lory::v1::JobSpec& spec) {
   if (state_->step == LabelNumber(spec, "fake-exit-at-step", -1)) {
     std::fprintf(stderr, "fake trainer: told to exit at step %d\n",
                  static_cast<int>(state_->step));
+    stream_.Flush();
     std::_Exit(3);
   }
   while (state_->step == LabelNumber(spec, "fake-hang-at-step", -1)) {

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -353,6 +354,36 @@ TEST_F(TrainerTableTest, FencedPartsAreDeletedByTheirWriter) {
       table.WaitForOrder(incarnation, stream, 0, absl::ZeroDuration());
   ASSERT_EQ(order->order.parts_to_delete_size(), 1);
   EXPECT_EQ(order->order.parts_to_delete(0), "/parts/0");
+}
+
+TEST_F(TrainerTableTest, LastWordsAreAwaitedWhileTheirStreamIsOpen) {
+  Want(Assignment::STANDBY);
+  const std::string incarnation = StartOne();
+  // Never connected: nothing to wait for.
+  table.WaitForLastWords(incarnation, absl::InfiniteDuration());
+  TrainerReport report = ReportOf(incarnation, TrainerStatus::TRAINING);
+  const int64_t stream = *table.Connect(report.status());
+  {
+    const std::jthread reader([&] {
+      report.mutable_status()->set_applied_step(7);
+      table.Reported(incarnation, stream, report);
+      table.Disconnected(incarnation, stream - 1);  // a superseded one
+      table.Disconnected(incarnation, stream);
+    });
+    table.WaitForLastWords(incarnation, absl::Hours(1));
+    EXPECT_EQ(Reported()[0].applied_step(), 7);
+  }
+  table.Ended(incarnation, 1, "exited with status 1", EndCause::kExit);
+  EXPECT_EQ(Reported()[0].phase(), TrainerStatus::EXITED);
+  EXPECT_EQ(Reported()[0].applied_step(), 7);
+}
+
+TEST_F(TrainerTableTest, LastWordsAreNotAwaitedForEver) {
+  Want(Assignment::STANDBY);
+  const std::string incarnation = StartOne();
+  ASSERT_OK(
+      table.Connect(ReportOf(incarnation, TrainerStatus::TRAINING).status()));
+  table.WaitForLastWords(incarnation, absl::ZeroDuration());
 }
 
 }  // namespace
