@@ -128,7 +128,8 @@ absl::Status ReadPieces(const std::string& path, const Use& use) {
       return ErrnoStatus(errno, absl::StrCat("reading ", path));
     }
     if (count == 0) return absl::OkStatus();
-    use(absl::string_view(buffer.data(), static_cast<size_t>(count)));
+    LORY_RETURN_IF_ERROR(
+        use(absl::string_view(buffer.data(), static_cast<size_t>(count))));
   }
 }
 
@@ -138,6 +139,7 @@ class PosixStorage final : public Storage {
     std::string bytes;
     LORY_RETURN_IF_ERROR(ReadPieces(path, [&](absl::string_view piece) {
       bytes.append(piece.data(), piece.size());
+      return absl::OkStatus();
     }));
     return bytes;
   }
@@ -207,10 +209,15 @@ Storage& LocalStorage() {
   return *storage;
 }
 
-absl::StatusOr<std::string> FileSha256Hex(const std::string& path) {
+absl::StatusOr<std::string> FileSha256Hex(const std::string& path,
+                                          const std::stop_token& stop) {
   Sha256 hash;
-  LORY_RETURN_IF_ERROR(
-      ReadPieces(path, [&](absl::string_view piece) { hash.Update(piece); }));
+  LORY_RETURN_IF_ERROR(ReadPieces(path, [&](absl::string_view piece) {
+    hash.Update(piece);
+    return stop.stop_requested()
+               ? absl::CancelledError(absl::StrCat("hashing ", path))
+               : absl::OkStatus();
+  }));
   return absl::BytesToHexString(hash.Finish());
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -64,8 +65,10 @@ class Storage {
 // The machine's own file systems. Lives for ever.
 Storage& LocalStorage();
 
-// SHA-256 of the file's bytes in hex, read in pieces.
-absl::StatusOr<std::string> FileSha256Hex(const std::string& path);
+// SHA-256 of the file's bytes in hex, read in pieces. CANCELLED: `stop` came
+// before the end.
+absl::StatusOr<std::string> FileSha256Hex(const std::string& path,
+                                          const std::stop_token& stop = {});
 
 // `path` made absolute, free of `..` and links, if it then lies beneath one of
 // `roots`; resolved by the kernel (openat2, RESOLVE_BENEATH), not by text.

@@ -233,6 +233,10 @@ class Coordinator {
   absl::Status CheckAttach(const lory::v1::WorkerHello& hello)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<lory::v1::Dataset> ReadDataset(const std::string& path) const;
+  // The same content lies elsewhere now.
+  absl::StatusOr<lory::v1::Dataset> MoveDataset(
+      const lory::v1::CreateDatasetRequest& request, lory::v1::Dataset dataset,
+      const std::string& path) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // As registered, with what is known about its files now.
   lory::v1::Dataset LookAtDataset(lory::v1::Dataset dataset) const;
   absl::StatusOr<lory::v1::Checkpoint> FindCheckpoint(const std::string& name)

@@ -89,7 +89,11 @@ Dataset Coordinator::LookAtDataset(Dataset dataset) const {
   const auto text = storage_.Read(dataset.manifest_path());
   if (!text.ok()) {
     dataset.set_state(Dataset::MISSING);
-    dataset.set_reason(std::string(text.status().message()));
+    dataset.set_reason(absl::StrCat(text.status().message(),
+                                    "; put it back, or tell where it is now "
+                                    "with `loryctl dataset register ",
+                                    dataset.name().substr(kDatasets.size()),
+                                    " NEW_FOLDER/manifest.json`"));
   } else if (Sha256Hex(*text) != dataset.manifest_sha256()) {
     dataset.set_state(Dataset::MISSING);
     dataset.set_reason(absl::StrCat(dataset.manifest_path(),
@@ -112,9 +116,11 @@ absl::StatusOr<Dataset> Coordinator::CreateDataset(
   if (answered && known != state_.datasets.end()) return known->second;
   if (!read.ok()) return WithReason(read.status());
   if (known != state_.datasets.end()) {
-    if (known->second.manifest_sha256() == read->manifest_sha256() &&
-        known->second.manifest_path() == read->manifest_path()) {
-      return known->second;
+    if (known->second.manifest_sha256() == read->manifest_sha256()) {
+      if (known->second.manifest_path() == read->manifest_path()) {
+        return known->second;
+      }
+      return MoveDataset(request, known->second, read->manifest_path());
     }
     return ErrorWithReason(
         absl::StatusCode::kAlreadyExists, "DATASET_EXISTS",
@@ -129,6 +135,20 @@ absl::StatusOr<Dataset> Coordinator::CreateDataset(
   LORY_RETURN_IF_ERROR(CommitCall(kMethod, request, request.request_id(), name,
                                   {std::move(record)}));
   return *read;
+}
+
+absl::StatusOr<Dataset> Coordinator::MoveDataset(
+    const lory::v1::CreateDatasetRequest& request, Dataset dataset,
+    const std::string& path) {
+  dataset.set_manifest_path(path);
+  std::vector<Record> records(2);
+  records[0].mutable_dataset_deleted()->set_dataset(dataset.name());
+  *records[1].mutable_dataset_created()->mutable_dataset() = dataset;
+  LORY_RETURN_IF_ERROR(CommitCall("CreateDataset", request,
+                                  request.request_id(), dataset.name(),
+                                  std::move(records)));
+  sessions_.missing_datasets.erase(dataset.name());
+  return dataset;
 }
 
 absl::StatusOr<Dataset> Coordinator::GetDataset(const std::string& name) {

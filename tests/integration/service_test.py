@@ -46,7 +46,7 @@ class ServiceTest(unittest.TestCase):
 
     def setUp(self):
         self.folder = Path(tempfile.mkdtemp(prefix="lory-service-"))
-        self.service = Service(BIN, self.folder, [DATA])
+        self.service = Service(BIN, self.folder, [DATA, self.folder])
 
     def tearDown(self):
         self.service.stop()
@@ -221,6 +221,41 @@ class ServiceTest(unittest.TestCase):
         self.assertGreaterEqual(len(names), 6)
 
     # ---- bad days of the disk ----
+
+    def copy_of_dataset(self, name):
+        """A copy of the dataset, registered as `name`; its folder."""
+        folder = self.folder / name
+        shutil.copytree(DATA / "dataset", folder)
+        self.service.ctl("dataset", "register", name, folder / "manifest.json")
+        return folder
+
+    def test_a_damaged_shard_fails_the_job_with_its_name(self):
+        self.start("worker-a")
+        shard = next(self.copy_of_dataset("damaged").glob("train-*.bin"))
+        with open(shard, "r+b") as data:
+            data.seek(shard.stat().st_size // 2)
+            byte = data.read(1)
+            data.seek(-1, os.SEEK_CUR)
+            data.write(bytes([byte[0] ^ 4]))
+        self.submit("run", "dataset=damaged")
+        job = self.wait_state("run", "FAILED", 60)
+        self.assertEqual(list(applied_steps(self.service.job_folder("run"))), [])
+        for text in (job["reason"], self.service.ctl("job", "explain", "run")):
+            self.assertIn(str(shard), text)
+            self.assertIn(f"lory-corpus verify {shard.parent}", text)
+
+    def test_a_moved_dataset_is_registered_where_it_is_now(self):
+        self.start("worker-a")
+        folder = self.copy_of_dataset("moved")
+        folder.rename(self.folder / "elsewhere")
+        self.submit("run", "dataset=moved")
+        job = self.wait_state("run", "FAILED", 60)
+        self.assertIn(str(folder), job["reason"])
+        self.assertIn("loryctl dataset register moved", job["reason"])
+        self.service.ctl("dataset", "register", "moved",
+                         self.folder / "elsewhere/manifest.json")
+        self.submit("again", "dataset=moved", "steps=10")
+        self.wait_state("again", "SUCCEEDED")
 
     def test_a_damaged_checkpoint_is_named_and_not_used(self):
         self.start("worker-a")

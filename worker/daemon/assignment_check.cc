@@ -5,6 +5,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "common/base/status_macros.h"
 #include "common/io/storage.h"
 #include "worker/daemon/trainer_log.h"
 
@@ -20,15 +22,20 @@ absl::Status Outside(const std::string& what, const std::string& path,
       " or move it there"));
 }
 
-absl::Status CheckDataset(const std::string& path, const AllowedRoots& roots) {
+absl::Status CheckDataset(const lory::v1::Assignment& assignment,
+                          const AllowedRoots& roots) {
+  const std::string& path = assignment.dataset_manifest_path();
   const absl::StatusOr<std::string> resolved =
       io::ResolveBeneath(path, roots.data);
   if (resolved.ok()) return absl::OkStatus();
   if (absl::IsNotFound(resolved.status())) {
-    return absl::NotFoundError(
-        absl::StrCat("the dataset ", path,
-                     " is not there; it must have the same path on "
-                     "every worker's host"));
+    const std::string& name = assignment.spec().dataset();
+    return absl::NotFoundError(absl::StrCat(
+        "the dataset ", path,
+        " is not there; it must have the same path on every worker's host. If "
+        "it was moved, tell where to with `loryctl dataset register ",
+        absl::StripPrefix(name, "datasets/"),
+        " NEW_FOLDER/manifest.json`, then submit the job anew"));
   }
   return Outside("the dataset", path, roots.data, "--data-root");
 }
@@ -58,11 +65,7 @@ absl::Status CheckAssignment(const lory::v1::Assignment& assignment,
     return absl::InvalidArgumentError(
         absl::StrCat("'", assignment.job(), "' is not a job's name"));
   }
-  if (absl::Status status =
-          CheckDataset(assignment.dataset_manifest_path(), roots);
-      !status.ok()) {
-    return status;
-  }
+  LORY_RETURN_IF_ERROR(CheckDataset(assignment, roots));
   return CheckJobFolder(assignment.job_folder(), roots);
 }
 

@@ -1,8 +1,11 @@
 #include "worker/train/job_context.h"
 
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
 #include "common/config/model_shape.h"
 #include "common/config/optimizer_defaults.h"
@@ -16,16 +19,42 @@ using ::lory::v1::JobSpec;
 
 // Micro-batches read ahead of training.
 constexpr int64_t kPrefetch = 4;
+constexpr absl::Duration kLook = absl::Seconds(1);
+
+// The name that `loryctl dataset` takes.
+absl::string_view DatasetId(const JobSpec& spec) {
+  return absl::StripPrefix(spec.dataset(), "datasets/");
+}
+
+// With what mends it: files that are not there, or not what they were.
+absl::Status SayWhatMends(const absl::Status& status,
+                          const std::string& manifest_path,
+                          const JobSpec& spec) {
+  const std::string folder =
+      std::filesystem::path(manifest_path).parent_path().string();
+  if (absl::IsNotFound(status)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        status.message(), "; put it back, or, if ", spec.dataset(),
+        " was moved, tell where to with `loryctl dataset register ",
+        DatasetId(spec),
+        " NEW_FOLDER/manifest.json`; then submit the job anew"));
+  }
+  if (!absl::IsDataLoss(status)) return status;
+  return absl::DataLossError(absl::StrCat(
+      status.message(), "; `lory-corpus verify ", folder,
+      "` looks at all files of the dataset; put the damaged one back or build "
+      "the dataset anew, then submit the job anew"));
+}
 
 absl::Status CheckManifestHash(const Assignment& assignment) {
   if (assignment.dataset_manifest_sha256().empty()) return absl::OkStatus();
-  LORY_ASSIGN_OR_RETURN(
-      const std::string hash,
-      lory::io::FileSha256Hex(assignment.dataset_manifest_path()));
-  if (hash == assignment.dataset_manifest_sha256()) return absl::OkStatus();
+  const std::string& path = assignment.dataset_manifest_path();
+  const absl::StatusOr<std::string> hash = lory::io::FileSha256Hex(path);
+  if (!hash.ok()) return SayWhatMends(hash.status(), path, assignment.spec());
+  if (*hash == assignment.dataset_manifest_sha256()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       assignment.dataset_manifest_path(), " is not the manifest of ",
-      assignment.spec().dataset(), " any more: its SHA-256 is ", hash,
+      assignment.spec().dataset(), " any more: its SHA-256 is ", *hash,
       ", registered was ", assignment.dataset_manifest_sha256(),
       "; put the old files back, or register the new ones under another name "
       "and submit the job anew"));
@@ -63,10 +92,46 @@ absl::StatusOr<std::unique_ptr<LineFile>> OpenLines(const std::string& path) {
   return std::make_unique<LineFile>(std::move(file));
 }
 
+// Opens the dataset and begins to check its hashes.
+absl::Status OpenData(const Assignment& assignment,
+                      const std::string& trace_name, int64_t check_first_bytes,
+                      JobContext& context) {
+  context.manifest_path = assignment.dataset_manifest_path();
+  auto dataset = lory::data::Dataset::Open(context.manifest_path,
+                                           /*verify_hashes=*/false);
+  if (!dataset.ok()) {
+    return SayWhatMends(dataset.status(), context.manifest_path, context.spec);
+  }
+  context.dataset = *std::move(dataset);
+  const std::string path =
+      absl::StrCat(context.folder, "/verified/", trace_name, ".txt");
+  LORY_ASSIGN_OR_RETURN(context.verified, OpenLines(path));
+  LORY_ASSIGN_OR_RETURN(const std::string known,
+                        lory::io::LocalStorage().Read(path));
+  const lory::data::DatasetManifest& manifest = context.dataset->manifest();
+  context.check = std::make_unique<lory::data::DatasetCheck>(
+      manifest,
+      lory::data::DatasetCheck::Options{
+          .folder = std::filesystem::path(context.manifest_path).parent_path(),
+          .known = absl::StrSplit(known, '\n', absl::SkipEmpty()),
+          .on_sound = [lines = context.verified.get()](
+                          const std::string& line) { lines->Append(line); }});
+  if (lory::data::CheckedBytes(manifest) <= check_first_bytes) {
+    while (!context.check->WaitUntilDone(kLook)) {
+    }
+  }
+  return CheckData(context);
+}
+
 }  // namespace
 
+absl::Status CheckData(JobContext& job) {
+  return SayWhatMends(job.check->status(), job.manifest_path, job.spec);
+}
+
 absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
-    const Assignment& assignment, const std::string& trace_name) {
+    const Assignment& assignment, const std::string& trace_name,
+    int64_t check_first_bytes) {
   auto context = std::make_unique<JobContext>();
   const JobSpec& spec = context->spec = assignment.spec();
   context->job = assignment.job();
@@ -77,10 +142,8 @@ absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
   context->nonfinite_step_limit = optimizer.nonfinite_step_limit;
 
   LORY_RETURN_IF_ERROR(CheckManifestHash(assignment));
-  LORY_ASSIGN_OR_RETURN(
-      context->dataset,
-      lory::data::Dataset::Open(assignment.dataset_manifest_path(),
-                                /*verify_hashes=*/false));
+  LORY_RETURN_IF_ERROR(
+      OpenData(assignment, trace_name, check_first_bytes, *context));
   LORY_RETURN_IF_ERROR(CheckFit(spec, context->dataset->manifest()));
   context->grid = {.seed = static_cast<uint64_t>(spec.seed()),
                    .micro_batch_count = spec.micro_batch_count(),

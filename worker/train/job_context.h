@@ -9,6 +9,7 @@
 #include "common/data/dataset.h"
 #include "lory/v1/worker.pb.h"
 #include "worker/data/batch_loader.h"
+#include "worker/data/dataset_check.h"
 #include "worker/train/evaluator.h"
 #include "worker/train/line_file.h"
 
@@ -20,7 +21,11 @@ struct JobContext {
   std::string folder;  // on shared storage
   lory::v1::JobSpec spec;
   int32_t nonfinite_step_limit = 0;
+  std::string manifest_path;  // the dataset's
   std::unique_ptr<lory::data::Dataset> dataset;
+  // Files that this trainer found sound; see docs/formats.md.
+  std::unique_ptr<LineFile> verified;
+  std::unique_ptr<lory::data::DatasetCheck> check;
   lory::data::BatchGrid grid;
   std::unique_ptr<lory::data::BatchLoader> loader;
   std::unique_ptr<Evaluator> evaluator;
@@ -30,15 +35,29 @@ struct JobContext {
   std::unique_ptr<LineFile> evaluation_metrics;
 };
 
+// A dataset of this size is hashed in half a second.
+inline constexpr int64_t kCheckFirstBytes = 256 << 20;
+
 // Opens what `assignment` names, and checks that spec and data fit together.
 // `trace_name` is this trainer's: "<worker>-<slot>".
 //
-// FAILED_PRECONDITION: the dataset is not the one that was registered, or its
-// tokenizer or length are not the model's. INVALID_ARGUMENT: the spec.
-// UNIMPLEMENTED: it asks for what this release does not do. NOT_FOUND,
-// DATA_LOSS, PERMISSION_DENIED: files. Each says what mends it.
+// The hashes of a dataset of at most `check_first_bytes` are checked before
+// this returns; a larger one would keep a trainer waiting for minutes or hours,
+// so its check goes on in the background, CheckData says what it has found so
+// far, and no job ends well before it has ended.
+//
+// FAILED_PRECONDITION: the dataset is not there, not the one that was
+// registered, or its tokenizer or length are not the model's. DATA_LOSS: its
+// files are damaged. INVALID_ARGUMENT: the spec. UNIMPLEMENTED: it asks for
+// what this release does not do. PERMISSION_DENIED: files. Each says what
+// mends it.
 absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
-    const lory::v1::Assignment& assignment, const std::string& trace_name);
+    const lory::v1::Assignment& assignment, const std::string& trace_name,
+    int64_t check_first_bytes);
+
+// OK while nothing is known to be wrong with the dataset's files; DATA_LOSS
+// names the file and what mends it.
+absl::Status CheckData(JobContext& job);
 
 // Whether an error would come again on any other worker, so that the job fails
 // with it.

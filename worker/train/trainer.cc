@@ -50,8 +50,10 @@ bool RanksLostEachOther(const absl::Status& status) {
 
 Trainer::Trainer(std::string trace_name, ControlBoard& board,
                  lory::collective::Transport& transport,
-                 lory::io::Storage& storage, Clock& clock)
+                 lory::io::Storage& storage, Clock& clock,
+                 int64_t check_first_bytes)
     : trace_name_(std::move(trace_name)),
+      check_first_bytes_(check_first_bytes),
       board_(board),
       transport_(transport),
       storage_(storage),
@@ -110,7 +112,8 @@ absl::Status Trainer::Follow(const ControlBoard::Order& order) {
 }
 
 absl::Status Trainer::Open(const Assignment& assignment) {
-  LORY_ASSIGN_OR_RETURN(job_, OpenJob(assignment, trace_name_));
+  LORY_ASSIGN_OR_RETURN(job_,
+                        OpenJob(assignment, trace_name_, check_first_bytes_));
   checkpoints_ = std::make_unique<lory::checkpoint::CheckpointWriter>(
       storage_, [this](const lory::checkpoint::PartIdentity& identity,
                        const absl::StatusOr<CommitCheckpointRequest>& part) {

@@ -24,10 +24,11 @@ namespace lory::train {
 // life". Runs on the thread that calls Run.
 class Trainer {
  public:
-  // `trace_name` is "<worker>-<slot>". All references must outlive the trainer.
+  // `trace_name` is "<worker>-<slot>"; for `check_first_bytes` see OpenJob. All
+  // references must outlive the trainer.
   Trainer(std::string trace_name, ControlBoard& board,
           lory::collective::Transport& transport, lory::io::Storage& storage,
-          Clock& clock);
+          Clock& clock, int64_t check_first_bytes = kCheckFirstBytes);
   ~Trainer();
 
   // Blocks until the board is closed (OK), or until an error that ends the
@@ -53,6 +54,7 @@ class Trainer {
   void ForgetGeneration();
 
   const std::string trace_name_;
+  const int64_t check_first_bytes_;
   ControlBoard& board_;
   lory::collective::Transport& transport_;
   lory::io::Storage& storage_;

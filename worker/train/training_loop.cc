@@ -50,6 +50,7 @@ TrainingLoop::TrainingLoop(JobContext& job, int64_t generation,
 absl::StatusOr<TrainingLoop::End> TrainingLoop::Run() {
   memory_.meter.Interrupt();
   while (state_.step < job_.spec.step_count()) {
+    LORY_RETURN_IF_ERROR(CheckData(job_));
     const bool training = rounds_.current() != nullptr;
     LORY_ASSIGN_OR_RETURN(const Decision decision, training ? Step() : Wait());
 
@@ -272,6 +273,12 @@ absl::Status TrainingLoop::Evaluate() {
 
 absl::StatusOr<TrainingLoop::End> TrainingLoop::Finish() {
   LORY_RETURN_IF_ERROR(Evaluate());
+  while (!job_.check->WaitUntilDone(kLook)) {
+    board_.Progress();
+    Absorb();
+    if (leave_ || board_.closed()) return End::kLeft;
+  }
+  LORY_RETURN_IF_ERROR(CheckData(job_));
   if (!SecureState({})) return End::kLeft;
   ReportPhase(TrainerStatus::FINISHED);
   return End::kFinished;

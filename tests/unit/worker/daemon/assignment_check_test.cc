@@ -59,8 +59,11 @@ TEST_F(AssignmentCheckTest, ALinkOutOfTheRootIsRefused) {
 
 TEST_F(AssignmentCheckTest, AMissingDatasetIsToldApart) {
   assignment.set_dataset_manifest_path(folder.At("data/none.json"));
-  EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kNotFound,
-                                HasSubstr("every worker's host")));
+  assignment.mutable_spec()->set_dataset("datasets/demo");
+  EXPECT_THAT(Check(),
+              StatusIs(absl::StatusCode::kNotFound,
+                       ::testing::AllOf(HasSubstr("every worker's host"),
+                                        HasSubstr("dataset register demo "))));
 }
 
 TEST_F(AssignmentCheckTest, AJobFolderElsewhereIsRefused) {

@@ -92,9 +92,10 @@ std::string WriteCountingDataset(const std::string& folder, int64_t sequences) {
 }
 
 Member::Member(int slot, lory::collective::Transport& transport,
-               lory::io::Storage& storage)
+               lory::io::Storage& storage, int64_t check_first_bytes)
     : board(FirstStatus(slot)),
-      trainer(absl::StrCat("w-", slot), board, transport, storage, RealClock()),
+      trainer(absl::StrCat("w-", slot), board, transport, storage, RealClock(),
+              check_first_bytes),
       thread([this] { result = trainer.Run(); }) {}
 
 Member::~Member() { board.Close(); }
@@ -130,10 +131,11 @@ Fleet::Fleet(lory::v1::JobSpec spec, lory::io::Storage& storage)
   WriteCountingDataset(folder_.path(), kSequences);
 }
 
-Member& Fleet::Add(lory::collective::Transport* transport) {
+Member& Fleet::Add(lory::collective::Transport* transport,
+                   int64_t check_first_bytes) {
   all_.push_back(std::make_unique<Member>(
       static_cast<int>(all_.size()), transport != nullptr ? *transport : *ring_,
-      storage_));
+      storage_, check_first_bytes));
   Assignment assignment;
   assignment.set_job("jobs/tiny");
   assignment.set_slot(static_cast<int32_t>(all_.size()) - 1);

@@ -29,7 +29,8 @@ std::string WriteCountingDataset(const std::string& folder, int64_t sequences);
 // A trainer on its thread.
 struct Member {
   Member(int slot, lory::collective::Transport& transport,
-         lory::io::Storage& storage);
+         lory::io::Storage& storage,
+         int64_t check_first_bytes = kCheckFirstBytes);
   // Ends the trainer as if it were killed, apart from the thread.
   ~Member();
 
@@ -54,7 +55,8 @@ class Fleet {
 
   // Starts a trainer in STANDBY; its index. With `transport` it meets its
   // peers through that one instead of a TCP ring.
-  Member& Add(lory::collective::Transport* transport = nullptr);
+  Member& Add(lory::collective::Transport* transport = nullptr,
+              int64_t check_first_bytes = kCheckFirstBytes);
 
   // Opens a generation of `members`, in rank order: PREPARE, then RUN from the
   // state that the most advanced one holds, with a round over `round_steps`.

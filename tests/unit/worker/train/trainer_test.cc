@@ -1,6 +1,8 @@
 #include "worker/train/trainer.h"
 
+#include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "gmock/gmock.h"
 #include "tests/support/faulty_storage.h"
@@ -15,6 +17,7 @@ namespace {
 
 using ::lory::v1::Assignment;
 using ::lory::v1::TrainerStatus;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
@@ -265,6 +268,23 @@ TEST(Trainer, EveryStepLeavesALineInTheTrace) {
   EXPECT_THAT(lines[4], HasSubstr(R"("step":4,"generation":1,)"));
 }
 
+TEST(Trainer, TheStepAfterACheckpointSaysWhatItCost) {
+  lory::v1::JobSpec spec = TinySpec(6);
+  spec.mutable_checkpoint()->set_every_steps(3);
+  Fleet fleet(spec);
+  Member& a = fleet.Add();
+  fleet.Start({&a}, 6);
+  a.AwaitPhase(TrainerStatus::FINISHED);
+  std::ifstream rows(fleet.folder().At("job/metrics/steps.jsonl"));
+  std::vector<int> with_stall;
+  for (std::string line; std::getline(rows, line);) {
+    const auto row = nlohmann::json::parse(line);
+    if (row["checkpoint_seconds"] > 0) with_stall.push_back(row["step"]);
+    EXPECT_LT(row["checkpoint_seconds"], row["step_seconds"]);
+  }
+  EXPECT_THAT(with_stall, ElementsAre(4));
+}
+
 TEST(Trainer, AnotherDatasetThanTheRegisteredOneFailsTheJob) {
   Fleet fleet(TinySpec(5));
   Member& a = fleet.Add();
@@ -282,6 +302,68 @@ TEST(Trainer, AnotherDatasetThanTheRegisteredOneFailsTheJob) {
   const TrainerStatus status = late.AwaitPhase(TrainerStatus::FAILED);
   EXPECT_TRUE(status.error_is_permanent());
   EXPECT_THAT(status.error(), HasSubstr("is not the manifest of"));
+}
+
+// Changes the last byte of a file.
+void Flip(const std::string& path) {
+  std::string bytes = *lory::io::LocalStorage().Read(path);
+  bytes.back() ^= 1;
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+TEST(Trainer, AnAlteredShardFailsTheJobBeforeItsFirstStep) {
+  for (const char* shard : {"train.bin", "late.bin"}) {
+    Fleet fleet(TinySpec(5));
+    Flip(fleet.folder().At(shard));
+    const TrainerStatus status = fleet.Add().AwaitPhase(TrainerStatus::FAILED);
+    EXPECT_TRUE(status.error_is_permanent());
+    EXPECT_EQ(status.applied_step(), -1);
+    EXPECT_THAT(status.error(), HasSubstr(shard));
+    EXPECT_THAT(status.error(),
+                HasSubstr("lory-corpus verify " + fleet.folder().path()));
+  }
+}
+
+TEST(Trainer, AnAlteredShardOfLargeDataFailsTheJobBeforeItsEnd) {
+  Fleet fleet(TinySpec(20));
+  Flip(fleet.folder().At("train.bin"));
+  // As if it were too large to wait for: training begins meanwhile, unless the
+  // check is quicker.
+  Member& a = fleet.Add(nullptr, /*check_first_bytes=*/0);
+  const TrainerStatus first = a.Await([](const TrainerStatus& status) {
+    return status.phase() == TrainerStatus::READY ||
+           status.phase() == TrainerStatus::FAILED;
+  });
+  if (first.phase() == TrainerStatus::READY) fleet.Start({&a}, 20);
+  const TrainerStatus status = a.AwaitPhase(TrainerStatus::FAILED);
+  EXPECT_TRUE(status.error_is_permanent());
+  EXPECT_THAT(status.error(), HasSubstr("train.bin: SHA-256 is"));
+}
+
+TEST(Trainer, ARestartedTrainerTakesVerifiedFilesForGranted) {
+  Fleet fleet(TinySpec(5));
+  fleet.Add().AwaitPhase(TrainerStatus::READY);
+  const std::string path = fleet.folder().At("job/verified/w-0.txt");
+  const std::string lines = *lory::io::LocalStorage().Read(path);
+  lory::collective::InProcessTransport transport;
+  Member again(0, transport, lory::io::LocalStorage());
+  lory::internal::v1::TrainerOrder order;
+  *order.mutable_assignment() = fleet.Add().assignment;
+  again.board.Post(order);
+  again.AwaitPhase(TrainerStatus::READY);
+  EXPECT_EQ(*lory::io::LocalStorage().Read(path), lines);
+}
+
+TEST(Trainer, AMissingDatasetFailsTheJobAndSaysHowToMendIt) {
+  for (const char* file : {"train.idx", "manifest.json"}) {
+    Fleet fleet(TinySpec(5));
+    std::filesystem::remove(fleet.folder().At(file));
+    const TrainerStatus status = fleet.Add().AwaitPhase(TrainerStatus::FAILED);
+    EXPECT_TRUE(status.error_is_permanent());
+    EXPECT_THAT(status.error(), HasSubstr(file));
+    EXPECT_THAT(status.error(),
+                HasSubstr("`loryctl dataset register counting "));
+  }
 }
 
 TEST(Trainer, AModelThatDoesNotFitTheDataFailsTheJob) {
