@@ -8,6 +8,7 @@
 #include "common/base/status_macros.h"
 #include "worker/checkpoint/checkpoint_reader.h"
 #include "worker/train/state_sync.h"
+#include "worker/train/warm_up.h"
 
 namespace lory::train {
 namespace {
@@ -92,6 +93,10 @@ absl::Status Trainer::Follow(const ControlBoard::Order& order) {
   switch (assignment.phase()) {
     case Assignment::STANDBY:
       ForgetGeneration();
+      if (!std::exchange(warm_, true)) {
+        LORY_RETURN_IF_ERROR(
+            WarmUp(*job_, clock_, [this] { board_.Progress(); }));
+      }
       board_.Report([&](TrainerStatus& status) {
         status.set_phase(TrainerStatus::READY);
       });

@@ -64,6 +64,7 @@ class Trainer {
   std::unique_ptr<lory::checkpoint::CheckpointWriter> checkpoints_;
   std::optional<TrainingState> state_;
   LoopMemory memory_;
+  bool warm_ = false;
 
   int64_t generation_ = 0;  // newest prepared
   bool ran_ = false;        // whether that one was run
