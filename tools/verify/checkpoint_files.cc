@@ -12,6 +12,7 @@
 #include "common/base/hash.h"
 #include "common/config/model_shape.h"
 #include "common/data/checkpoint_manifest.h"
+#include "common/data/tensor_rows.h"
 #include "common/io/safetensors.h"
 #include "common/io/storage.h"
 
@@ -44,6 +45,31 @@ void CheckMetadata(const Checkpoint& checkpoint, const CheckpointPart& part,
           absl::StrCat(path, ": its ", key, " is ", is, ", want ", value));
     }
   }
+}
+
+// Puts tensors together whose rows lie in several parts. Up to the first hole:
+// such a tensor is then seen to have too few rows.
+Shapes JoinRows(const Shapes& found) {
+  std::map<std::string, std::map<int64_t, std::vector<int64_t>>> pieces;
+  Shapes joined;
+  for (const auto& [name, sizes] : found) {
+    const auto rows = data::ParseRowsName(name);
+    if (rows.has_value() && !sizes.empty()) {
+      pieces[rows->tensor][rows->first] = sizes;
+    } else {
+      joined[name] = sizes;
+    }
+  }
+  for (auto& [name, by_first_row] : pieces) {
+    std::vector<int64_t> whole = by_first_row.begin()->second;
+    whole[0] = 0;
+    for (auto& [first_row, sizes] : by_first_row) {
+      if (first_row != whole[0]) break;
+      whole[0] += sizes[0];
+    }
+    joined[name] = whole;
+  }
+  return joined;
 }
 
 // Tensors a state of `shape` must have.
@@ -167,7 +193,7 @@ void CheckLoads(const Checkpoint& checkpoint, const lory::v1::JobSpec& spec,
       }
     }
   }
-  CheckComplete(spec, found, folder, verdict);
+  CheckComplete(spec, JoinRows(found), folder, verdict);
 }
 
 }  // namespace lory::verify

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
+#include "common/data/tensor_rows.h"
 #include "common/io/storage.h"
 #include "worker/checkpoint/snapshot.h"
 
@@ -55,36 +56,70 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> CheckpointReader::Open(
     progress();
     auto file = lory::io::SafetensorsReader::Open(path);
     if (!file.ok()) return Annotate(file.status(), "checkpoint");
-    reader->parts_.push_back({path, *std::move(file)});
+    reader->parts_.push_back(
+        std::make_unique<Part>(Part{path, *std::move(file)}));
+    reader->Index(*reader->parts_.back());
   }
   return reader;
+}
+
+void CheckpointReader::Index(const Part& part) {
+  for (const TensorInfo& info : part.file->tensors()) {
+    const auto rows = lory::data::ParseRowsName(info.name);
+    if (rows.has_value()) {
+      pieces_[rows->tensor][rows->first] = {&part, &info};
+    } else {
+      pieces_[info.name] = {{0, {&part, &info}}};
+    }
+  }
+}
+
+absl::StatusOr<TensorInfo> CheckpointReader::Join(const std::string& name,
+                                                  const Pieces& pieces) {
+  TensorInfo whole = *pieces.begin()->second.info;
+  if (whole.name == name) return whole;
+  whole.name = name;
+  int64_t rows = 0;
+  for (const auto& [first_row, piece] : pieces) {
+    std::vector<int64_t> shape = piece.info->shape;
+    const bool follows = !shape.empty() && first_row == rows;
+    if (follows) {
+      rows += shape[0];
+      shape[0] = whole.shape[0];
+    }
+    if (!follows || shape != whole.shape || piece.info->dtype != whole.dtype) {
+      return absl::DataLossError(absl::StrCat(
+          piece.part->path, ": ", piece.info->name, " does not continue row ",
+          rows, " of the tensor", kMend));
+    }
+  }
+  whole.shape[0] = rows;
+  return whole;
 }
 
 absl::Status CheckpointReader::Load(
     const lory::model::NamedTensors& tensors) const {
   for (const auto& [name, tensor] : tensors) {
     LORY_ASSIGN_OR_RETURN(const TensorInfo wanted, Describe(name, tensor));
-    const TensorInfo* found = nullptr;
-    const Part* holder = nullptr;
-    for (const Part& part : parts_) {
-      if (found != nullptr) break;
-      found = part.file->Find(name);
-      holder = &part;
-    }
-    if (found == nullptr) {
+    const auto pieces = pieces_.find(name);
+    if (pieces == pieces_.end()) {
       return absl::FailedPreconditionError(
-          absl::StrCat("no part beside ", parts_.front().path, " has tensor ",
+          absl::StrCat("no part beside ", parts_.front()->path, " has tensor ",
                        name, "; the checkpoint is of another model"));
     }
-    if (found->dtype != wanted.dtype || found->shape != wanted.shape) {
+    LORY_ASSIGN_OR_RETURN(const TensorInfo found, Join(name, pieces->second));
+    if (found.dtype != wanted.dtype || found.shape != wanted.shape) {
       return absl::FailedPreconditionError(absl::StrCat(
-          holder->path, ": tensor ", name, " is ", ShapeText(*found),
-          ", the model's is ", ShapeText(wanted),
-          "; the checkpoint is of another "
-          "model"));
+          pieces->second.begin()->second.part->path, ": tensor ", name, " is ",
+          ShapeText(found), ", the model's is ", ShapeText(wanted),
+          "; the checkpoint is of another model"));
     }
-    const absl::string_view bytes = holder->file->Bytes(*found);
-    std::memcpy(tensor.mutable_data_ptr(), bytes.data(), bytes.size());
+    auto* to = static_cast<char*>(tensor.mutable_data_ptr());
+    for (const auto& [first_row, piece] : pieces->second) {
+      const absl::string_view bytes = piece.part->file->Bytes(*piece.info);
+      std::memcpy(to, bytes.data(), bytes.size());
+      to += bytes.size();
+    }
   }
   return absl::OkStatus();
 }

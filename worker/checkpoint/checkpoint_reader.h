@@ -1,6 +1,7 @@
 #ifndef LORY_WORKER_CHECKPOINT_CHECKPOINT_READER_H_
 #define LORY_WORKER_CHECKPOINT_CHECKPOINT_READER_H_
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -30,13 +31,15 @@ class CheckpointReader {
 
   // Of the first part.
   const std::map<std::string, std::string>& metadata() const {
-    return parts_.front().file->metadata();
+    return parts_.front()->file->metadata();
   }
 
-  // Fills each tensor with the one of its name.
+  // Fills each tensor with the one of its name, put together if its rows lie in
+  // several parts.
   //
   // FAILED_PRECONDITION: a tensor is missing, or has another type or shape:
-  // the checkpoint is of another model. Names file and tensor.
+  // the checkpoint is of another model. DATA_LOSS: rows are missing. Names file
+  // and tensor.
   absl::Status Load(const lory::model::NamedTensors& tensors) const;
 
  private:
@@ -45,9 +48,21 @@ class CheckpointReader {
     std::unique_ptr<lory::io::SafetensorsReader> file;
   };
 
+  struct Piece {
+    const Part* part = nullptr;
+    const lory::io::TensorInfo* info = nullptr;
+  };
+  using Pieces = std::map<int64_t, Piece>;  // of one tensor, by first row
+
   CheckpointReader() = default;
 
-  std::vector<Part> parts_;
+  void Index(const Part& part);
+  // What the pieces make together. DATA_LOSS: rows are missing or there twice.
+  static absl::StatusOr<lory::io::TensorInfo> Join(const std::string& name,
+                                                   const Pieces& pieces);
+
+  std::vector<std::unique_ptr<Part>> parts_;
+  std::map<std::string, Pieces> pieces_;  // by tensor
 };
 
 }  // namespace lory::checkpoint

@@ -1,5 +1,6 @@
 #include "worker/checkpoint/checkpoint_writer.h"
 
+#include <ATen/core/Tensor.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
+#include "common/data/tensor_rows.h"
 #include "common/io/safetensors.h"
 #include "worker/checkpoint/part_plan.h"
 
@@ -31,12 +33,21 @@ void LowerPriority() {
 NamedTensors ShareOf(const NamedTensors& tensors, int index, int count) {
   std::vector<TensorSize> sizes;
   for (const auto& [name, tensor] : tensors) {
-    sizes.push_back({name, static_cast<int64_t>(tensor.nbytes())});
+    sizes.push_back({name, static_cast<int64_t>(tensor.nbytes()),
+                     tensor.dim() > 0 ? tensor.size(0) : 1});
   }
-  const std::vector<int> parts = AssignParts(sizes, count);
   NamedTensors share;
-  for (size_t i = 0; i < tensors.size(); ++i) {
-    if (parts[i] == index) share.push_back(tensors[i]);
+  for (const Piece& piece : AssignParts(sizes, count)) {
+    if (piece.part != index) continue;
+    const auto& [name, tensor] = tensors[piece.tensor];
+    const int64_t rows = piece.end_row - piece.first_row;
+    if (rows == sizes[piece.tensor].rows) {
+      share.emplace_back(name, tensor);
+    } else {
+      share.emplace_back(
+          lory::data::RowsName({name, piece.first_row, piece.end_row}),
+          tensor.narrow(0, piece.first_row, rows));
+    }
   }
   return share;
 }

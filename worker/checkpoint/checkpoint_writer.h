@@ -88,7 +88,8 @@ class CheckpointWriter {
   std::jthread thread_;  // last: ends before what it uses
 };
 
-// This rank's share of `tensors`.
+// This rank's share of `tensors`: whole ones, and rows of those too large for
+// one part, named by data::RowsName. They share memory with `tensors`.
 lory::model::NamedTensors ShareOf(const lory::model::NamedTensors& tensors,
                                   int index, int count);
 

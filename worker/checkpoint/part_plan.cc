@@ -7,8 +7,8 @@
 
 namespace lory::checkpoint {
 
-std::vector<int> AssignParts(std::span<const TensorSize> tensors,
-                             int part_count) {
+std::vector<Piece> AssignParts(std::span<const TensorSize> tensors,
+                               int part_count) {
   std::vector<size_t> by_name(tensors.size());
   std::iota(by_name.begin(), by_name.end(), 0);
   std::sort(by_name.begin(), by_name.end(), [&](size_t a, size_t b) {
@@ -16,19 +16,34 @@ std::vector<int> AssignParts(std::span<const TensorSize> tensors,
   });
   int64_t total = 0;
   for (const TensorSize& tensor : tensors) total += tensor.bytes;
-  std::vector<int> parts(tensors.size(), 0);
-  if (total == 0) return parts;
-  int64_t before = 0;
+  const double share = static_cast<double>(total) / part_count;
+  // The part in whose share of the bytes a place lies.
+  const auto part_at = [&](double place) {
+    return total == 0
+               ? 0
+               : std::min(static_cast<int>(place / share), part_count - 1);
+  };
+  std::vector<Piece> pieces;
+  double before = 0;
   for (const size_t i : by_name) {
-    // The part in whose share of the bytes the middle of the tensor lies.
-    const double middle =
-        static_cast<double>(before) + static_cast<double>(tensors[i].bytes) / 2;
-    const int part =
-        static_cast<int>(middle * part_count / static_cast<double>(total));
-    parts[i] = std::min(part, part_count - 1);
-    before += tensors[i].bytes;
+    const auto bytes = static_cast<double>(tensors[i].bytes);
+    // Rows that are not cut apart: all, if they fit.
+    const int64_t step = bytes <= share ? tensors[i].rows : 1;
+    const double step_bytes = bytes * static_cast<double>(step) /
+                              static_cast<double>(tensors[i].rows);
+    double middle = before + step_bytes / 2;
+    for (int64_t row = 0; row < tensors[i].rows; row += step) {
+      const int part = part_at(middle);
+      middle += step_bytes;
+      if (row > 0 && pieces.back().part == part) {
+        pieces.back().end_row = row + step;
+      } else {
+        pieces.push_back({i, part, row, row + step});
+      }
+    }
+    before += bytes;
   }
-  return parts;
+  return pieces;
 }
 
 std::string FolderName(int64_t step, int64_t generation) {

@@ -13,6 +13,7 @@
 #include "common/data/checkpoint_manifest.h"
 #include "common/data/dataset_manifest.h"
 #include "common/data/shard_file.h"
+#include "common/data/tensor_rows.h"
 #include "common/io/safetensors.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -118,10 +119,19 @@ void AuditTest::WriteCheckpoint(Checkpoint& checkpoint) {
   for (const auto& parameter : config::ParameterShapes(shape)) {
     for (const char* kind : {"param/", "adam_m/", "adam_v/"}) {
       io::TensorToWrite tensor;
-      tensor.info.name = absl::StrCat(kind, parameter.name);
+      const std::string name = absl::StrCat(kind, parameter.name);
+      tensor.info.name = name;
       tensor.info.shape = parameter.sizes;
       tensor.data = zeros.data();
-      tensors[index++ % 2].push_back(tensor);
+      if (index == 0) {  // one tensor lies in both parts
+        const int64_t rows = parameter.sizes[0];
+        tensor.info.name = data::RowsName({name, 0, 3});
+        tensor.info.shape[0] = 3;
+        tensors[0].push_back(tensor);
+        tensor.info.name = data::RowsName({name, 3, rows});
+        tensor.info.shape[0] = rows - 3;
+      }
+      tensors[++index % 2].push_back(tensor);
     }
   }
   const int64_t updates = checkpoint.step();
@@ -304,6 +314,7 @@ TEST_F(AuditTest, ACheckpointAloneIsJudgedByItsManifest) {
                             AuditCheckpoint(checkpoint_folder(6)));
   EXPECT_TRUE(Failed(bad.verdicts, "whole"));
   EXPECT_THAT(ToJson(bad), HasSubstr("no tensor"));
+  EXPECT_THAT(ToJson(bad), HasSubstr("is [3, "));
 }
 
 TEST_F(AuditTest, ADatasetAloneIsReadToTheLastByte) {

@@ -1,11 +1,16 @@
 #include <ATen/Functions.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <numeric>
 #include <optional>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/data/tensor_rows.h"
+#include "common/io/safetensors.h"
 #include "gmock/gmock.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/status_matchers.h"
@@ -25,20 +30,61 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using testing::StatusIs;
 
+// "name" and part, and rows if not all.
+std::vector<std::string> PartsOf(std::span<const TensorSize> tensors,
+                                 int count) {
+  std::vector<std::string> parts;
+  for (const Piece& piece : AssignParts(tensors, count)) {
+    const TensorSize& tensor = tensors[piece.tensor];
+    const std::string name = absl::StrCat(tensor.name, piece.part);
+    const bool whole = piece.end_row - piece.first_row == tensor.rows;
+    parts.push_back(
+        whole ? name
+              : lory::data::RowsName({name, piece.first_row, piece.end_row}));
+  }
+  return parts;
+}
+
 TEST(AssignParts, GoesByNameAndBytes) {
   const TensorSize tensors[] = {{"d", 10}, {"a", 10}, {"c", 10}, {"b", 10}};
-  EXPECT_THAT(AssignParts(tensors, 2), ElementsAre(1, 0, 1, 0));
-  EXPECT_THAT(AssignParts(tensors, 1), ElementsAre(0, 0, 0, 0));
+  EXPECT_THAT(PartsOf(tensors, 2), ElementsAre("a0", "b0", "c1", "d1"));
+  EXPECT_THAT(PartsOf(tensors, 1), ElementsAre("a0", "b0", "c0", "d0"));
   const TensorSize uneven[] = {{"a", 1}, {"b", 100}, {"c", 100}};
-  EXPECT_THAT(AssignParts(uneven, 2), ElementsAre(0, 0, 1));
+  EXPECT_THAT(PartsOf(uneven, 2), ElementsAre("a0", "b0", "c1"));
+}
+
+TEST(AssignParts, OnlyWhatFitsIntoNoPartIsCutBetweenRows) {
+  const TensorSize tensors[] = {
+      {"a", 10, 10}, {"experts", 70, 7}, {"one row", 30, 1}, {"z", 10, 10}};
+  // A share is 30 bytes: three rows of the experts.
+  EXPECT_THAT(PartsOf(tensors, 4),
+              ElementsAre("a0", "experts0[0:2]", "experts1[2:5]",
+                          "experts2[5:7]", "one row3", "z3"));
+  // Nothing is larger than half of all but the experts.
+  EXPECT_THAT(
+      PartsOf(tensors, 2),
+      ElementsAre("a0", "experts0[0:5]", "experts1[5:7]", "one row1", "z1"));
+}
+
+TEST(AssignParts, NoPartHasMoreThanTwoShares) {
+  const TensorSize tensors[] = {
+      {"embedding", 4000, 400}, {"experts", 8000, 80}, {"norm", 16, 16}};
+  for (const int count : {1, 2, 3, 5, 8, 16}) {
+    std::vector<int64_t> bytes(count);
+    for (const Piece& piece : AssignParts(tensors, count)) {
+      const TensorSize& tensor = tensors[piece.tensor];
+      bytes[piece.part] +=
+          tensor.bytes / tensor.rows * (piece.end_row - piece.first_row);
+    }
+    EXPECT_EQ(std::accumulate(bytes.begin(), bytes.end(), int64_t{0}), 12016);
+    EXPECT_LE(*std::max_element(bytes.begin(), bytes.end()), 2 * 12016 / count)
+        << count;
+  }
 }
 
 TEST(AssignParts, MorePartsThanTensorsLeaveSomeEmpty) {
   const TensorSize tensors[] = {{"a", 4}, {"b", 4}};
-  for (const int part : AssignParts(tensors, 5)) {
-    EXPECT_GE(part, 0);
-    EXPECT_LT(part, 5);
-  }
+  EXPECT_THAT(PartsOf(tensors, 5), ElementsAre("a1", "b3"));
 }
 
 NamedTensors MakeTensors(float seed) {
@@ -119,6 +165,50 @@ TEST_F(CheckpointTest, AnyWorldLoadsWhatAnyWorldWrote) {
   EXPECT_EQ(metadata["generation"], "3");
   EXPECT_EQ(metadata["part_count"], "9");
   EXPECT_EQ(metadata["extra"], "words");
+}
+
+// One tensor that is nearly everything.
+NamedTensors MakeHugeTensor(float first) {
+  NamedTensors tensors = MakeTensors(first);
+  tensors.emplace_back("param/experts",
+                       at::arange(first, first + 600).view({100, 3, 2}));
+  return tensors;
+}
+
+TEST_F(CheckpointTest, AHugeTensorIsSpreadOverPartsAndLoadsInAnyWorld) {
+  const NamedTensors original = MakeHugeTensor(1);
+  NamedTensors state = original;
+  for (const int world : {4, 1, 3, 16}) {
+    const Checkpoint checkpoint = Write(world, state);
+    for (const auto& part : checkpoint.parts()) {
+      const auto file = std::filesystem::path(PathOf(checkpoint, part.index()));
+      LORY_ASSERT_OK_AND_ASSIGN(const auto reader,
+                                lory::io::SafetensorsReader::Open(file));
+      int64_t bytes = 0;
+      for (const auto& info : reader->tensors()) bytes += info.end - info.begin;
+      EXPECT_LE(bytes, 2 * 2968 / world) << part.file();
+    }
+    NamedTensors loaded = MakeHugeTensor(100);
+    ASSERT_OK(Load(checkpoint, loaded));
+    state = loaded;
+  }
+  ExpectEqual(state, original);
+}
+
+TEST_F(CheckpointTest, MissingRowsAreDataLoss) {
+  Checkpoint checkpoint = Write(4, MakeHugeTensor(1));
+  checkpoint.mutable_parts()->DeleteSubrange(2, 1);
+  EXPECT_THAT(Load(checkpoint, MakeHugeTensor(2)),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("continue row")));
+}
+
+TEST_F(CheckpointTest, RowsOfAnotherModelAreRefusedByTensor) {
+  const Checkpoint checkpoint = Write(4, MakeHugeTensor(1));
+  NamedTensors longer = MakeHugeTensor(1);
+  longer.back().second = at::zeros({101, 3, 2});
+  EXPECT_THAT(Load(checkpoint, longer),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("tensor param/experts is F32[100,3,2]")));
 }
 
 TEST_F(CheckpointTest, FilesAreNamedByStepGenerationAndPart) {
