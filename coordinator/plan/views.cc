@@ -41,6 +41,22 @@ void FillMembers(const View& view, const JobState& job, Job& out) {
   }
 }
 
+// What a member complains of while it goes on, such as a disk that is full for
+// its checkpoints; empty: nothing.
+std::string Complaint(const View& view, const JobState& job) {
+  for (const SlotKey& key : job.started.members) {
+    const TrainerStatus* status = view.sessions.FindTrainer(key, job.name);
+    if (status == nullptr || status->error().empty()) continue;
+    if (status->phase() != TrainerStatus::TRAINING &&
+        status->phase() != TrainerStatus::WAITING) {
+      continue;
+    }
+    return absl::StrCat("; ", key.worker, " slot ", key.slot, ": ",
+                        status->error());
+  }
+  return "";
+}
+
 void FillProgress(const View& view, const JobState& job, Job& out) {
   const JobRun* run = view.sessions.FindRun(job.name);
   JobProgress* progress = out.mutable_progress();
@@ -142,7 +158,10 @@ Job BuildJob(const View& view, const JobState& job,
                  : waits && !live_reason.empty() ? live_reason
                                                  : job.reason);
   out.set_generation(job.generation.number);
-  if (HoldsSlots(job.state)) FillMembers(view, job, out);
+  if (HoldsSlots(job.state)) {
+    FillMembers(view, job, out);
+    out.mutable_reason()->append(Complaint(view, job));
+  }
   FillProgress(view, job, out);
   const lory::v1::Checkpoint* newest = job.NewestCheckpoint();
   out.set_checkpoint_step(newest == nullptr ? -1 : newest->step());

@@ -6,6 +6,7 @@ real text.
 """
 
 import argparse
+import errno
 import json
 import os
 import shutil
@@ -243,6 +244,39 @@ class ServiceTest(unittest.TestCase):
         for text in (job["reason"], self.service.ctl("job", "explain", "run")):
             self.assertIn(str(shard), text)
             self.assertIn(f"lory-corpus verify {shard.parent}", text)
+
+    def test_a_full_disk_costs_checkpoints_and_nothing_else(self):
+        mounted = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs",
+             self.service.storage], capture_output=True, check=False)
+        if mounted.returncode != 0:
+            self.skipTest("may not mount a small file system")
+        self.addCleanup(subprocess.run,
+                        ["umount", "-l", self.service.storage], check=False)
+        self.start("worker-a", "worker-b")
+        self.submit("run", "steps=120")
+        wait_until(lambda: int(self.service.job("run").get("checkpoint_step", -1))
+                   > 0, "a committed checkpoint", 90)
+        committed = int(self.service.job("run")["checkpoint_step"])
+        ballast = self.service.storage / "ballast"
+        with open(ballast, "wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 16))
+            except OSError as error:
+                self.assertEqual(error.errno, errno.ENOSPC)
+        wait_until(lambda: "No space left on device"
+                   in self.service.job("run")["reason"], "the complaint", 60)
+        self.assertIn("the one before stays",
+                      self.service.ctl("job", "explain", "run"))
+        self.wait_step("run", 120)
+        job = self.service.job("run")
+        self.assertEqual(job["state"], "RUNNING", "the last one must be written")
+        self.assertEqual(int(job["checkpoint_step"]), committed)
+        ballast.unlink()
+        job = self.wait_state("run", "SUCCEEDED")
+        self.assertEqual(int(job["checkpoint_step"]), 120)
+        self.verify("run")
 
     def test_a_moved_dataset_is_registered_where_it_is_now(self):
         self.start("worker-a")

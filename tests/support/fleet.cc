@@ -220,6 +220,7 @@ lory::v1::AttendRequest Fleet::Report(FleetDaemon& daemon, bool hello) {
                       trainer.order.generation() == trainer.generation;
     if (runs) *status->mutable_round() = trainer.order.round();
     status->set_failed_rank(static_cast<int32_t>(trainer.failed_rank));
+    status->set_error(trainer.complaint);
     status->set_checkpoint_order(trainer.checkpoint_order);
     status->set_micro_batch_seconds(0.05);
     status->mutable_progress()->set_step(

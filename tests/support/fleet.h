@@ -41,7 +41,8 @@ struct FleetTrainer {
   int64_t checkpoint_order = 0;
   // Newest part it wrote: generation and step.
   std::pair<int64_t, int64_t> written = {0, -1};
-  int start_moves = 0;  // it is STARTING for so many moves
+  int start_moves = 0;    // it is STARTING for so many moves
+  std::string complaint;  // reported as an error it can live with
 };
 
 // Whether it applies steps, or waits for a round to.

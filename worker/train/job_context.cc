@@ -166,6 +166,15 @@ absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
   return context;
 }
 
+bool FlushLines(JobContext& job) {
+  bool all = true;
+  for (LineFile* file : {job.trace.get(), job.step_metrics.get(),
+                         job.evaluation_metrics.get()}) {
+    all = file->Flush() && all;
+  }
+  return all;
+}
+
 bool IsPermanent(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kInvalidArgument:

@@ -59,6 +59,9 @@ absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
 // names the file and what mends it.
 absl::Status CheckData(JobContext& job);
 
+// Writes the lines that wait for a full disk. Whether none does any more.
+bool FlushLines(JobContext& job);
+
 // Whether an error would come again on any other worker, so that the job fails
 // with it.
 bool IsPermanent(const absl::Status& status);

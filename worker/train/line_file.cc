@@ -80,15 +80,24 @@ LineFile& LineFile::operator=(LineFile&& other) noexcept {
 
 void LineFile::Append(absl::string_view line) {
   if (waiting_.size() < kWaitingLimit) absl::StrAppend(&waiting_, line, "\n");
-  const ssize_t written = write(fd_, waiting_.data(), waiting_.size());
-  // A full disk may take the beginning of a line; the rest goes first later.
-  if (written > 0) waiting_.erase(0, written);
-  if (waiting_.empty() == !failing_) return;
+  Flush();
+}
+
+bool LineFile::Flush() {
+  // A full disk may take the beginning of a line and say why it does not take
+  // more at the next try; the rest goes first later.
+  while (!waiting_.empty()) {
+    const ssize_t written = write(fd_, waiting_.data(), waiting_.size());
+    if (written <= 0) break;
+    waiting_.erase(0, written);
+  }
+  if (waiting_.empty() == !failing_) return waiting_.empty();
   failing_ = !waiting_.empty();
   Log(failing_ ? LogLevel::kError : LogLevel::kInfo,
       failing_ ? "lines wait in memory for the disk"
                : "lines are written again",
       {{"path", path_}, {"error", failing_ ? strerror(errno) : ""}});
+  return !failing_;
 }
 
 std::string TraceLine(int64_t step, int64_t generation,

@@ -29,6 +29,9 @@ class LineFile {
   // tried again with the next line; beyond kWaitingLimit lines are lost.
   void Append(absl::string_view line);
 
+  // Writes what waits. Whether nothing does any more.
+  bool Flush();
+
   static constexpr size_t kWaitingLimit = 16 << 20;  // bytes
 
  private:

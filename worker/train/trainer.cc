@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
@@ -23,6 +24,8 @@ constexpr absl::Duration kIdle = absl::Seconds(1);
 // sees, and it ends the wait with an urgent PREPARE.
 constexpr absl::Duration kConnectLimit = absl::Minutes(15);
 constexpr absl::Duration kDefaultTimeout = absl::Seconds(20);
+// How a complaint begins that the next checkpoint takes back.
+constexpr absl::string_view kNoCheckpoint = "the checkpoint of step ";
 
 absl::Duration TimeoutOf(const lory::internal::v1::TrainerOrder& order) {
   if (!order.has_collective_timeout()) return kDefaultTimeout;
@@ -124,11 +127,18 @@ absl::Status Trainer::Open(const Assignment& assignment) {
                        const absl::StatusOr<CommitCheckpointRequest>& part) {
         if (part.ok()) {
           board_.AddWrittenPart(*part);
+          board_.Report([](TrainerStatus& status) {
+            if (absl::StartsWith(status.error(), kNoCheckpoint)) {
+              status.clear_error();
+            }
+          });
           return;
         }
         board_.Report([&](TrainerStatus& status) {
-          status.set_error(absl::StrCat("checkpoint of step ", identity.step,
-                                        ": ", part.status().message()));
+          status.set_error(absl::StrCat(
+              kNoCheckpoint, identity.step,
+              " could not be written: ", part.status().message(),
+              "; the one before stays, the next one is tried when it is due"));
         });
         Log(LogLevel::kError, "a checkpoint's part could not be written",
             {{"step", identity.step}, {"reason", part.status().ToString()}});

@@ -244,7 +244,8 @@ bool TrainingLoop::SecureState(const Decision& decision) {
       if (leave_ || board_.closed()) return false;
     }
     const absl::Status written = checkpoints_.last_result();
-    if (written.ok()) return true;
+    // Lines may have waited for the same disk; the trainer may end now.
+    if (written.ok() && FlushLines(job_)) return true;
     const absl::Time again = clock_.MonotonicNow() + kRetryInterval;
     while (clock_.MonotonicNow() < again) {
       board_.AwaitNews(order_seen_, kLook);

@@ -63,8 +63,9 @@ class TrainingLoop {
   // Snapshots this rank's part and has it written. What fails is reported; the
   // next checkpoint tries again.
   void Checkpoint(const Decision& decision);
-  // Has a part of the present state written, again and again if it must, and
-  // waits for it. False: told to prepare another generation first.
+  // Has a part of the present state written, and the lines about it, again and
+  // again if it must, and waits for it. False: told to prepare another
+  // generation first.
   bool SecureState(const Decision& decision);
   absl::Status Evaluate();
   absl::StatusOr<End> Finish();

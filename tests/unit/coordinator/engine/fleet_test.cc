@@ -1,5 +1,6 @@
 #include "tests/support/fleet.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/error_detail.h"
 #include "common/base/log.h"
@@ -62,6 +63,21 @@ class FleetTest : public ::testing::Test {
 
   Fleet fleet_;
 };
+
+TEST_F(FleetTest, AJobSaysWhatItsTrainersComplainOfWhileTheyGoOn) {
+  fleet_.AddWorker("w0");
+  ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(1, 1, 500)));
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::RUNNING));
+  fleet_.daemons()["w0"].trainers[0].complaint = "the disk is full";
+  EXPECT_TRUE(fleet_.RunUntil([&] {
+    return absl::StrContains(fleet_.Job("tiny").reason(),
+                             "workers/w0 slot 0: the disk is full");
+  }));
+  EXPECT_EQ(fleet_.Job("tiny").state(), Job::RUNNING);
+  fleet_.daemons()["w0"].trainers[0].complaint = "";
+  EXPECT_TRUE(fleet_.RunUntil(
+      [&] { return !absl::StrContains(fleet_.Job("tiny").reason(), "disk"); }));
+}
 
 TEST_F(FleetTest, AJobWaitsForAllOfItsGang) {
   fleet_.AddWorker("w0");

@@ -1,5 +1,8 @@
 #include "worker/train/line_file.h"
 
+#include <sys/resource.h>
+
+#include <csignal>
 #include <limits>
 
 #include "common/io/storage.h"
@@ -24,6 +27,25 @@ TEST(LineFile, GrowsByWholeLinesAlsoAfterACut) {
 TEST(LineFile, LinesWaitForAFullDisk) {
   LORY_ASSERT_OK_AND_ASSIGN(LineFile file, LineFile::Open("/dev/full"));
   for (int i = 0; i < 1000; ++i) file.Append("a line that cannot be written");
+}
+
+TEST(LineFile, WhatWaitedIsWrittenOnceThereIsRoom) {
+  const lory::testing::TemporaryFolder folder;
+  const std::string path = folder.At("a.jsonl");
+  LORY_ASSERT_OK_AND_ASSIGN(LineFile file, LineFile::Open(path));
+  // Files of this process end at 10 bytes, as on a disk that is full.
+  struct rlimit before = {};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto old_handler = signal(SIGXFSZ, SIG_IGN);
+  const struct rlimit small = {10, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  file.Append("1234567");
+  file.Append("abcdefg");
+  EXPECT_FALSE(file.Flush());
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  signal(SIGXFSZ, old_handler);
+  EXPECT_TRUE(file.Flush());
+  EXPECT_EQ(*lory::io::LocalStorage().Read(path), "1234567\nabcdefg\n");
 }
 
 TEST(TraceLine, IsWhatTheProtocolSays) {

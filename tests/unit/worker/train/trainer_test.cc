@@ -250,9 +250,10 @@ TEST(Trainer, AFullDiskCostsACheckpointAndNothingElse) {
     return status.error() != "" && status.applied_step() == 6;
   });
   EXPECT_THAT(failed.error(), HasSubstr("checkpoint of step"));
+  EXPECT_THAT(failed.error(), HasSubstr("the one before stays"));
   storage.Heal();
   fleet.GrantRound(2, 6, 3);
-  a.AwaitPhase(TrainerStatus::FINISHED);
+  EXPECT_EQ(a.AwaitPhase(TrainerStatus::FINISHED).error(), "");
   fleet.CheckpointAt(9, 1);
 }
 
