@@ -82,7 +82,7 @@ struct DaemonTest : ::testing::Test {
     assignment.set_dataset_manifest_path(folder.At("data/manifest.json"));
     assignment.set_job_folder(folder.At("storage/jobs/tiny"));
     v1::JobSpec& spec = *assignment.mutable_spec();
-    spec.set_step_count(20);
+    spec.set_step_count(job_steps);
     spec.set_micro_batch_count(4);
     spec.set_micro_batch_sequences(2);
     spec.set_seed(7);
@@ -171,6 +171,7 @@ struct DaemonTest : ::testing::Test {
 
   TemporaryFolder folder;
   FakeCoordinator coordinator;
+  int64_t job_steps = 20;  // of Wanted
 };
 
 TEST_F(DaemonTest, IntroducesItselfWithWhatItOffers) {
@@ -203,6 +204,7 @@ TEST_F(DaemonTest, AJobTrainsToItsEndAndItsCheckpointIsCommitted) {
 }
 
 TEST_F(DaemonTest, ALostTrainerIsReplacedAndNoSampleWithIt) {
+  job_steps = 200;  // steps are told a few times a second: many are between
   const auto daemon = StartDaemon();
   coordinator.SetDesired({Wanted(0), Wanted(1)});
   coordinator.SetDesired(Rendezvous({0, 1}, 1, 1000));
@@ -216,11 +218,11 @@ TEST_F(DaemonTest, ALostTrainerIsReplacedAndNoSampleWithIt) {
   const auto survivor = WaitForPhase(TrainerStatus::BROKEN, 0);
   ASSERT_TRUE(survivor.has_value());
   EXPECT_EQ(survivor->failed_rank(), 1);
-  coordinator.SetDesired(Rendezvous({0, 1}, 2, 20));
+  coordinator.SetDesired(Rendezvous({0, 1}, 2, job_steps));
   for (const int32_t slot : {0, 1}) {
     const auto status = WaitForPhase(TrainerStatus::FINISHED, slot);
     ASSERT_TRUE(status.has_value());
-    EXPECT_EQ(status->progress().sample_digest(), ExpectedDigest(20));
+    EXPECT_EQ(status->progress().sample_digest(), ExpectedDigest(job_steps));
   }
 }
 
