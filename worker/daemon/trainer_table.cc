@@ -29,22 +29,6 @@ absl::Duration ToDuration(const google::protobuf::Duration& duration,
 
 }  // namespace
 
-absl::string_view NameOf(EndCause cause) {
-  switch (cause) {
-    case EndCause::kOrdered:
-      return "ordered";
-    case EndCause::kExit:
-      return "exit";
-    case EndCause::kSignal:
-      return "signal";
-    case EndCause::kHang:
-      return "hang";
-    case EndCause::kStart:
-      return "start";
-  }
-  return "unknown";
-}
-
 TrainerTable::TrainerTable(const Options& options, Clock& clock,
                            std::function<void()> wake)
     : options_(options), clock_(clock), wake_(std::move(wake)) {}

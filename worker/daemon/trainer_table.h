@@ -11,19 +11,15 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "lory/internal/v1/trainer.pb.h"
 #include "lory/v1/worker.pb.h"
+#include "worker/daemon/end_cause.h"
 #include "worker/daemon/reconcile.h"
 
 namespace lory::daemon {
-
-// How a trainer came to its end; the label of a metric.
-enum class EndCause { kOrdered, kExit, kSignal, kHang, kStart };
-absl::string_view NameOf(EndCause cause);
 
 // What is to be done to processes now.
 struct ProcessWork {
