@@ -1,12 +1,12 @@
 """The quickstart's run: real text to a trained Lory model, with a kill."""
 
 import argparse
+import fcntl
 import json
 import math
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -146,10 +146,6 @@ def audit(service, options):
                 if line.startswith("samples lost"))
 
 
-def bar(share, width=24):
-    return "#" * round(share * width)
-
-
 def summarise(manifest, job, first, last, killing, samples, seconds):
     progress = job["progress"]
     corpus = json.loads(manifest.read_text())
@@ -177,17 +173,39 @@ def summarise(manifest, job, first, last, killing, samples, seconds):
 
 def next_steps(service, options, manifest):
     heading("look further")
+    loryctl = f"{options.bin}/loryctl"
     if options.keep:
         metrics = ", ".join(f"http://{info['http']}/metrics"
                             for info in service.worker_info.values())
         say(f"status page     http://{service.http}/")
         say(f"metrics         http://{service.http}/metrics, {metrics}")
+        prefix = f"{loryctl} --server {service.address}"
+        say(f"  {prefix} job timeline {JOB}")
+        say(f"  {prefix} checkpoint list {JOB}")
     else:
-        say("status page and metrics: run ./quickstart --keep")
-    prefix = f"{options.bin}/loryctl --server {service.address}"
-    say(f"  {prefix} job timeline {JOB}")
-    say(f"  {prefix} checkpoint list {JOB}")
+        say("status page and metrics: ./quickstart --keep leaves all running")
+        say(f"  {loryctl} job plot {JOB} --file "
+            f"{service.job_folder(JOB)}/metrics/steps.jsonl")
+        say(f"  {options.bin}/lory-verify run --journal {service.folder}/state "
+            f"--storage-root {service.storage} --job jobs/{JOB}")
     say(f"  {options.bin}/lory-corpus inspect {manifest.parent}")
+
+
+def empty_run_folder(folder):
+    """The folder of this run, that of the last one emptied.
+
+    Its lock, which must be kept, says that a quickstart is at work there.
+    """
+    work = folder / "run"
+    lock = open(folder / "run.lock", "w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise ServiceError(f"another quickstart works in {folder}; wait for it "
+                           "or choose another --folder") from None
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    return work, lock
 
 
 def main():
@@ -195,8 +213,8 @@ def main():
     folder = Path(options.folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
+    work, lock = empty_run_folder(folder)
     manifest = make_corpus(options, folder)
-    work = Path(tempfile.mkdtemp(prefix="run-", dir=folder))
     service = Service(options.bin, work, [folder])
     try:
         heading("service: one coordinator, two workers")
@@ -231,8 +249,7 @@ def main():
                 pass
     finally:
         service.stop()
-        if not options.keep and not sys.exc_info()[0]:
-            shutil.rmtree(work, ignore_errors=True)
+        lock.close()
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ class Service:
             "--state", self.folder / "state",
         ] + self.roots() + self.coordinator_flags, self.folder)
         ready = self.coordinator.start()
-        self.address, self.http = ready.get("grpc") or ready["rpc"], ready["http"]
+        self.address, self.http = ready["grpc"], ready["http"]
 
     def start_worker(self, name, slots=1, threads=1):
         worker = Process(name, [

@@ -71,6 +71,28 @@ std::string FolderOfThisBinary() {
   return size > 0 ? std::filesystem::path(path).parent_path().string() : ".";
 }
 
+// Fills in advertise_host; what is wrong with it, or nothing. Ranks on other
+// hosts would wait in vain for one that advertises loopback.
+std::string ResolveAdvertisedHost(Flags& flags) {
+  if (flags.advertise_host.empty()) {
+    flags.advertise_host = SplitHostPort(flags.listen).host;
+  }
+  const std::string& host = flags.advertise_host;
+  if (host == "0.0.0.0" || host == "::") {
+    return absl::StrCat("'", host,
+                        "' is no address that others could reach: give "
+                        "--advertise-host HOST");
+  }
+  if (IsLoopbackAddress(JoinHostPort(host, "0")) &&
+      !IsLoopbackAddress(flags.coordinator)) {
+    return absl::StrCat("the coordinator is at ", flags.coordinator,
+                        ", but trainers of other hosts could not reach '", host,
+                        "': give --advertise-host HOST and --listen "
+                        "HOST:PORT with this host's address");
+  }
+  return "";
+}
+
 void AddPlaces(CLI::App& app, Flags& flags) {
   app.add_option("--coordinator", flags.coordinator,
                  "Where the coordinator listens")
@@ -92,12 +114,12 @@ void AddPlaces(CLI::App& app, Flags& flags) {
       ->type_name("HOST:PORT")
       ->check(CheckAddress)
       ->capture_default_str();
-  app.add_flag("--http-remote", flags.http_remote,
+  app.add_flag("--http-allow-remote", flags.http_allow_remote,
                "Let --http be an address beyond loopback; it has no password");
   app.add_option("--advertise-host", flags.advertise_host,
-                 "Address under which other hosts reach this one's trainers")
-      ->type_name("HOST")
-      ->capture_default_str();
+                 "Address under which other hosts reach this one's trainers; "
+                 "default: the host of --listen")
+      ->type_name("HOST");
   app.add_option("--work", flags.work,
                  "Folder for logs and sockets; of one worker only")
       ->type_name("DIR")
@@ -174,6 +196,11 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv,
   if (const std::string wrong = CheckId(flags.name); !wrong.empty()) {
     std::fprintf(stderr, "%s; this is the host's name, give --name\n",
                  wrong.c_str());
+    *exit_status = kExitUsage;
+    return std::nullopt;
+  }
+  if (const std::string wrong = ResolveAdvertisedHost(flags); !wrong.empty()) {
+    std::fprintf(stderr, "--advertise-host: %s\n", wrong.c_str());
     *exit_status = kExitUsage;
     return std::nullopt;
   }

@@ -18,10 +18,10 @@ struct Flags {
   int32_t slots = 1;
   std::string listen = "127.0.0.1:0";
   std::string http = "127.0.0.1:0";
-  bool http_remote = false;
+  bool http_allow_remote = false;
   std::string work;
   std::string trainer;  // path of lory-trainer
-  std::string advertise_host = "127.0.0.1";
+  std::string advertise_host;
   AllowedRoots roots;
   std::string device = "cpu";
   int threads = 0;  // of a trainer; never 0 after ParseFlags
