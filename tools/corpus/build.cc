@@ -16,6 +16,7 @@
 #include "tools/corpus/embed.h"
 #include "tools/corpus/held_out.h"
 #include "tools/corpus/ingest.h"
+#include "tools/corpus/input_files.h"
 #include "tools/corpus/neighbors.h"
 #include "tools/corpus/order.h"
 #include "tools/corpus/pack.h"
@@ -62,14 +63,17 @@ class Build {
 
  private:
   absl::Status RunIngest() {
-    Stage stage{.name = "ingest"};
+    Stage stage{.name = "ingest", .version = 2};
     stage.options["max_errors"] = spec_.max_errors;
     for (size_t i = 0; i < spec_.inputs.size(); ++i) {
       const CorpusInput& input = spec_.inputs[i];
       // By content: a file that was only moved or touched is the same.
-      LORY_ASSIGN_OR_RETURN(std::string hash, io::FileSha256Hex(input.path));
+      LORY_ASSIGN_OR_RETURN(std::string hash, HashOf(input));
       stage.inputs.emplace_back(absl::StrCat("input-", i), std::move(hash));
       stage.options["domains"].push_back(input.domain);
+      stage.options["text"].push_back(input.format == InputFormat::kText);
+      stage.options["keys"].push_back(
+          {input.keys.text, input.keys.id, input.keys.domain});
     }
     stage.run = [this](const std::string& folder) {
       return Ingest(spec_.inputs, spec_.max_errors, folder, progress_);

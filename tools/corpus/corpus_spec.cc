@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -18,6 +19,9 @@ namespace lory::corpus {
 namespace {
 
 using config::YamlNode;
+
+constexpr char kJsonLines[] = "jsonl";
+constexpr char kText[] = "text";
 
 // A key that a map may have, and what takes its value in.
 struct Key {
@@ -105,6 +109,19 @@ class SpecReader {
     };
   }
 
+  auto OneOf(std::string* target, const std::vector<std::string>& known) {
+    return [=, this](const YamlNode& node, const std::string& path) {
+      if (node.kind == YamlNode::Kind::kScalar &&
+          std::find(known.begin(), known.end(), node.scalar) != known.end()) {
+        *target = node.scalar;
+        return;
+      }
+      Fail(node.line, path,
+           absl::StrCat("must be ", absl::StrJoin(known, " or "), ", not ",
+                        config::Describe(node)));
+    };
+  }
+
   // A name that can be part of file names.
   auto Name(std::string* target) {
     return [=, this](const YamlNode& node, const std::string& path) {
@@ -164,9 +181,22 @@ void ReadInputs(SpecReader& reader, const YamlNode& node,
   }
   for (size_t i = 0; i < node.items.size(); ++i) {
     CorpusInput& input = inputs->emplace_back();
-    reader.Map(node.items[i], absl::StrCat(path, "[", i, "]"),
+    const std::string here = absl::StrCat(path, "[", i, "]");
+    std::string format = kJsonLines;
+    reader.Map(node.items[i], here,
                {{"path", reader.Path(&input.path, folder), true},
-                {"domain", reader.Name(&input.domain)}});
+                {"domain", reader.Name(&input.domain)},
+                {"format", reader.OneOf(&format, {kJsonLines, kText})},
+                {"text_key", reader.Text(&input.keys.text)},
+                {"id_key", reader.Text(&input.keys.id)},
+                {"domain_key", reader.Text(&input.keys.domain)}});
+    if (format != kText) continue;
+    input.format = InputFormat::kText;
+    for (const config::YamlEntry& entry : node.items[i].entries) {
+      if (!absl::EndsWith(entry.key, "_key")) continue;
+      reader.Fail(entry.line, absl::StrCat(here, ".", entry.key),
+                  "text files have no keys");
+    }
   }
 }
 

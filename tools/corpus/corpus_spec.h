@@ -15,9 +15,21 @@ namespace lory::corpus {
 // How documents follow each other in the contexts.
 enum class DocumentOrder { kSimilarity, kRandom };
 
+// What a file of an input holds: a document a line, or one in all.
+enum class InputFormat { kJsonLines, kText };
+
+// Where a line of JSON keeps what; "/a/b" is the "b" inside "a".
+struct InputKeys {
+  std::string text = "text";
+  std::string id = "id";
+  std::string domain = "domain";
+};
+
 struct CorpusInput {
-  std::string path;
+  std::string path;    // a file, or a folder of them
   std::string domain;  // of every document in it; empty: the lines say
+  InputFormat format = InputFormat::kJsonLines;
+  InputKeys keys;
 };
 
 struct CorpusSpec {

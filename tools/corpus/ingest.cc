@@ -1,6 +1,6 @@
 #include "tools/corpus/ingest.h"
 
-#include <filesystem>
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -10,57 +10,39 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
-#include "simdjson.h"
 #include "tools/corpus/document_store.h"
+#include "tools/corpus/input_files.h"
+#include "tools/corpus/input_line.h"
 #include "tools/corpus/line_reader.h"
+#include "tools/corpus/parallel.h"
 
 namespace lory::corpus {
 namespace {
 
-namespace json = simdjson::dom;
-
 constexpr char kNoDomain[] = "text";
 // Bad lines are shown up to here and only counted after.
 constexpr int64_t kShownErrors = 20;
+// Of input that is in memory at a time, but for a single longer line.
+constexpr size_t kBatchBytes = 8 << 20;
+constexpr int64_t kGrain = 32;  // lines
 
-// The text of a key; none: not there. INVALID_ARGUMENT: no text.
-absl::StatusOr<std::optional<std::string>> TextOf(const json::object& object,
-                                                  const char* key) {
-  json::element value;
-  if (object.at_key(key).get(value) != simdjson::SUCCESS) return std::nullopt;
-  if (!value.is_string()) {
-    return absl::InvalidArgumentError(absl::StrCat("\"", key, "\" is no text"));
-  }
-  const auto view = value.get_string().value_unsafe();
-  return std::string(view.data(), view.size());
-}
+// A line or file as it came, and what became of it.
+struct Item {
+  std::string where;  // for people
+  std::string bytes;
+  absl::StatusOr<InputLine> parsed = absl::UnknownError("not parsed");
+  DocumentId id;
+  bool empty = false;
+};
 
-absl::StatusOr<InputLine> ParseWith(json::parser& parser,
-                                    absl::string_view line) {
-  if (!simdjson::validate_utf8(line.data(), line.size())) {
-    return absl::InvalidArgumentError("not UTF-8");
-  }
-  json::object object;
-  const auto error =
-      parser.parse(line.data(), line.size(), /*realloc_if_needed=*/true)
-          .get(object);
-  if (error == simdjson::INCORRECT_TYPE) {
-    return absl::InvalidArgumentError("no JSON object");
-  }
-  if (error != simdjson::SUCCESS) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("not JSON: ", simdjson::error_message(error)));
-  }
-  LORY_ASSIGN_OR_RETURN(auto text, TextOf(object, "text"));
-  LORY_ASSIGN_OR_RETURN(auto name, TextOf(object, "id"));
-  LORY_ASSIGN_OR_RETURN(auto domain, TextOf(object, "domain"));
-  if (!text) return absl::InvalidArgumentError("no \"text\"");
-  if (domain && !IsDomainName(*domain)) {
-    return absl::InvalidArgumentError(
-        "\"domain\" must be 1 to 64 letters, digits, '-', '_' or '.'");
-  }
-  return InputLine{*std::move(text), std::move(name).value_or(""),
-                   std::move(domain).value_or("")};
+// Both on any thread; `name` of a file of text, else unused.
+void ParseItem(const CorpusInput& input, absl::string_view name, Item* item) {
+  item->parsed = input.format == InputFormat::kText
+                     ? ParseTextFile(item->bytes, name)
+                     : ParseInputLine(item->bytes, input.keys);
+  if (!item->parsed.ok()) return;
+  item->empty = absl::StripAsciiWhitespace(item->parsed->text).empty();
+  if (!item->empty) item->id = IdOfText(item->parsed->text);
 }
 
 // The state of one ingestion.
@@ -72,29 +54,21 @@ class Ingestion {
         max_errors_(max_errors),
         progress_(progress) {}
 
-  absl::Status ReadFile(const CorpusInput& input) {
-    LORY_ASSIGN_OR_RETURN(const std::unique_ptr<LineReader> lines,
-                          LineReader::Open(input.path));
-    for (int64_t number = 1;; ++number) {
-      LORY_ASSIGN_OR_RETURN(const auto line, lines->Next());
-      if (!line) return absl::OkStatus();
-      progress_.Advance(static_cast<int64_t>(line->size()));
-      // Blank lines are no documents and no mistakes.
-      if (absl::StripAsciiWhitespace(*line).empty()) continue;
-      absl::StatusOr<InputLine> parsed = ParseWith(parser_, *line);
-      if (!parsed.ok()) {
-        LORY_RETURN_IF_ERROR(CountBad(absl::StrCat(
-            input.path, ":", number, ": ", parsed.status().message())));
-        continue;
-      }
-      LORY_RETURN_IF_ERROR(Take(*parsed, input));
+  absl::Status ReadInput(const CorpusInput& input) {
+    LORY_ASSIGN_OR_RETURN(const InputFiles found, FilesOf(input));
+    skipped_ += found.skipped;
+    if (input.format == InputFormat::kText) return ReadTexts(input, found);
+    for (const InputFile& file : found.files) {
+      LORY_RETURN_IF_ERROR(ReadLines(input, file.path));
     }
+    return absl::OkStatus();
   }
 
   absl::StatusOr<StageResult> Finish() {
     if (writer_->document_count() == 0) {
-      return absl::InvalidArgumentError(
-          "the corpus is empty: no line of the inputs is a document");
+      return absl::InvalidArgumentError(absl::StrCat(
+          "the corpus is empty: the inputs have no document (", empty_,
+          " empty ones, ", bad_, " bad lines, ", skipped_, " files skipped)"));
     }
     LORY_RETURN_IF_ERROR(writer_->Finish());
     StageResult result;
@@ -105,16 +79,112 @@ class Ingestion {
         {"text_bytes", static_cast<double>(text_bytes_)},
         {"bad_lines", static_cast<double>(bad_)},
         {"duplicates", static_cast<double>(duplicates_)},
-        {"empty", static_cast<double>(empty_)}};
+        {"empty", static_cast<double>(empty_)},
+        {"skipped_files", static_cast<double>(skipped_)}};
     result.summary = absl::StrFormat(
         "%d documents, %.1f MB, %d domains; %d duplicates, %d empty, %d bad "
-        "lines",
+        "lines%s",
         writer_->document_count(), static_cast<double>(text_bytes_) / 1e6,
-        writer_->domain_count(), duplicates_, empty_, bad_);
+        writer_->domain_count(), duplicates_, empty_, bad_,
+        skipped_ == 0 ? "" : absl::StrCat(", ", skipped_, " files skipped"));
     return result;
   }
 
  private:
+  absl::Status ReadLines(const CorpusInput& input, const std::string& path) {
+    LORY_ASSIGN_OR_RETURN(const std::unique_ptr<LineReader> lines,
+                          LineReader::Open(path));
+    std::vector<Item> batch;
+    size_t batch_bytes = 0;
+    while (true) {
+      const auto line = lines->Next();
+      if (!line.ok() && !absl::IsResourceExhausted(line.status())) {
+        return line.status();
+      }
+      const bool at_end = line.ok() && !*line;
+      if (at_end || batch_bytes >= kBatchBytes) {
+        ParallelFor(static_cast<int64_t>(batch.size()), kGrain,
+                    [&](int64_t begin, int64_t end) {
+                      for (int64_t i = begin; i < end; ++i) {
+                        if (!batch[i].bytes.empty()) {
+                          ParseItem(input, "", &batch[i]);
+                        }
+                      }
+                    });
+        LORY_RETURN_IF_ERROR(TakeAll(input, &batch));
+        progress_.Advance(static_cast<int64_t>(batch_bytes));
+        batch_bytes = 0;
+      }
+      if (at_end) return absl::OkStatus();
+      const std::string where = absl::StrCat(path, ":", lines->line_number());
+      if (!line.ok()) {  // in its place, for the order of what is reported
+        batch.push_back({.where = where, .parsed = line.status()});
+        continue;
+      }
+      batch_bytes += (*line)->size() + 1;
+      // Blank lines are no documents and no mistakes.
+      if (absl::StripAsciiWhitespace(**line).empty()) continue;
+      batch.push_back({.where = where, .bytes = std::string(**line)});
+    }
+  }
+
+  absl::Status ReadTexts(const CorpusInput& input, const InputFiles& found) {
+    const int64_t count = static_cast<int64_t>(found.files.size());
+    for (int64_t first = 0; first < count; first += kGrain) {
+      std::vector<Item> batch(std::min(kGrain, count - first));
+      ParallelFor(static_cast<int64_t>(batch.size()), 1,
+                  [&](int64_t begin, int64_t end) {
+                    for (int64_t i = begin; i < end; ++i) {
+                      ReadText(input, found.files[first + i], &batch[i]);
+                    }
+                  });
+      LORY_RETURN_IF_ERROR(TakeAll(input, &batch));
+    }
+    return absl::OkStatus();
+  }
+
+  // On any thread.
+  void ReadText(const CorpusInput& input, const InputFile& file, Item* item) {
+    item->where = file.path;
+    absl::StatusOr<std::string> bytes = ReadWhole(file.path, kMaxLineBytes);
+    if (!bytes.ok()) {
+      item->parsed = bytes.status();
+      return;
+    }
+    progress_.Advance(static_cast<int64_t>(bytes->size()));
+    item->bytes = *std::move(bytes);
+    ParseItem(input, file.name, item);
+  }
+
+  // In the order they came, whatever the threads did.
+  absl::Status TakeAll(const CorpusInput& input, std::vector<Item>* batch) {
+    for (const Item& item : *batch) LORY_RETURN_IF_ERROR(Take(input, item));
+    batch->clear();
+    return absl::OkStatus();
+  }
+
+  absl::Status Take(const CorpusInput& input, const Item& item) {
+    const absl::Status& status = item.parsed.status();
+    if (absl::IsInvalidArgument(status) || absl::IsResourceExhausted(status)) {
+      return CountBad(absl::StrCat(item.where, ": ", status.message()));
+    }
+    LORY_RETURN_IF_ERROR(status);
+    if (item.empty) {
+      ++empty_;
+      return absl::OkStatus();
+    }
+    if (!seen_.insert(item.id).second) {
+      ++duplicates_;
+      return absl::OkStatus();
+    }
+    const InputLine& line = *item.parsed;
+    text_bytes_ += static_cast<int64_t>(line.text.size());
+    const std::string& domain =
+        !input.domain.empty() ? input.domain : line.domain;
+    return writer_->Append(item.id, line.name,
+                           domain.empty() ? kNoDomain : domain, line.text);
+  }
+
   absl::Status CountBad(std::string what) {
     if (++bad_ <= kShownErrors) progress_.Say(what);
     if (bad_ <= max_errors_) return absl::OkStatus();
@@ -123,59 +193,45 @@ class Ingestion {
                      " bad lines (max_errors), the last: ", what));
   }
 
-  absl::Status Take(const InputLine& line, const CorpusInput& input) {
-    if (absl::StripAsciiWhitespace(line.text).empty()) {
-      ++empty_;
-      return absl::OkStatus();
-    }
-    const DocumentId id = IdOfText(line.text);
-    if (!seen_.insert(id).second) {
-      ++duplicates_;
-      return absl::OkStatus();
-    }
-    text_bytes_ += static_cast<int64_t>(line.text.size());
-    const std::string& domain =
-        !input.domain.empty() ? input.domain : line.domain;
-    return writer_->Append(id, line.name, domain.empty() ? kNoDomain : domain,
-                           line.text);
-  }
-
   std::unique_ptr<DocumentStoreWriter> writer_;
   const int64_t max_errors_;
   Progress& progress_;
-  json::parser parser_;
   absl::flat_hash_set<DocumentId> seen_;
   int64_t text_bytes_ = 0;
   int64_t bad_ = 0;
   int64_t duplicates_ = 0;
   int64_t empty_ = 0;
+  int64_t skipped_ = 0;
 };
 
-}  // namespace
-
-absl::StatusOr<InputLine> ParseInputLine(absl::string_view line) {
-  json::parser parser;
-  return ParseWith(parser, line);
+// Bytes to read; 0: not known, because some of it is compressed.
+absl::StatusOr<int64_t> BytesOfInputs(const std::vector<CorpusInput>& inputs) {
+  int64_t total = 0;
+  for (const CorpusInput& input : inputs) {
+    LORY_ASSIGN_OR_RETURN(const InputFiles found, FilesOf(input));
+    for (const InputFile& file : found.files) {
+      if (IsCompressedName(file.path)) return 0;
+      LORY_ASSIGN_OR_RETURN(const int64_t bytes,
+                            io::LocalStorage().Size(file.path));
+      total += bytes;
+    }
+  }
+  return total;
 }
+
+}  // namespace
 
 absl::StatusOr<StageResult> Ingest(const std::vector<CorpusInput>& inputs,
                                    int64_t max_errors,
                                    const std::string& folder,
                                    Progress& progress) {
-  // Compressed inputs have no total that is known before the end.
-  int64_t total = 0;
-  for (const CorpusInput& input : inputs) {
-    const std::string kind = std::filesystem::path(input.path).extension();
-    LORY_ASSIGN_OR_RETURN(const int64_t bytes,
-                          io::LocalStorage().Size(input.path));
-    total = total < 0 || kind == ".gz" || kind == ".zst" ? -1 : total + bytes;
-  }
-  progress.Start("ingest", std::max<int64_t>(total, 0));
+  LORY_ASSIGN_OR_RETURN(const int64_t total, BytesOfInputs(inputs));
+  progress.Start("ingest", total);
   LORY_ASSIGN_OR_RETURN(std::unique_ptr<DocumentStoreWriter> writer,
                         DocumentStoreWriter::Create(folder));
   Ingestion ingestion(std::move(writer), max_errors, progress);
   for (const CorpusInput& input : inputs) {
-    LORY_RETURN_IF_ERROR(ingestion.ReadFile(input));
+    LORY_RETURN_IF_ERROR(ingestion.ReadInput(input));
   }
   return ingestion.Finish();
 }

@@ -6,40 +6,46 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "tools/corpus/byte_reader.h"
 
 namespace lory::corpus {
 
-// Longer lines are an error: they are no documents but a broken file.
+// Longer lines are no documents but a broken file, or one without line ends.
 inline constexpr size_t kMaxLineBytes = 64 << 20;
 
-// The lines of a file: plain, .gz or .zst by its name. Thread-compatible.
+// The lines of a file, whatever ByteReader makes of it. Thread-compatible.
 class LineReader {
  public:
-  // NOT_FOUND, PERMISSION_DENIED, otherwise INTERNAL.
   static absl::StatusOr<std::unique_ptr<LineReader>> Open(
       const std::string& path);
-  virtual ~LineReader() = default;
 
   // The next line without its end, valid until the next call; none at the
-  // end. DATA_LOSS: the compressed data is damaged or cut off.
-  // RESOURCE_EXHAUSTED: a line longer than kMaxLineBytes.
+  // end. A byte-order mark before the first is not part of it.
+  //
+  // DATA_LOSS: the compressed data is damaged; names the file and the last
+  // line that was whole. RESOURCE_EXHAUSTED: this line is longer than
+  // kMaxLineBytes; the call after goes on behind it.
   absl::StatusOr<std::optional<absl::string_view>> Next();
 
- protected:
-  explicit LineReader(std::string path) : path_(std::move(path)) {}
-
-  // Appends some bytes to `out`; none: the end.
-  virtual absl::Status ReadSome(std::string* out) = 0;
-  const std::string& path() const { return path_; }
+  // Number of the line that Next returned last, or failed at, from 1 on.
+  int64_t line_number() const { return line_number_; }
 
  private:
-  const std::string path_;
+  explicit LineReader(std::unique_ptr<ByteReader> bytes)
+      : bytes_(std::move(bytes)) {}
+
+  absl::Status Fill();
+  absl::Status SkipLine();
+
+  const std::unique_ptr<ByteReader> bytes_;
   std::string buffer_;
   size_t begin_ = 0;    // of what was not yet handed out
   size_t scanned_ = 0;  // no line end before
+  int64_t line_number_ = 0;
   bool at_end_ = false;
 };
 

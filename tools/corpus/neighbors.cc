@@ -83,8 +83,11 @@ absl::StatusOr<StageResult> Neighbors(std::span<const float> vectors,
   return StageResult{
       {kNeighborsFile},
       {{"documents", static_cast<double>(count)}, {"nearest", nearest}},
-      absl::StrFormat("%d of %d documents each, the nearest %.3f on average", k,
-                      count, nearest)};
+      absl::StrFormat(
+          "%d of %d documents each, the nearest %.3f on average%s",
+          std::min<int64_t>(k, count - 1), count, nearest,
+          k < count ? ""
+                    : absl::StrCat(" (k is ", k, ", more than there are)"))};
 }
 
 }  // namespace lory::corpus

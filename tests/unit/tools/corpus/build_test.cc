@@ -14,6 +14,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/tools/corpus/captured_progress.h"
+#include "tools/corpus/build_lock.h"
 #include "tools/corpus/document_index.h"
 #include "tools/corpus/inspect.h"
 #include "tools/corpus/verify.h"
@@ -47,7 +48,7 @@ struct BuildTest : ::testing::Test {
   BuildTest() {
     spec.name = "test";
     spec.output = folder.At("out");
-    spec.inputs = {{folder.Write("in.jsonl", Corpus()), ""}};
+    spec.inputs = {{.path = folder.Write("in.jsonl", Corpus())}};
     spec.vocabulary_size = 290;
     spec.embed_dimensions = 256;
     spec.neighbor_count = 5;
@@ -227,8 +228,36 @@ TEST_F(BuildTest, ATokenizerCanBeTakenOver) {
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tokenizer: ")));
 }
 
+TEST_F(BuildTest, MoreNeighborsThanDocumentsAreAllOfThem) {
+  spec.neighbor_count = 1000;
+  const auto summary = BuildDataset(spec, {}, captured.progress());
+  ASSERT_OK(summary);
+  EXPECT_THAT(captured.Take(), HasSubstr("(k is 1000, more than there are)"));
+  EXPECT_OK(Verify());
+}
+
+TEST_F(BuildTest, DocumentsWithoutWordsStillMakeADataset) {
+  std::string lines;
+  for (int i = 1; i < 80; ++i) {
+    absl::StrAppend(&lines, "{\"text\":\"", std::string(i, '!'), "\"}\n");
+  }
+  spec.inputs = {{.path = folder.Write("zero.jsonl", lines)}};
+  spec.sequence_length = 8;
+  Build();
+  EXPECT_OK(Verify());
+  EXPECT_GT(DocumentIds().size(), 70u);
+}
+
+TEST_F(BuildTest, ASecondBuildIntoTheSameFolderWaitsItsTurn) {
+  LORY_ASSERT_OK_AND_ASSIGN(const auto lock, BuildLock::Take(spec.output));
+  EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("is building into")));
+}
+
 TEST_F(BuildTest, TooLittleTextForOneContextIsAnError) {
-  spec.inputs = {{folder.Write("one.jsonl", "{\"text\":\"a few words\"}"), ""}};
+  spec.inputs = {
+      {.path = folder.Write("one.jsonl", "{\"text\":\"a few words\"}")}};
   spec.sequence_length = 1024;
   EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
               StatusIs(absl::StatusCode::kFailedPrecondition,

@@ -118,6 +118,23 @@ TEST(CorpusSpec, ATokenizerIsLoadedOrTrainedNotBoth) {
   EXPECT_EQ(spec.tokenizer_file, "/data/t.json");
 }
 
+TEST(CorpusSpec, AnInputSaysHowItIsRead) {
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const CorpusSpec spec,
+      Parse("  - {path: texts, format: text, domain: notes}\n"
+            "  - {path: pile, text_key: content, id_key: url,\n"
+            "     domain_key: /meta/set}\n"));
+  EXPECT_EQ(spec.inputs[0].format, InputFormat::kJsonLines);
+  EXPECT_EQ(spec.inputs[1].format, InputFormat::kText);
+  EXPECT_EQ(spec.inputs[2].keys.text, "content");
+  EXPECT_EQ(spec.inputs[2].keys.id, "url");
+  EXPECT_EQ(spec.inputs[2].keys.domain, "/meta/set");
+  ExpectError("  - {path: x, format: txt}\n",
+              "inputs[1].format: must be jsonl or text, not 'txt'");
+  ExpectError("  - {path: x, format: text, id_key: y}\n",
+              "inputs[1].id_key: text files have no keys");
+}
+
 TEST(CorpusSpec, DomainNamesCannotLeadOutOfAFolder) {
   for (const char* name : {"news", "a.b", "C-3_po"}) {
     EXPECT_TRUE(IsDomainName(name)) << name;

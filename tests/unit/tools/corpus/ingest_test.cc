@@ -1,16 +1,14 @@
 #include "tools/corpus/ingest.h"
 
-#include <zlib.h>
-#include <zstd.h>
-
 #include "absl/strings/str_cat.h"
-#include "common/base/status_macros.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/tools/corpus/captured_progress.h"
+#include "tests/unit/tools/corpus/compress.h"
 #include "tools/corpus/document_store.h"
+#include "tools/corpus/input_files.h"
 #include "tools/corpus/line_reader.h"
 
 namespace lory::corpus {
@@ -23,118 +21,12 @@ using ::testing::HasSubstr;
 
 const auto kInvalid = absl::StatusCode::kInvalidArgument;
 
-std::string Gzipped(const std::string& bytes) {
-  z_stream stream = {};
-  deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-  std::string out(bytes.size() + 1000, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  stream.avail_in = static_cast<uInt>(bytes.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = static_cast<uInt>(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
-
-std::string Zstandard(const std::string& bytes) {
-  std::string out(ZSTD_compressBound(bytes.size()), '\0');
-  out.resize(
-      ZSTD_compress(out.data(), out.size(), bytes.data(), bytes.size(), 3));
-  return out;
-}
-
-absl::StatusOr<std::vector<std::string>> LinesOf(const std::string& path) {
-  LORY_ASSIGN_OR_RETURN(const auto reader, LineReader::Open(path));
-  std::vector<std::string> lines;
-  while (true) {
-    LORY_ASSIGN_OR_RETURN(const auto line, reader->Next());
-    if (!line) return lines;
-    lines.push_back(std::string(*line));
-  }
-}
-
-struct LineReaderTest : ::testing::Test {
-  TemporaryFolder folder;
-};
-
-TEST_F(LineReaderTest, ReadsPlainAndCompressedFilesAlike) {
-  std::string text;
-  for (int i = 0; i < 300'000; ++i) absl::StrAppend(&text, i, "\n");
-  const std::vector<std::string> paths = {
-      folder.Write("a", text), folder.Write("a.gz", Gzipped(text)),
-      folder.Write("a.zst", Zstandard(text))};
-  for (const std::string& path : paths) {
-    LORY_ASSERT_OK_AND_ASSIGN(const auto lines, LinesOf(path));
-    ASSERT_EQ(lines.size(), 300'000u) << path;
-    EXPECT_EQ(lines[123'456], "123456");
-    EXPECT_EQ(lines.back(), "299999");
-  }
-}
-
-TEST_F(LineReaderTest, TheLastLineNeedsNoEnd) {
-  LORY_ASSERT_OK_AND_ASSIGN(auto lines, LinesOf(folder.Write("a", "x\n\ny")));
-  EXPECT_THAT(lines, ElementsAre("x", "", "y"));
-  LORY_ASSERT_OK_AND_ASSIGN(lines, LinesOf(folder.Write("b", "")));
-  EXPECT_TRUE(lines.empty());
-}
-
-TEST_F(LineReaderTest, SeveralMembersAreReadAsOneFile) {
-  LORY_ASSERT_OK_AND_ASSIGN(
-      auto lines, LinesOf(folder.Write("a.gz", Gzipped("x\n") + Gzipped("y"))));
-  EXPECT_THAT(lines, ElementsAre("x", "y"));
-  LORY_ASSERT_OK_AND_ASSIGN(
-      lines, LinesOf(folder.Write("a.zst", Zstandard("x\n") + Zstandard("y"))));
-  EXPECT_THAT(lines, ElementsAre("x", "y"));
-}
-
-TEST_F(LineReaderTest, CompressedFilesThatAreCutOffAreDataLoss) {
-  const std::string text(100'000, 'q');
-  const std::string gz = Gzipped(text);
-  const std::string zst = Zstandard(text + "unlike");
-  EXPECT_THAT(LinesOf(folder.Write("a.gz", gz.substr(0, gz.size() / 2))),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("a.gz")));
-  EXPECT_THAT(LinesOf(folder.Write("a.zst", zst.substr(0, zst.size() / 2))),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("a.zst")));
-  EXPECT_THAT(LinesOf(folder.Write("b.zst", "no such thing")),
-              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("b.zst")));
-}
-
-TEST_F(LineReaderTest, AMissingFileIsNotFound) {
-  EXPECT_TRUE(absl::IsNotFound(LinesOf(folder.At("no")).status()));
-  EXPECT_TRUE(absl::IsNotFound(LinesOf(folder.At("no.zst")).status()));
-}
-
-TEST(ParseInputLine, TakesTextNameAndDomain) {
-  LORY_ASSERT_OK_AND_ASSIGN(
-      const InputLine line,
-      ParseInputLine(R"({"id":"x#1","text":"a\nb\u00e9","domain":"news"})"));
-  EXPECT_EQ(line.text, "a\nb\u00e9");
-  EXPECT_EQ(line.name, "x#1");
-  EXPECT_EQ(line.domain, "news");
-}
-
-TEST(ParseInputLine, SaysWhatIsWrong) {
-  const std::vector<std::pair<std::string, std::string>> cases = {
-      {"{\"text\": \"\xff\"}", "not UTF-8"},
-      {"{\"text\": ", "not JSON"},
-      {"hello", "not JSON"},
-      {"[1]", "no JSON object"},
-      {"{}", "no \"text\""},
-      {R"({"text": 7})", "\"text\" is no text"},
-      {R"({"text": "a", "id": 7})", "\"id\" is no text"},
-      {R"({"text": "a", "domain": "../b"})", "\"domain\" must be"}};
-  for (const auto& [line, why] : cases) {
-    EXPECT_THAT(ParseInputLine(line), StatusIs(kInvalid, HasSubstr(why)));
-  }
-}
-
 struct IngestTest : ::testing::Test {
   absl::StatusOr<StageResult> Run(const std::string& text,
                                   int64_t max_errors = 0,
                                   const std::string& domain = "") {
-    return Ingest({{folder.Write("in.jsonl", text), domain}}, max_errors,
-                  folder.At("out"), captured.progress());
+    return Ingest({{.path = folder.Write("in.jsonl", text), .domain = domain}},
+                  max_errors, folder.At("out"), captured.progress());
   }
 
   TemporaryFolder folder;
@@ -205,9 +97,130 @@ TEST_F(IngestTest, AnEmptyCorpusIsAnError) {
 }
 
 TEST_F(IngestTest, AMissingInputIsNotFound) {
-  EXPECT_THAT(Ingest({{folder.At("no.jsonl"), ""}}, 0, folder.At("out"),
+  EXPECT_THAT(Ingest({{.path = folder.At("no.jsonl")}}, 0, folder.At("out"),
                      captured.progress()),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("no.jsonl")));
+}
+
+TEST_F(IngestTest, AHundredThousandEqualDocumentsAreOne) {
+  std::string lines;
+  for (int i = 0; i < 100'000; ++i)
+    lines += "{\"text\":\"one and the same\"}\n";
+  LORY_ASSERT_OK_AND_ASSIGN(const StageResult result, Run(lines));
+  EXPECT_EQ(result.figures.at("documents"), 1);
+  EXPECT_EQ(result.figures.at("duplicates"), 99'999);
+}
+
+TEST_F(IngestTest, AGiantDocumentIsTakenAndALineTooLongIsCounted) {
+  const std::string giant(20 << 20, 'q');
+  const std::string too_long(kMaxLineBytes + 1, 'q');
+  LORY_ASSERT_OK_AND_ASSIGN(const StageResult result,
+                            Run(absl::StrCat("{\"text\":\"", giant, "\"}\n",
+                                             too_long, "\n{\"text\":\"x\"}\n"),
+                                1));
+  EXPECT_EQ(result.figures.at("documents"), 2);
+  EXPECT_EQ(result.figures.at("bad_lines"), 1);
+  EXPECT_THAT(captured.Take(), HasSubstr("in.jsonl:2: longer than 64 MiB"));
+}
+
+TEST_F(IngestTest, WindowsLineEndsAreNoPartOfADocument) {
+  ASSERT_OK(Run("{\"text\":\"a\"}\r\n\r\n{\"text\":\"b\"}\n"));
+  LORY_ASSERT_OK_AND_ASSIGN(const DocumentStore store,
+                            DocumentStore::Open(folder.At("out")));
+  ASSERT_EQ(store.count(), 2);
+  EXPECT_EQ(store.TextOf(0), "a");
+}
+
+TEST_F(IngestTest, LinesKeepTheirOrderOverManyBatches) {
+  std::string lines;
+  const std::string filler(1000, 'q');
+  for (int i = 0; i < 20'000; ++i) {
+    absl::StrAppend(&lines, "{\"text\":\"", i, " ", filler, "\"}\n");
+  }
+  ASSERT_OK(Run(lines));
+  LORY_ASSERT_OK_AND_ASSIGN(const DocumentStore store,
+                            DocumentStore::Open(folder.At("out")));
+  ASSERT_EQ(store.count(), 20'000);
+  for (int i = 0; i < 20'000; ++i) {
+    ASSERT_EQ(store.TextOf(i), absl::StrCat(i, " ", filler));
+  }
+}
+
+TEST_F(IngestTest, AnEmptyCorpusSaysWhatThereWas) {
+  EXPECT_THAT(Run("{\"text\":\"\"}\nbad\n", 1),
+              StatusIs(kInvalid, HasSubstr("1 empty ones, 1 bad lines")));
+}
+
+struct IngestFolderTest : IngestTest {
+  IngestFolderTest() {
+    folder.Write("in/b.txt", "second");
+    folder.Write("in/a/z.txt", "first");
+    folder.Write("in/a/.hidden", "no");
+    folder.Write("in/.git/config", "no");
+    folder.Write("in/c.txt.gz", Gzipped("third"));
+    folder.Write("in/d.jsonl.zst", Zstandard("{\"text\":\"x\"}\n") +
+                                       Zstandard("{\"text\":\"y\"}\n"));
+  }
+  CorpusInput Input(InputFormat format) {
+    return {.path = folder.At("in"), .domain = "d", .format = format};
+  }
+  absl::StatusOr<StageResult> Take(InputFormat format, int max_errors = 0) {
+    return Ingest({Input(format)}, max_errors, folder.At("out"),
+                  captured.progress());
+  }
+};
+
+TEST_F(IngestFolderTest, EveryTextFileIsADocumentNamedByItsPath) {
+  LORY_ASSERT_OK_AND_ASSIGN(const StageResult result, Take(InputFormat::kText));
+  EXPECT_EQ(result.figures.at("documents"), 4);
+  EXPECT_EQ(result.figures.at("skipped_files"), 1);
+  LORY_ASSERT_OK_AND_ASSIGN(const DocumentStore store,
+                            DocumentStore::Open(folder.At("out")));
+  EXPECT_EQ(store.NameOf(0), "a/z.txt");
+  EXPECT_EQ(store.TextOf(0), "first");
+  EXPECT_EQ(store.NameOf(1), "b.txt");
+  EXPECT_EQ(store.TextOf(2), "third");
+  EXPECT_THAT(store.domains(), ElementsAre("d"));
+}
+
+TEST_F(IngestFolderTest, OfAFolderOfLinesOnlyThoseFilesAreRead) {
+  LORY_ASSERT_OK_AND_ASSIGN(const StageResult result,
+                            Take(InputFormat::kJsonLines));
+  EXPECT_EQ(result.figures.at("documents"), 2);
+  EXPECT_EQ(result.figures.at("skipped_files"), 4);
+  EXPECT_THAT(result.summary, HasSubstr("4 files skipped"));
+}
+
+TEST_F(IngestFolderTest, AFileThatIsNoTextIsCounted) {
+  folder.Write("in/e.bin", "\xff\xfe");
+  folder.Write("in/f.empty", "");
+  EXPECT_THAT(Take(InputFormat::kText),
+              StatusIs(kInvalid, HasSubstr("e.bin: not UTF-8")));
+  LORY_ASSERT_OK_AND_ASSIGN(const StageResult result,
+                            Take(InputFormat::kText, 1));
+  EXPECT_EQ(result.figures.at("bad_lines"), 1);
+  EXPECT_EQ(result.figures.at("empty"), 1);
+}
+
+TEST_F(IngestFolderTest, AFolderWithoutFilesIsAnError) {
+  folder.Write("none/.hidden", "x");
+  CorpusInput input = {.path = folder.At("none")};
+  EXPECT_THAT(FilesOf(input),
+              StatusIs(kInvalid, HasSubstr("looked for *.jsonl")));
+  input.format = InputFormat::kText;
+  EXPECT_THAT(FilesOf(input), StatusIs(kInvalid, HasSubstr("1 skipped")));
+}
+
+TEST_F(IngestFolderTest, TheHashIsOfNamesAndContentsAlone) {
+  const CorpusInput input = Input(InputFormat::kText);
+  LORY_ASSERT_OK_AND_ASSIGN(const std::string before, HashOf(input));
+  folder.Write("in/b.txt", "second");
+  EXPECT_EQ(*HashOf(input), before);
+  folder.Write("in/b.txt", "changed");
+  const std::string changed = *HashOf(input);
+  EXPECT_NE(changed, before);
+  folder.Write("in/new.txt", "x");
+  EXPECT_NE(*HashOf(input), changed);
 }
 
 }  // namespace

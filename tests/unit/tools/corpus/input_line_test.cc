@@ -1,0 +1,103 @@
+#include "tools/corpus/input_line.h"
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/status_matchers.h"
+
+namespace lory::corpus {
+namespace {
+
+using ::lory::testing::StatusIs;
+using ::testing::HasSubstr;
+
+const auto kInvalid = absl::StatusCode::kInvalidArgument;
+
+TEST(ParseInputLine, TakesTextNameAndDomain) {
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const InputLine line,
+      ParseInputLine(R"({"id":"x#1","text":"a\nb\u00e9","domain":"news"})"));
+  EXPECT_EQ(line.text, "a\nb\u00e9");
+  EXPECT_EQ(line.name, "x#1");
+  EXPECT_EQ(line.domain, "news");
+}
+
+TEST(ParseInputLine, SaysWhatIsWrong) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"{\"text\": \"\xff\"}", "not UTF-8"},
+      {"{\"text\": ", "not JSON"},
+      {"hello", "not JSON"},
+      {"[1]", "no JSON object"},
+      {"{}", "no \"text\""},
+      {R"({"content": "x", "n": 1})", "its keys: content, n; "},
+      {R"({"text": "a", "text": "b"})", "\"text\" comes twice"},
+      {R"({"text": "a", "\u0074ext": "b"})", "\"text\" comes twice"},
+      {R"({"text": "a", "id": "1", "id": "1"})", "\"id\" comes twice"},
+      {R"({"text": null})", "\"text\" is no text"},
+      {R"({"text": {"a": "b"}})", "\"text\" is no text"},
+      {R"({"text": "a", "id": 1.5})", "\"id\" is no text"},
+      {R"({"text": "a"} {"text": "b"})", "not JSON"},
+      {"{\"text\": \"a\"}\r{\"text\": \"b\"}", "not JSON"},
+      {std::string("{\"text\": \"a\0b\"}", 15), "not JSON"},
+      {std::string("\0\0", 2), "not JSON"},
+      {R"({"text": "\ud800"})", "not JSON"},
+      {R"({"text": 7})", "\"text\" is no text"},
+      {R"({"text": "a", "domain": "../b"})", "\"domain\" must be"}};
+  for (const auto& [line, why] : cases) {
+    EXPECT_THAT(ParseInputLine(line), StatusIs(kInvalid, HasSubstr(why)))
+        << line;
+  }
+}
+
+TEST(ParseInputLine, NumbersAreIdsAndNullIsNothing) {
+  const auto name = [](const std::string& id) {
+    const auto line = ParseInputLine(
+        absl::StrCat("{\"text\":\"x\",\"id\":", id, ",\"domain\":null}"));
+    EXPECT_OK(line);
+    return line->name;
+  };
+  EXPECT_EQ(name("7"), "7");
+  EXPECT_EQ(name("-7"), "-7");
+  EXPECT_EQ(name("18446744073709551615"), "18446744073709551615");
+  EXPECT_EQ(name("null"), "");
+}
+
+TEST(ParseInputLine, KeysAreThoseItIsTold) {
+  const InputKeys keys = {
+      .text = "content", .id = "url", .domain = "/meta/set"};
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const InputLine line,
+      ParseInputLine(R"({"text":7,"content":"a","url":"u",)"
+                     R"("meta":{"set":"web"}})",
+                     keys));
+  EXPECT_EQ(line.text, "a");
+  EXPECT_EQ(line.name, "u");
+  EXPECT_EQ(line.domain, "web");
+  EXPECT_THAT(ParseInputLine(R"({"content":"a","meta":{"set":"a b"}})", keys),
+              StatusIs(kInvalid, HasSubstr("\"/meta/set\" must be")));
+}
+
+TEST(ParseInputLine, ANulInsideTheTextIsKept) {
+  LORY_ASSERT_OK_AND_ASSIGN(const InputLine line,
+                            ParseInputLine(R"({"text":"a\u0000b"})"));
+  EXPECT_EQ(line.text, std::string("a\0b", 3));
+}
+
+TEST(ParseInputLine, NestingWithoutEndIsNoCrash) {
+  const std::string deep(100'000, '[');
+  EXPECT_THAT(ParseInputLine(absl::StrCat("{\"text\":\"a\",\"x\":", deep)),
+              StatusIs(kInvalid, HasSubstr("not JSON")));
+}
+
+TEST(ParseTextFile, TakesTheWholeFileWithoutItsByteOrderMark) {
+  LORY_ASSERT_OK_AND_ASSIGN(const InputLine line, ParseTextFile("\xEF\xBB\xBF"
+                                                                "a\r\nb",
+                                                                "d/e.txt"));
+  EXPECT_EQ(line.text, "a\r\nb");
+  EXPECT_EQ(line.name, "d/e.txt");
+  EXPECT_THAT(ParseTextFile("\xff", "x"),
+              StatusIs(kInvalid, HasSubstr("not UTF-8")));
+}
+
+}  // namespace
+}  // namespace lory::corpus

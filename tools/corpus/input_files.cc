@@ -1,0 +1,92 @@
+#include "tools/corpus/input_files.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/base/hash.h"
+#include "common/base/status_macros.h"
+#include "common/io/errno_status.h"
+#include "common/io/storage.h"
+
+namespace lory::corpus {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool IsHidden(const fs::path& path) {
+  return absl::StartsWith(path.filename().string(), ".");
+}
+
+bool IsJsonLinesName(absl::string_view name) {
+  if (!absl::ConsumeSuffix(&name, ".gz")) absl::ConsumeSuffix(&name, ".zst");
+  return absl::EndsWith(name, ".jsonl") || absl::EndsWith(name, ".ndjson") ||
+         absl::EndsWith(name, ".json");
+}
+
+absl::StatusOr<InputFiles> FilesBeneath(const CorpusInput& input) {
+  InputFiles found;
+  std::error_code error;
+  for (auto at = fs::recursive_directory_iterator(input.path, error);
+       !error && at != fs::recursive_directory_iterator();
+       at.increment(error)) {
+    const fs::path& path = at->path();
+    const bool is_folder = at->is_directory(error);
+    if (is_folder && IsHidden(path)) at.disable_recursion_pending();
+    if (is_folder) continue;
+    if (IsHidden(path) || !at->is_regular_file(error) ||
+        (input.format == InputFormat::kJsonLines &&
+         !IsJsonLinesName(path.string()))) {
+      ++found.skipped;
+      continue;
+    }
+    found.files.push_back(
+        {path.string(), path.lexically_relative(input.path).string()});
+  }
+  if (error) {
+    return io::ErrnoStatus(error.value(), absl::StrCat("reading ", input.path));
+  }
+  if (found.files.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        input.path, " has no file to read (", found.skipped, " skipped): ",
+        input.format == InputFormat::kText
+            ? "every file that is not hidden would be a document"
+            : "looked for *.jsonl, *.ndjson, *.json, also as .gz or .zst; for "
+              "files that are a document each say format: text"));
+  }
+  std::sort(
+      found.files.begin(), found.files.end(),
+      [](const InputFile& a, const InputFile& b) { return a.name < b.name; });
+  return found;
+}
+
+}  // namespace
+
+absl::StatusOr<InputFiles> FilesOf(const CorpusInput& input) {
+  std::error_code error;
+  if (fs::is_directory(input.path, error)) return FilesBeneath(input);
+  LORY_RETURN_IF_ERROR(io::LocalStorage().Size(input.path).status());
+  InputFiles one;
+  one.files.push_back({input.path, fs::path(input.path).filename().string()});
+  return one;
+}
+
+absl::StatusOr<std::string> HashOf(const CorpusInput& input) {
+  LORY_ASSIGN_OR_RETURN(const InputFiles found, FilesOf(input));
+  std::error_code error;
+  if (!fs::is_directory(input.path, error) &&
+      input.format == InputFormat::kJsonLines) {
+    return io::FileSha256Hex(input.path);
+  }
+  std::string all;
+  for (const InputFile& file : found.files) {
+    LORY_ASSIGN_OR_RETURN(const std::string hash, io::FileSha256Hex(file.path));
+    absl::StrAppend(&all, hash, " ", file.name, "\n");
+  }
+  return Sha256Hex(all);
+}
+
+}  // namespace lory::corpus

@@ -1,0 +1,38 @@
+#ifndef LORY_TOOLS_CORPUS_INPUT_FILES_H_
+#define LORY_TOOLS_CORPUS_INPUT_FILES_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "tools/corpus/corpus_spec.h"
+
+namespace lory::corpus {
+
+struct InputFile {
+  std::string path;
+  std::string name;  // beneath the input's folder; of a single file its own
+};
+
+// The files that an input stands for.
+struct InputFiles {
+  std::vector<InputFile> files;  // sorted by name
+  int64_t skipped = 0;           // hidden, or no JSON lines by their name
+};
+
+// A file is itself. Of a folder all that lies beneath, but for what begins
+// with a dot; as JSON lines only *.jsonl, *.ndjson and *.json, each also as
+// .gz or .zst. Links are followed to files, not to folders.
+//
+// NOT_FOUND: there is no such file or folder. INVALID_ARGUMENT: the folder has
+// no file to read; says what it looked for.
+absl::StatusOr<InputFiles> FilesOf(const CorpusInput& input);
+
+// One hash over names and contents, for the stage's fingerprint: a folder that
+// was only moved or touched is the same.
+absl::StatusOr<std::string> HashOf(const CorpusInput& input);
+
+}  // namespace lory::corpus
+
+#endif  // LORY_TOOLS_CORPUS_INPUT_FILES_H_
