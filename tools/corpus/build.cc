@@ -17,6 +17,7 @@
 #include "tools/corpus/held_out.h"
 #include "tools/corpus/ingest.h"
 #include "tools/corpus/input_files.h"
+#include "tools/corpus/near_duplicates.h"
 #include "tools/corpus/neighbors.h"
 #include "tools/corpus/order.h"
 #include "tools/corpus/pack.h"
@@ -27,9 +28,9 @@
 namespace lory::corpus {
 namespace {
 
-constexpr std::array<const char*, 8> kStages = {
-    "ingest", "split",     "tokenizer", "tokenize",
-    "embed",  "neighbors", "order",     "pack"};
+constexpr std::array<const char*, 9> kStages = {
+    "ingest",    "split",      "tokenizer", "tokenize", "embed",
+    "neighbors", "duplicates", "order",     "pack"};
 
 // Tokens are rarely longer than this: enough held-out bytes for a context.
 constexpr int64_t kBytesPerToken = 8;
@@ -56,6 +57,8 @@ class Build {
     LORY_ASSIGN_OR_RETURN(const auto vectors,
                           ArrayFile<float>::Open(embed_.PathOf(kVectorsFile)));
     LORY_RETURN_IF_ERROR(RunNeighbors(vectors.values(), held_out.values()));
+    LORY_RETURN_IF_ERROR(
+        RunDuplicates(store, vectors.values(), held_out.values()));
     LORY_RETURN_IF_ERROR(RunOrder(held_out.values()));
     LORY_RETURN_IF_ERROR(RunPack(store, vectors.values(), held_out.values()));
     return Summary();
@@ -86,11 +89,13 @@ class Build {
     const HeldOutOptions options = {
         .fraction = spec_.held_out_fraction,
         .seed = spec_.seed,
-        .min_bytes = (spec_.sequence_length + 1) * kBytesPerToken};
+        .min_bytes = (spec_.sequence_length + 1) * kBytesPerToken,
+        .domains = spec_.holdout_domains};
     Stage stage{.name = "split"};
     stage.options = {{"fraction", options.fraction},
                      {"seed", options.seed},
-                     {"min_bytes", options.min_bytes}};
+                     {"min_bytes", options.min_bytes},
+                     {"domains", options.domains}};
     stage.inputs = {{"ingest", ingest_.OutputHash()}};
     stage.run = [&](const std::string& folder) {
       return SplitHeldOut(store, options, folder);
@@ -165,24 +170,57 @@ class Build {
     return absl::OkStatus();
   }
 
+  absl::Status RunDuplicates(const DocumentStore& store,
+                             std::span<const float> vectors,
+                             std::span<const uint8_t> held_out) {
+    const NearDuplicateOptions options = {.similarity = spec_.near_duplicate,
+                                          .overlap = spec_.shingle_overlap};
+    Stage stage{.name = "duplicates"};
+    stage.options = {{"similarity", options.similarity},
+                     {"overlap", options.overlap},
+                     {"k", spec_.neighbor_count}};
+    for (const auto& [name, record] : {std::pair{"ingest", &ingest_},
+                                       {"split", &split_},
+                                       {"embed", &embed_},
+                                       {"neighbors", &neighbors_}}) {
+      stage.inputs.emplace_back(name, record->OutputHash());
+    }
+    stage.run = [&](const std::string& folder) -> absl::StatusOr<StageResult> {
+      LORY_ASSIGN_OR_RETURN(
+          const auto neighbors,
+          ArrayFile<Neighbor>::Open(neighbors_.PathOf(kNeighborsFile)));
+      return DropNearDuplicates({.store = store,
+                                 .vectors = vectors,
+                                 .dimensions = spec_.embed_dimensions,
+                                 .held_out = held_out,
+                                 .neighbors = neighbors.values(),
+                                 .k = spec_.neighbor_count},
+                                options, folder, progress_);
+    };
+    LORY_ASSIGN_OR_RETURN(duplicates_, runner_.Run(stage));
+    return absl::OkStatus();
+  }
+
   absl::Status RunOrder(std::span<const uint8_t> held_out) {
     const OrderOptions options = {.order = spec_.order,
                                   .neighbor_count = spec_.neighbor_count,
-                                  .near_duplicate = spec_.near_duplicate,
                                   .seed = spec_.seed};
     Stage stage{.name = "order"};
     stage.options = {{"order", std::string(NameOf(spec_.order))},
                      {"k", options.neighbor_count},
-                     {"near_duplicate", options.near_duplicate},
                      {"seed", options.seed}};
     stage.inputs = {{"neighbors", neighbors_.OutputHash()},
+                    {"duplicates", duplicates_.OutputHash()},
                     {"split", split_.OutputHash()}};
     stage.run = [&](const std::string& folder) -> absl::StatusOr<StageResult> {
       LORY_ASSIGN_OR_RETURN(
           const auto neighbors,
           ArrayFile<Neighbor>::Open(neighbors_.PathOf(kNeighborsFile)));
-      return OrderDocuments(neighbors.values(), held_out, options, folder,
-                            progress_);
+      LORY_ASSIGN_OR_RETURN(
+          const auto dropped,
+          ArrayFile<uint8_t>::Open(duplicates_.PathOf(kDroppedFile)));
+      return OrderDocuments(neighbors.values(), held_out, dropped.values(),
+                            options, folder, progress_);
     };
     LORY_ASSIGN_OR_RETURN(order_, runner_.Run(stage));
     return absl::OkStatus();
@@ -233,7 +271,7 @@ class Build {
         "tokens      %d in %d sequences of %d\n"
         "similarity  %.3f between neighbours (%.3f in random order)\n",
         spec_.name, pack_.PathOf(kManifestFile), order_.Count("documents"),
-        split_.Count("held_out"), order_.Count("near_duplicates"),
+        split_.Count("held_out"), duplicates_.Count("near_duplicates"),
         pack_.Count("tokens"), pack_.Count("sequences"),
         spec_.sequence_length + 1, pack_.figures.at("neighbor_similarity"),
         pack_.figures.at("random_similarity"));
@@ -243,7 +281,7 @@ class Build {
   Progress& progress_;
   StageRunner runner_;
   StageRecord ingest_, split_, tokenizer_, tokenize_, embed_, neighbors_,
-      order_, pack_;
+      duplicates_, order_, pack_;
 };
 
 }  // namespace

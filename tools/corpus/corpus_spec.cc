@@ -133,6 +133,17 @@ class SpecReader {
     };
   }
 
+  auto Names(std::vector<std::string>* target) {
+    return [=, this](const YamlNode& node, const std::string& path) {
+      if (node.kind != YamlNode::Kind::kList) {
+        return Fail(node.line, path, "must be a list of names");
+      }
+      for (const YamlNode& item : node.items) {
+        Name (&target->emplace_back())(item, path);
+      }
+    };
+  }
+
   auto Path(std::string* target, const std::string& folder) {
     return [=, this](const YamlNode& node, const std::string& path) {
       Text(target)(node, path);
@@ -268,6 +279,7 @@ absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
        {"max_errors", reader.Whole(&spec.max_errors, 0, INT64_MAX)},
        {"held_out",
         section({{"fraction", reader.Share(&spec.held_out_fraction, 0, 0.5)}})},
+       {"holdout_domains", reader.Names(&spec.holdout_domains)},
        {"tokenizer",
         [&](const YamlNode& node, const std::string& path) {
           ReadTokenizer(reader, node, path, folder, &spec);
@@ -277,7 +289,8 @@ absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
        {"neighbors",
         section(
             {{"k", reader.Whole(&spec.neighbor_count, 1, 1000)},
-             {"near_duplicate", reader.Share(&spec.near_duplicate, 0.5, 1)}})},
+             {"near_duplicate", reader.Share(&spec.near_duplicate, 0.5, 1)},
+             {"shingle_overlap", reader.Share(&spec.shingle_overlap, 0, 1)}})},
        {"order",
         [&](const YamlNode& node, const std::string& path) {
           ReadOrder(reader, node, path, &spec.order);

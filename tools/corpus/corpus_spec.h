@@ -40,6 +40,7 @@ struct CorpusSpec {
   int64_t max_errors = 10;  // bad lines in all inputs together
 
   double held_out_fraction = 0.01;  // of each domain's documents
+  std::vector<std::string> holdout_domains;
 
   std::string tokenizer_file;        // empty: train one
   int64_t vocabulary_size = 8192;    // when trained
@@ -47,8 +48,10 @@ struct CorpusSpec {
 
   int32_t embed_dimensions = 1024;
   int32_t neighbor_count = 10;
-  // Of two documents at least this similar one is dropped; 1: none is.
+  // Of two documents at least this similar, with at least this share of their
+  // shingles in common, one is dropped; 1: none is.
   double near_duplicate = 0.95;
+  double shingle_overlap = 0.5;
   DocumentOrder order = DocumentOrder::kSimilarity;
 
   int32_t sequence_length = 1024;

@@ -6,26 +6,18 @@
 #include <memory>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "common/base/hash.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "tools/corpus/parallel.h"
+#include "tools/corpus/words.h"
 
 namespace lory::corpus {
 namespace {
 
 constexpr int64_t kGrain = 32;                // documents
 constexpr size_t kBuckets = size_t{1} << 21;  // of document counts
-constexpr size_t kMinWordBytes = 2;
-constexpr size_t kMaxWordBytes = 32;
-
-bool IsWordByte(char c) {
-  const unsigned char byte = static_cast<unsigned char>(c);
-  return byte >= 0x80 || absl::ascii_isalnum(byte);
-}
 
 struct Term {
   uint64_t hash = 0;
@@ -34,22 +26,7 @@ struct Term {
 
 // The words of `text` with their counts, by hash.
 std::vector<Term> TermsOf(absl::string_view text) {
-  std::vector<uint64_t> hashes;
-  std::string word;
-  const auto take = [&] {
-    if (word.size() >= kMinWordBytes) {
-      hashes.push_back(FastHash64(word.data(), word.size()));
-    }
-    word.clear();
-  };
-  for (const char c : text) {
-    if (!IsWordByte(c)) {
-      take();
-    } else if (word.size() < kMaxWordBytes) {
-      word += absl::ascii_tolower(static_cast<unsigned char>(c));
-    }
-  }
-  take();
+  std::vector<uint64_t> hashes = WordHashesOf(text);
   std::sort(hashes.begin(), hashes.end());
   std::vector<Term> terms;
   for (const uint64_t hash : hashes) {

@@ -5,7 +5,9 @@
 #include <map>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 
@@ -49,11 +51,27 @@ std::vector<uint8_t> ChooseHeldOut(std::span<const DocumentRecord> records,
 absl::StatusOr<StageResult> SplitHeldOut(const DocumentStore& store,
                                          const HeldOutOptions& options,
                                          const std::string& folder) {
-  const std::vector<uint8_t> held_out = ChooseHeldOut(store.records(), options);
+  std::vector<uint8_t> held_out = ChooseHeldOut(store.records(), options);
+  for (const std::string& name : options.domains) {
+    const auto& known = store.domains();
+    const auto found = std::find(known.begin(), known.end(), name);
+    if (found == known.end()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("holdout_domains: no document is of domain ", name,
+                       "; there are ", absl::StrJoin(known, ", ")));
+    }
+    for (int64_t i = 0; i < store.count(); ++i) {
+      if (store.records()[i].domain == found - known.begin()) held_out[i] = 1;
+    }
+  }
   LORY_RETURN_IF_ERROR(
       WriteArray<uint8_t>(absl::StrCat(folder, "/", kHeldOutFile), held_out));
   const int64_t count =
       std::count(held_out.begin(), held_out.end(), uint8_t{1});
+  if (count == store.count()) {
+    return absl::InvalidArgumentError(
+        "holdout_domains: nothing is left to train on");
+  }
   return StageResult{{kHeldOutFile},
                      {{"held_out", static_cast<double>(count)}},
                      absl::StrFormat("%d documents held out, %d to train",

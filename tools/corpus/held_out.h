@@ -18,15 +18,18 @@ struct HeldOutOptions {
   // What one context surely needs: a domain gives at least that much, but
   // never more than half of what it has.
   int64_t min_bytes = 0;
+  // Domains that are held out whole.
+  std::vector<std::string> domains;
 };
 
-// Which documents are never trained: of each domain those whose id, hashed
-// with the seed, is smallest. So a document keeps its side when others come
-// or go. 1: held out.
+// Which documents are never trained, but for whole domains: of each domain
+// those whose id, hashed with the seed, is smallest. So a document keeps its
+// side when others come or go. 1: held out.
 std::vector<uint8_t> ChooseHeldOut(std::span<const DocumentRecord> records,
                                    const HeldOutOptions& options);
 
-// The stage: writes held_out.bytes, a byte a document.
+// The stage: writes held_out.bytes, a byte a document. INVALID_ARGUMENT:
+// there is no domain of a name in `options`, or nothing is left to train.
 absl::StatusOr<StageResult> SplitHeldOut(const DocumentStore& store,
                                          const HeldOutOptions& options,
                                          const std::string& folder);

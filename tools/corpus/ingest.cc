@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
+#include "nlohmann/json.hpp"
 #include "tools/corpus/document_store.h"
 #include "tools/corpus/input_files.h"
 #include "tools/corpus/input_line.h"
@@ -22,6 +23,9 @@ namespace {
 constexpr char kNoDomain[] = "text";
 // Bad lines are shown up to here and only counted after.
 constexpr int64_t kShownErrors = 20;
+// Duplicates are shown and written down as examples, and counted in any case.
+constexpr int64_t kShownDuplicates = 3;
+constexpr int64_t kWrittenDuplicates = 10'000;
 // Of input that is in memory at a time, but for a single longer line.
 constexpr size_t kBatchBytes = 8 << 20;
 constexpr int64_t kGrain = 32;  // lines
@@ -48,9 +52,10 @@ void ParseItem(const CorpusInput& input, absl::string_view name, Item* item) {
 // The state of one ingestion.
 class Ingestion {
  public:
-  Ingestion(std::unique_ptr<DocumentStoreWriter> writer, int64_t max_errors,
-            Progress& progress)
-      : writer_(std::move(writer)),
+  Ingestion(std::string folder, std::unique_ptr<DocumentStoreWriter> writer,
+            int64_t max_errors, Progress& progress)
+      : folder_(std::move(folder)),
+        writer_(std::move(writer)),
         max_errors_(max_errors),
         progress_(progress) {}
 
@@ -73,6 +78,9 @@ class Ingestion {
     LORY_RETURN_IF_ERROR(writer_->Finish());
     StageResult result;
     result.files = DocumentStoreWriter::Files();
+    LORY_RETURN_IF_ERROR(io::LocalStorage().Write(
+        absl::StrCat(folder_, "/", kDuplicatesFile), duplicate_lines_));
+    result.files.push_back(kDuplicatesFile);
     result.figures = {
         {"documents", static_cast<double>(writer_->document_count())},
         {"domains", static_cast<double>(writer_->domain_count())},
@@ -174,7 +182,7 @@ class Ingestion {
       return absl::OkStatus();
     }
     if (!seen_.insert(item.id).second) {
-      ++duplicates_;
+      CountDuplicate(item);
       return absl::OkStatus();
     }
     const InputLine& line = *item.parsed;
@@ -185,6 +193,19 @@ class Ingestion {
                            domain.empty() ? kNoDomain : domain, line.text);
   }
 
+  void CountDuplicate(const Item& item) {
+    if (++duplicates_ > kWrittenDuplicates) return;
+    // Without the folder: what a stage writes depends on content alone.
+    const nlohmann::ordered_json line = {{"where", item.where.substr(item.where.rfind('/') + 1)},
+                                         {"name", item.parsed->name},
+                                         {"same_as", ToHex(item.id)}};
+    absl::StrAppend(&duplicate_lines_, line.dump(), "\n");
+    if (duplicates_ <= kShownDuplicates) {
+      progress_.Say(absl::StrCat(item.where, ": the same text as document ",
+                                 ToHex(item.id)));
+    }
+  }
+
   absl::Status CountBad(std::string what) {
     if (++bad_ <= kShownErrors) progress_.Say(what);
     if (bad_ <= max_errors_) return absl::OkStatus();
@@ -193,6 +214,7 @@ class Ingestion {
                      " bad lines (max_errors), the last: ", what));
   }
 
+  const std::string folder_;
   std::unique_ptr<DocumentStoreWriter> writer_;
   const int64_t max_errors_;
   Progress& progress_;
@@ -200,6 +222,7 @@ class Ingestion {
   int64_t text_bytes_ = 0;
   int64_t bad_ = 0;
   int64_t duplicates_ = 0;
+  std::string duplicate_lines_;
   int64_t empty_ = 0;
   int64_t skipped_ = 0;
 };
@@ -229,7 +252,7 @@ absl::StatusOr<StageResult> Ingest(const std::vector<CorpusInput>& inputs,
   progress.Start("ingest", total);
   LORY_ASSIGN_OR_RETURN(std::unique_ptr<DocumentStoreWriter> writer,
                         DocumentStoreWriter::Create(folder));
-  Ingestion ingestion(std::move(writer), max_errors, progress);
+  Ingestion ingestion(folder, std::move(writer), max_errors, progress);
   for (const CorpusInput& input : inputs) {
     LORY_RETURN_IF_ERROR(ingestion.ReadInput(input));
   }

@@ -11,6 +11,9 @@
 
 namespace lory::corpus {
 
+// The first duplicates, a line of JSON each: where, and whose text it is.
+inline constexpr char kDuplicatesFile[] = "duplicates.jsonl";
+
 // Reads all inputs into a document store under `folder`: bad lines are
 // reported with file and line and counted, empty documents and those whose
 // text came before are dropped and counted. Lines are parsed on all cores, a

@@ -1,8 +1,10 @@
 #include "tools/corpus/neighbors.h"
 
 #include <faiss/IndexFlat.h>
+#include <faiss/impl/AuxIndexStructures.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -57,6 +59,35 @@ std::vector<Neighbor> FindNeighbors(
     on_progress(queries);
   }
   return neighbors;
+}
+
+std::vector<std::vector<int32_t>> FindAtLeast(std::span<const float> queries,
+                                              std::span<const float> rows,
+                                              int32_t dimensions,
+                                              double threshold) {
+  const int64_t count = static_cast<int64_t>(queries.size()) / dimensions;
+  std::vector<std::vector<int32_t>> found(count);
+  if (rows.empty() || queries.empty()) return found;
+  faiss::IndexFlatIP index(dimensions);
+  index.add(static_cast<int64_t>(rows.size()) / dimensions, rows.data());
+  faiss::RangeSearchResult result(count);
+  // A little lower, for what FAISS rounds; checked again below.
+  index.range_search(count, queries.data(),
+                     static_cast<float>(threshold - 1e-4), &result);
+  for (int64_t i = 0; i < count; ++i) {
+    const float* query = queries.data() + i * dimensions;
+    std::vector<std::pair<double, int32_t>> hits;  // minus similarity, row
+    for (size_t j = result.lims[i]; j < result.lims[i + 1]; ++j) {
+      const int64_t row = result.labels[j];
+      const double similarity =
+          Similarity(query, rows.data() + row * dimensions, dimensions);
+      if (similarity < threshold) continue;
+      hits.emplace_back(-similarity, static_cast<int32_t>(row));
+    }
+    std::sort(hits.begin(), hits.end());
+    for (const auto& hit : hits) found[i].push_back(hit.second);
+  }
+  return found;
 }
 
 absl::StatusOr<StageResult> Neighbors(std::span<const float> vectors,

@@ -27,6 +27,13 @@ std::vector<Neighbor> FindNeighbors(
     std::span<const float> rows, int32_t dimensions, int32_t k,
     const std::function<void(int64_t)>& on_progress);
 
+// For each query the rows with an inner product of at least `threshold`, the
+// most similar first, of equal ones the smaller number first.
+std::vector<std::vector<int32_t>> FindAtLeast(std::span<const float> queries,
+                                              std::span<const float> rows,
+                                              int32_t dimensions,
+                                              double threshold);
+
 inline constexpr char kNeighborsFile[] = "neighbors.bin";
 
 // The stage: neighbours of the documents that are not held out. Numbers are

@@ -18,15 +18,15 @@ inline constexpr char kOrderFile[] = "order.i32";
 struct OrderOptions {
   DocumentOrder order = DocumentOrder::kSimilarity;
   int32_t neighbor_count = 10;
-  double near_duplicate = 1;
   uint64_t seed = 1;
 };
 
-// The stage: drops near duplicates (in either order, so that the ablation has
-// the same documents) and writes order.i32, the numbers of the documents to
-// train in the order they are packed.
+// The stage: writes order.i32, the numbers of the documents to train in the
+// order they are packed. `dropped` and `held_out` have a byte a document;
+// `neighbors` numbers those that are not held out.
 absl::StatusOr<StageResult> OrderDocuments(std::span<const Neighbor> neighbors,
                                            std::span<const uint8_t> held_out,
+                                           std::span<const uint8_t> dropped,
                                            const OrderOptions& options,
                                            const std::string& folder,
                                            Progress& progress);

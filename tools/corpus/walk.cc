@@ -61,26 +61,6 @@ Graph JoinBothWays(std::span<const Neighbor> neighbors, int32_t k,
 
 }  // namespace
 
-std::vector<uint8_t> FindNearDuplicates(std::span<const Neighbor> neighbors,
-                                        int32_t k, double threshold) {
-  std::vector<uint8_t> dropped(neighbors.size() / k);
-  if (threshold >= 1) return dropped;
-  std::vector<std::pair<int32_t, int32_t>> pairs;  // later, earlier
-  for (size_t i = 0; i < neighbors.size(); ++i) {
-    const int32_t from = static_cast<int32_t>(i / k);
-    const int32_t to = neighbors[i].document;
-    if (to >= 0 && neighbors[i].similarity >= threshold) {
-      pairs.emplace_back(std::max(from, to), std::min(from, to));
-    }
-  }
-  // By the later one, so that an earlier one's fate is known.
-  std::sort(pairs.begin(), pairs.end());
-  for (const auto& [later, earlier] : pairs) {
-    if (!dropped[earlier]) dropped[later] = 1;
-  }
-  return dropped;
-}
-
 Walk WalkSimilar(std::span<const Neighbor> neighbors, int32_t k,
                  std::span<const uint8_t> dropped, uint64_t seed) {
   const Graph graph = JoinBothWays(neighbors, k, dropped);

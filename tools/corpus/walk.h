@@ -11,11 +11,6 @@
 // In-Context Pretraining (Shi and others, ICLR 2024), section 2.2. Pure.
 namespace lory::corpus {
 
-// Which documents are near copies of an earlier one that stays: 1 a document.
-// `neighbors` has k entries a document.
-std::vector<uint8_t> FindNearDuplicates(std::span<const Neighbor> neighbors,
-                                        int32_t k, double threshold);
-
 struct Walk {
   std::vector<int32_t> order;
   int64_t jumps = 0;  // times it was stuck and started elsewhere

@@ -1,10 +1,12 @@
 #include "tools/corpus/build.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "common/base/random.h"
 #include "common/data/dataset.h"
@@ -16,6 +18,7 @@
 #include "tests/unit/tools/corpus/captured_progress.h"
 #include "tools/corpus/build_lock.h"
 #include "tools/corpus/document_index.h"
+#include "tools/corpus/document_store.h"
 #include "tools/corpus/inspect.h"
 #include "tools/corpus/verify.h"
 
@@ -93,7 +96,7 @@ struct BuildTest : ::testing::Test {
 };
 
 TEST_F(BuildTest, MakesADatasetThatOpensAndVerifies) {
-  EXPECT_EQ(Build().size(), 8u);
+  EXPECT_EQ(Build().size(), 9u);
   LORY_ASSERT_OK_AND_ASSIGN(
       const auto dataset,
       data::Dataset::Open(spec.output + "/manifest.json", true));
@@ -130,7 +133,9 @@ TEST_F(BuildTest, AChangedOptionRedoesExactlyWhatDependsOnIt) {
   spec.order = DocumentOrder::kRandom;
   EXPECT_THAT(Build(), ElementsAre("order", "pack"));
   spec.neighbor_count = 6;
-  EXPECT_THAT(Build(), ElementsAre("neighbors", "order"));
+  EXPECT_THAT(Build(), ElementsAre("duplicates", "neighbors", "order"));
+  spec.shingle_overlap = 0.4;
+  EXPECT_THAT(Build(), ElementsAre("duplicates"));
   spec.vocabulary_size = 280;
   EXPECT_THAT(Build(), ElementsAre("pack", "tokenize", "tokenizer"));
   spec.max_errors = 3;
@@ -180,6 +185,69 @@ TEST_F(BuildTest, HeldOutDocumentsAreNotTrained) {
   const auto manifest =
       data::ReadDatasetManifest(spec.output + "/manifest.json");
   EXPECT_TRUE(manifest->held_out.empty());
+}
+
+// A third of the documents again with one word changed, and a few held-out
+// ones.
+std::string WithNearCopies(const std::string& corpus) {
+  std::string lines = corpus;
+  int number = 0;
+  for (absl::string_view line : absl::StrSplit(corpus, '\n')) {
+    if (line.empty() || ++number % 3 != 0) continue;
+    absl::StrAppend(&lines, absl::StrReplaceAll(line, {{" \"", " changed\""}}),
+                    "\n");
+  }
+  return lines;
+}
+
+TEST_F(BuildTest, NearCopiesAreDroppedReportedAndNeverAcrossTheSplit) {
+  spec.inputs = {
+      {.path = folder.Write("near.jsonl", WithNearCopies(Corpus()))}};
+  spec.near_duplicate = 0.9;
+  spec.held_out_fraction = 0.2;
+  Build();
+  EXPECT_OK(Verify());
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const DocumentStore store,
+      DocumentStore::Open(spec.output + "/stages/ingest"));
+  const std::string held_out = Read("stages/split/held_out.bytes");
+  const std::string dropped = Read("stages/duplicates/dropped.bytes");
+  ASSERT_EQ(held_out.size(), 320u);
+  int across = 0, inside = 0;
+  for (int i = 0; i < 80; ++i) {
+    const int original = 3 * i + 2;
+    const int copy = 240 + i;
+    if (held_out[original] && held_out[copy]) continue;
+    if (!held_out[original] && !held_out[copy]) {
+      ++inside;
+      EXPECT_TRUE(!dropped[original] && dropped[copy]) << i;
+      continue;
+    }
+    ++across;
+    EXPECT_EQ(dropped[original], !held_out[original]) << i;
+    EXPECT_EQ(dropped[copy], !held_out[copy]) << i;
+  }
+  EXPECT_GT(across, 5);
+  EXPECT_GT(inside, 5);
+  const std::string report = Read("stages/duplicates/near_duplicates.jsonl");
+  EXPECT_EQ(std::count(report.begin(), report.end(), '\n'), across + inside);
+  EXPECT_THAT(report, HasSubstr(R"("kept_is":"held out")"));
+}
+
+TEST_F(BuildTest, AHoldoutDomainIsNotTrainedAtAll) {
+  spec.holdout_domains = {"d1"};
+  Build();
+  EXPECT_OK(Verify());
+  const auto documents = ReadDocumentIndex(spec.output + "/documents.jsonl");
+  for (const auto& document : *documents) EXPECT_EQ(document.domain, "d0");
+  spec.holdout_domains = {"d2"};
+  EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("no document is of domain d2; there are d")));
+  spec.holdout_domains = {"d0", "d1"};
+  EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("nothing is left to train on")));
 }
 
 TEST_F(BuildTest, SmallShardsAreNumberedThrough) {

@@ -45,7 +45,8 @@ TEST(CorpusSpec, EveryKeyIsRead) {
             "held_out: {fraction: 0.25}\n"
             "tokenizer: {vocabulary_size: 300, training_mb: 2}\n"
             "embed: {dimensions: 64}\n"
-            "neighbors: {k: 3, near_duplicate: 1}\n"
+            "holdout_domains: [a, b.c]\n"
+            "neighbors: {k: 3, near_duplicate: 1, shingle_overlap: 0}\n"
             "sequence_length: 16\nshard_mb: 1\n"));
   EXPECT_EQ(spec.inputs[1].path, "/b.jsonl.gz");
   EXPECT_EQ(spec.inputs[1].domain, "news");
@@ -58,6 +59,8 @@ TEST(CorpusSpec, EveryKeyIsRead) {
   EXPECT_EQ(spec.embed_dimensions, 64);
   EXPECT_EQ(spec.neighbor_count, 3);
   EXPECT_EQ(spec.near_duplicate, 1);
+  EXPECT_EQ(spec.shingle_overlap, 0);
+  EXPECT_EQ(spec.holdout_domains, (std::vector<std::string>{"a", "b.c"}));
   EXPECT_EQ(spec.sequence_length, 16);
   EXPECT_EQ(spec.shard_megabytes, 1);
 }
@@ -89,6 +92,8 @@ TEST(CorpusSpec, ValuesOfTheWrongKindAreNamed) {
   ExpectError("seed: 1.5\n", "must be a whole number");
   ExpectError("seed: '7'\n", "must be a whole number");
   ExpectError("embed: 7\n", "embed: must be a map");
+  ExpectError("holdout_domains: news\n", "must be a list of names");
+  ExpectError("holdout_domains: [a/b]\n", "holdout_domains: may have");
   ExpectError("order: similar\n", "must be similarity or random");
   ExpectError("  - a.jsonl\n", "inputs[1]: must be a map");
   ExpectError("  - {path: x, domain: ../y}\n", "inputs[1].domain: may have");

@@ -109,6 +109,7 @@ TEST_F(IngestTest, AHundredThousandEqualDocumentsAreOne) {
   LORY_ASSERT_OK_AND_ASSIGN(const StageResult result, Run(lines));
   EXPECT_EQ(result.figures.at("documents"), 1);
   EXPECT_EQ(result.figures.at("duplicates"), 99'999);
+  EXPECT_THAT(captured.Take(), HasSubstr("in.jsonl:2: the same text as"));
 }
 
 TEST_F(IngestTest, AGiantDocumentIsTakenAndALineTooLongIsCounted) {

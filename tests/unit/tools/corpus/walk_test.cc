@@ -188,15 +188,6 @@ TEST(WalkSimilar, PutsSimilarDocumentsSideBySide) {
   EXPECT_LT(mean(WalkRandomly(none, 1).order), 0.1);
 }
 
-TEST(FindNearDuplicates, KeepsTheFirstOfEveryGroup) {
-  // 0 ~ 1 ~ 2 in a chain, 3 alone. 1 goes for 0; 2 is like 1 only, and stays.
-  const std::vector<Neighbor> neighbors = {
-      {1, .99f}, {0, .99f}, {1, .97f}, {0, .2f}};
-  EXPECT_THAT(FindNearDuplicates(neighbors, 1, 0.95), ElementsAre(0, 1, 0, 0));
-  EXPECT_THAT(FindNearDuplicates(neighbors, 1, 0.98), ElementsAre(0, 1, 0, 0));
-  EXPECT_THAT(FindNearDuplicates(neighbors, 1, 1), ElementsAre(0, 0, 0, 0));
-}
-
 TEST(WalkRandomly, LeavesOutTheDroppedAndDependsOnTheSeed) {
   std::vector<uint8_t> dropped(100);
   dropped[7] = 1;

@@ -1,0 +1,24 @@
+#ifndef LORY_TOOLS_CORPUS_SHINGLES_H_
+#define LORY_TOOLS_CORPUS_SHINGLES_H_
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+// How much of two texts is the same, word for word (Broder, 1997). Pure.
+namespace lory::corpus {
+
+// Words that make one shingle.
+inline constexpr int kShingleWords = 5;
+
+// Hashes of the runs of kShingleWords words of `text`, sorted, each once; of a
+// shorter text the one run it is. Words as in EmbedDocuments; none: empty.
+std::vector<uint64_t> ShinglesOf(absl::string_view text);
+
+// Shared shingles over all shingles, from 0 to 1; of two empty sets 1.
+double Overlap(const std::vector<uint64_t>& a, const std::vector<uint64_t>& b);
+
+}  // namespace lory::corpus
+
+#endif  // LORY_TOOLS_CORPUS_SHINGLES_H_
