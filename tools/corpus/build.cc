@@ -205,7 +205,7 @@ class Build {
     const OrderOptions options = {.order = spec_.order,
                                   .neighbor_count = spec_.neighbor_count,
                                   .seed = spec_.seed};
-    Stage stage{.name = "order"};
+    Stage stage{.name = "order", .version = 2};
     stage.options = {{"order", std::string(NameOf(spec_.order))},
                      {"k", options.neighbor_count},
                      {"seed", options.seed}};

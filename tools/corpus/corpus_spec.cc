@@ -22,6 +22,9 @@ using config::YamlNode;
 
 constexpr char kJsonLines[] = "jsonl";
 constexpr char kText[] = "text";
+constexpr DocumentOrder kOrders[] = {DocumentOrder::kSimilarity,
+                                     DocumentOrder::kReleasedCode,
+                                     DocumentOrder::kRandom};
 
 // A key that a map may have, and what takes its value in.
 struct Key {
@@ -225,24 +228,33 @@ void ReadTokenizer(SpecReader& reader, const YamlNode& node,
   }
 }
 
-void ReadOrder(SpecReader& reader, const YamlNode& node,
-               const std::string& path, DocumentOrder* order) {
-  for (const DocumentOrder known :
-       {DocumentOrder::kSimilarity, DocumentOrder::kRandom}) {
-    if (node.scalar == NameOf(known)) {
-      *order = known;
-      return;
-    }
-  }
-  reader.Fail(node.line, path,
-              absl::StrCat("must be similarity or random, not ",
-                           config::Describe(node)));
-}
-
 }  // namespace
 
 absl::string_view NameOf(DocumentOrder order) {
-  return order == DocumentOrder::kSimilarity ? "similarity" : "random";
+  switch (order) {
+    case DocumentOrder::kSimilarity:
+      return "similarity";
+    case DocumentOrder::kReleasedCode:
+      return "released-code";
+    case DocumentOrder::kRandom:
+      return "random";
+  }
+  return "";
+}
+
+std::vector<std::string> OrderNames() {
+  std::vector<std::string> names;
+  for (const DocumentOrder order : kOrders) {
+    names.push_back(std::string(NameOf(order)));
+  }
+  return names;
+}
+
+std::optional<DocumentOrder> OrderNamed(absl::string_view name) {
+  for (const DocumentOrder order : kOrders) {
+    if (name == NameOf(order)) return order;
+  }
+  return std::nullopt;
 }
 
 bool IsDomainName(absl::string_view name) {
@@ -293,7 +305,9 @@ absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
              {"shingle_overlap", reader.Share(&spec.shingle_overlap, 0, 1)}})},
        {"order",
         [&](const YamlNode& node, const std::string& path) {
-          ReadOrder(reader, node, path, &spec.order);
+          std::string name(NameOf(spec.order));
+          reader.OneOf(&name, OrderNames())(node, path);
+          spec.order = *OrderNamed(name);
         }},
        {"sequence_length", reader.Whole(&spec.sequence_length, 8, 1 << 20)},
        {"shard_mb", reader.Whole(&spec.shard_megabytes, 1, 1 << 16)}});

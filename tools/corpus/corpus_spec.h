@@ -2,6 +2,7 @@
 #define LORY_TOOLS_CORPUS_CORPUS_SPEC_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,7 @@
 namespace lory::corpus {
 
 // How documents follow each other in the contexts.
-enum class DocumentOrder { kSimilarity, kRandom };
+enum class DocumentOrder { kSimilarity, kReleasedCode, kRandom };
 
 // What a file of an input holds: a document a line, or one in all.
 enum class InputFormat { kJsonLines, kText };
@@ -69,8 +70,10 @@ absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
 // Also NOT_FOUND: there is no such file.
 absl::StatusOr<CorpusSpec> ReadCorpusSpec(const std::string& path);
 
-// similarity or random.
+// similarity, released-code or random, and back; none: no such order.
 absl::string_view NameOf(DocumentOrder order);
+std::optional<DocumentOrder> OrderNamed(absl::string_view name);
+std::vector<std::string> OrderNames();
 
 // Domains become parts of file names: 1 to 64 letters, digits, '-', '_' and
 // '.', the first one a letter or digit.

@@ -196,9 +196,11 @@ class Ingestion {
   void CountDuplicate(const Item& item) {
     if (++duplicates_ > kWrittenDuplicates) return;
     // Without the folder: what a stage writes depends on content alone.
-    const nlohmann::ordered_json line = {{"where", item.where.substr(item.where.rfind('/') + 1)},
-                                         {"name", item.parsed->name},
-                                         {"same_as", ToHex(item.id)}};
+    const size_t slash = item.where.rfind('/');
+    const nlohmann::ordered_json line = {
+        {"where", item.where.substr(slash + 1)},
+        {"name", item.parsed->name},
+        {"same_as", ToHex(item.id)}};
     absl::StrAppend(&duplicate_lines_, line.dump(), "\n");
     if (duplicates_ <= kShownDuplicates) {
       progress_.Say(absl::StrCat(item.where, ": the same text as document ",

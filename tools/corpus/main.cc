@@ -68,11 +68,7 @@ int RunBuild(const BuildFlags& flags, Progress& progress) {
     spec->output = std::filesystem::absolute(*flags.output).string();
   }
   if (flags.max_errors) spec->max_errors = *flags.max_errors;
-  if (flags.order) {
-    spec->order = *flags.order == NameOf(DocumentOrder::kRandom)
-                      ? DocumentOrder::kRandom
-                      : DocumentOrder::kSimilarity;
-  }
+  if (flags.order) spec->order = *OrderNamed(*flags.order);
   return Print(BuildDataset(*spec, {.redo = flags.redo}, progress));
 }
 
@@ -88,7 +84,7 @@ int Main(int argc, char** argv) {
   build->add_option("SPEC", flags.spec_path, "corpus.yaml")->required();
   build->add_option("--output", flags.output, "Folder, instead of the spec's");
   build->add_option("--order", flags.order, "Instead of the spec's")
-      ->check(CLI::IsMember({"similarity", "random"}));
+      ->check(CLI::IsMember(OrderNames()));
   build
       ->add_option("--max-errors", flags.max_errors,
                    "Bad lines to bear, instead of the spec's")

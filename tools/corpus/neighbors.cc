@@ -16,6 +16,9 @@ namespace lory::corpus {
 namespace {
 
 constexpr int64_t kQueries = 1024;  // at a time, for the progress bar
+// More than asked for are found, so that what FAISS rounds one way with one
+// thread and another with two does not decide who is the last.
+constexpr int64_t kSpare = 6;
 
 }  // namespace
 
@@ -25,7 +28,7 @@ std::vector<Neighbor> FindNeighbors(
   const int64_t count = static_cast<int64_t>(rows.size()) / dimensions;
   std::vector<Neighbor> neighbors(count * k);
   // The query itself is among its nearest, but not always the first.
-  const int64_t wanted = std::min<int64_t>(k + 1, count);
+  const int64_t wanted = std::min<int64_t>(k + 1 + kSpare, count);
   faiss::IndexFlatIP index(dimensions);
   index.add(count, rows.data());
   std::vector<float> similarities(kQueries * wanted);

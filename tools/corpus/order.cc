@@ -7,8 +7,26 @@
 #include "common/base/status_macros.h"
 #include "tools/corpus/array_file.h"
 #include "tools/corpus/walk.h"
+#include "tools/corpus/walk_report.h"
 
 namespace lory::corpus {
+namespace {
+
+Walk WalkBy(const OrderOptions& options, std::span<const Neighbor> neighbors,
+            std::span<const uint8_t> gone) {
+  const int32_t k = options.neighbor_count;
+  switch (options.order) {
+    case DocumentOrder::kSimilarity:
+      return WalkSimilar(neighbors, k, gone, options.seed);
+    case DocumentOrder::kReleasedCode:
+      return WalkAsReleased(neighbors, k, gone);
+    case DocumentOrder::kRandom:
+      break;
+  }
+  return WalkRandomly(gone, options.seed);
+}
+
+}  // namespace
 
 absl::StatusOr<StageResult> OrderDocuments(std::span<const Neighbor> neighbors,
                                            std::span<const uint8_t> held_out,
@@ -24,19 +42,16 @@ absl::StatusOr<StageResult> OrderDocuments(std::span<const Neighbor> neighbors,
     documents.push_back(static_cast<int32_t>(i));
     gone.push_back(dropped[i]);
   }
-  Walk walk =
-      options.order == DocumentOrder::kSimilarity
-          ? WalkSimilar(neighbors, options.neighbor_count, gone, options.seed)
-          : WalkRandomly(gone, options.seed);
+  Walk walk = WalkBy(options, neighbors, gone);
+  const WalkReport report =
+      ReportOn(walk, neighbors, options.neighbor_count, gone);
   for (int32_t& document : walk.order) document = documents[document];
   LORY_RETURN_IF_ERROR(
       WriteArray<int32_t>(absl::StrCat(folder, "/", kOrderFile), walk.order));
-  const int64_t count = static_cast<int64_t>(walk.order.size());
   return StageResult{{kOrderFile},
-                     {{"documents", static_cast<double>(count)},
-                      {"jumps", static_cast<double>(walk.jumps)}},
-                     absl::StrFormat("%d documents by %s, %d jumps", count,
-                                     NameOf(options.order), walk.jumps)};
+                     FiguresOf(report),
+                     absl::StrFormat("%d documents by %s, %s", report.documents,
+                                     NameOf(options.order), Describe(report))};
 }
 
 }  // namespace lory::corpus

@@ -1,6 +1,7 @@
 #include "tools/corpus/walk.h"
 
 #include <algorithm>
+#include <numeric>
 #include <tuple>
 #include <utility>
 
@@ -9,88 +10,205 @@
 namespace lory::corpus {
 namespace {
 
-// Neighbours of all documents in one array, those of each the best first.
-struct Graph {
-  std::vector<int64_t> begins;  // one more than documents
-  std::vector<Neighbor> joints;
+// So far ahead rows are fetched: their places are as good as random.
+constexpr int64_t kAhead = 4;
 
-  std::span<const Neighbor> Of(int64_t document) const {
-    return std::span(joints).subspan(begins[document],
-                                     begins[document + 1] - begins[document]);
+// The undirected graph over given lists, without a copy of them: only who
+// lists a document that does not list them back is kept.
+class Joints {
+ public:
+  Joints(std::span<const Neighbor> neighbors, int32_t k,
+         std::span<const uint8_t> dropped)
+      : neighbors_(neighbors),
+        k_(k),
+        dropped_(dropped),
+        begins_(dropped.size() + 1) {
+    Count();
+    Fill();
+  }
+
+  std::span<const Neighbor> Row(int64_t document) const {
+    return neighbors_.subspan(document * k_, k_);
+  }
+  // Those that list `document`, and are not listed by it.
+  std::span<const int32_t> ListedBy(int64_t document) const {
+    return std::span(listed_by_)
+        .subspan(begins_[document], begins_[document + 1] - begins_[document]);
   }
   int64_t Degree(int64_t document) const {
-    return begins[document + 1] - begins[document];
+    int64_t degree = begins_[document + 1] - begins_[document];
+    for (const Neighbor& neighbor : Row(document)) degree += IsJoint(neighbor);
+    return degree;
   }
+  // What document `from` gives `to`, which it lists.
+  float SimilarityOf(int64_t from, int32_t to) const {
+    for (const Neighbor& neighbor : Row(from)) {
+      if (neighbor.document == to) return neighbor.similarity;
+    }
+    return 0;
+  }
+  void Fetch(int64_t document) const {
+    const char* row = reinterpret_cast<const char*>(Row(document).data());
+    for (size_t byte = 0; byte < k_ * sizeof(Neighbor); byte += 64) {
+      __builtin_prefetch(row + byte);
+    }
+  }
+
+ private:
+  int64_t count() const { return static_cast<int64_t>(dropped_.size()); }
+
+  bool IsJoint(const Neighbor& neighbor) const {
+    return neighbor.document >= 0 && !dropped_[neighbor.document];
+  }
+  bool Lists(int64_t from, int32_t to) const {
+    bool listed = false;  // without a branch: rows are short
+    for (const Neighbor& neighbor : Row(from))
+      listed |= neighbor.document == to;
+    return listed;
+  }
+
+  // Marks edges that only one side lists and counts them where they arrive.
+  void Count() {
+    one_way_.resize(neighbors_.size());
+    for (int64_t i = 0; i < count(); ++i) {
+      if (i + kAhead < count()) {
+        for (const Neighbor& neighbor : Row(i + kAhead)) {
+          if (neighbor.document >= 0) Fetch(neighbor.document);
+        }
+      }
+      if (dropped_[i]) continue;
+      for (int32_t rank = 0; rank < k_; ++rank) {
+        const Neighbor& neighbor = Row(i)[rank];
+        if (!IsJoint(neighbor)) continue;
+        if (Lists(neighbor.document, static_cast<int32_t>(i))) continue;
+        one_way_[i * k_ + rank] = true;
+        ++begins_[neighbor.document + 1];
+      }
+    }
+  }
+
+  void Fill() {
+    std::partial_sum(begins_.begin(), begins_.end(), begins_.begin());
+    listed_by_.resize(begins_.back());
+    // begins_[i] runs to the end of i's place, and is set back after.
+    for (int64_t i = 0; i < count(); ++i) {
+      for (int32_t rank = 0; rank < k_; ++rank) {
+        if (!one_way_[i * k_ + rank]) continue;
+        const int32_t to = Row(i)[rank].document;
+        listed_by_[begins_[to]++] = static_cast<int32_t>(i);
+      }
+    }
+    for (int64_t i = count(); i > 0; --i) begins_[i] = begins_[i - 1];
+    begins_[0] = 0;
+    one_way_ = {};
+  }
+
+  const std::span<const Neighbor> neighbors_;
+  const int64_t k_;
+  const std::span<const uint8_t> dropped_;
+  std::vector<int64_t> begins_;  // in listed_by_; one more than documents
+  std::vector<int32_t> listed_by_;
+  std::vector<bool> one_way_;  // a bit an entry, while building
 };
 
-Graph JoinBothWays(std::span<const Neighbor> neighbors, int32_t k,
-                   std::span<const uint8_t> dropped) {
-  struct Joint {
-    int32_t from;
-    Neighbor to;
-  };
-  std::vector<Joint> joints;
-  for (size_t i = 0; i < neighbors.size(); ++i) {
-    const int32_t from = static_cast<int32_t>(i / k);
-    const auto& [to, similarity] = neighbors[i];
-    if (to < 0 || dropped[from] || dropped[to]) continue;
-    joints.push_back({from, {to, similarity}});
-    joints.push_back({to, {from, similarity}});
-  }
-  std::sort(joints.begin(), joints.end(), [](const Joint& a, const Joint& b) {
-    return std::tuple(a.from, -a.to.similarity, a.to.document) <
-           std::tuple(b.from, -b.to.similarity, b.to.document);
-  });
-  Graph graph;
-  graph.begins.assign(dropped.size() + 1, 0);
-  for (size_t i = 0; i < joints.size(); ++i) {
-    // Found from both ends: once is enough. The similarity of a pair is one
-    // number, so the two stand side by side.
-    if (i > 0 && joints[i].from == joints[i - 1].from &&
-        joints[i].to == joints[i - 1].to) {
-      continue;
+// Unvisited documents by degree; of one degree as the seed has it. Only what
+// is still unvisited when its degree comes up is sorted.
+class Starts {
+ public:
+  Starts(const Joints& joints, std::span<const uint8_t> dropped, uint64_t seed)
+      : seed_(seed) {
+    for (size_t i = 0; i < dropped.size(); ++i) {
+      if (dropped[i]) continue;
+      const size_t degree = static_cast<size_t>(joints.Degree(i));
+      if (ends_.size() <= degree) ends_.resize(degree + 1);
+      ++ends_[degree];
     }
-    graph.joints.push_back(joints[i].to);
-    ++graph.begins[joints[i].from + 1];
+    std::partial_sum(ends_.begin(), ends_.end(), ends_.begin());
+    documents_.resize(ends_.empty() ? 0 : ends_.back());
+    // Filled from the back, so that each end becomes a begin ...
+    for (size_t i = dropped.size(); i-- > 0;) {
+      if (dropped[i]) continue;
+      documents_[--ends_[joints.Degree(i)]] = static_cast<int32_t>(i);
+    }
+    // ... and the next begin is this end again.
+    ends_.push_back(static_cast<int64_t>(documents_.size()));
   }
-  for (size_t i = 0; i < dropped.size(); ++i) {
-    graph.begins[i + 1] += graph.begins[i];
+
+  // -1: all are visited.
+  int32_t Next(const std::vector<uint8_t>& visited) {
+    while (true) {
+      for (; at_ < end_; ++at_) {
+        if (!visited[documents_[at_]]) return documents_[at_];
+      }
+      if (degree_ + 1 >= ends_.size()) return -1;
+      Sort(visited);
+    }
   }
-  return graph;
+
+ private:
+  void Sort(const std::vector<uint8_t>& visited) {
+    const auto begin = documents_.begin() + ends_[degree_];
+    auto end = documents_.begin() + ends_[degree_ + 1];
+    end =
+        std::remove_if(begin, end, [&](int32_t i) { return visited[i] != 0; });
+    std::sort(begin, end, [this](int32_t a, int32_t b) {
+      return std::tuple(Mix64(seed_ + a), a) < std::tuple(Mix64(seed_ + b), b);
+    });
+    at_ = ends_[degree_];
+    end_ = end - documents_.begin();
+    ++degree_;
+  }
+
+  const uint64_t seed_;
+  std::vector<int32_t> documents_;
+  std::vector<int64_t> ends_;  // of each degree, where documents_ has it
+  size_t degree_ = 0;          // the next to sort
+  int64_t at_ = 0, end_ = 0;
+};
+
+// The best unvisited document that is joined to `here`; -1: none.
+int32_t BestJoint(const Joints& joints, const std::vector<uint8_t>& visited,
+                  int32_t here) {
+  Neighbor best;
+  for (const Neighbor& neighbor : joints.Row(here)) {
+    if (neighbor.document >= 0 && !visited[neighbor.document]) {
+      best = neighbor;
+      break;
+    }
+  }
+  const std::span<const int32_t> others = joints.ListedBy(here);
+  for (const int32_t other : others) {
+    if (!visited[other]) joints.Fetch(other);
+  }
+  for (const int32_t other : others) {
+    if (visited[other]) continue;
+    const float similarity = joints.SimilarityOf(other, here);
+    if (best.document < 0 || similarity > best.similarity ||
+        (similarity == best.similarity && other < best.document)) {
+      best = {other, similarity};
+    }
+  }
+  return best.document;
 }
 
 }  // namespace
 
 Walk WalkSimilar(std::span<const Neighbor> neighbors, int32_t k,
                  std::span<const uint8_t> dropped, uint64_t seed) {
-  const Graph graph = JoinBothWays(neighbors, k, dropped);
-  std::vector<int32_t> starts;
-  for (size_t i = 0; i < dropped.size(); ++i) {
-    if (!dropped[i]) starts.push_back(static_cast<int32_t>(i));
-  }
-  std::sort(starts.begin(), starts.end(), [&](int32_t a, int32_t b) {
-    return std::tuple(graph.Degree(a), Mix64(seed + a), a) <
-           std::tuple(graph.Degree(b), Mix64(seed + b), b);
-  });
+  const Joints joints(neighbors, k, dropped);
+  Starts starts(joints, dropped, seed);
   Walk walk;
-  std::vector<uint8_t> visited(dropped.size());
-  for (const int32_t start : starts) {
-    if (visited[start]) continue;
-    ++walk.jumps;
-    for (int32_t here = start; here >= 0;) {
+  walk.order.reserve(dropped.size());
+  // What is dropped is no place to go either.
+  std::vector<uint8_t> visited(dropped.begin(), dropped.end());
+  for (int32_t here = starts.Next(visited); here >= 0;
+       here = starts.Next(visited)) {
+    walk.chain_begins.push_back(static_cast<int32_t>(walk.order.size()));
+    for (; here >= 0; here = BestJoint(joints, visited, here)) {
       visited[here] = 1;
       walk.order.push_back(here);
-      int32_t next = -1;
-      for (const Neighbor& joint : graph.Of(here)) {
-        if (!visited[joint.document]) {
-          next = joint.document;
-          break;
-        }
-      }
-      here = next;
     }
   }
-  if (walk.jumps > 0) --walk.jumps;  // the first start is no jump
   return walk;
 }
 
@@ -103,6 +221,8 @@ Walk WalkRandomly(std::span<const uint8_t> dropped, uint64_t seed) {
   for (size_t i = walk.order.size(); i > 1; --i) {
     std::swap(walk.order[i - 1], walk.order[random.Below(i)]);
   }
+  walk.chain_begins.resize(walk.order.size());
+  std::iota(walk.chain_begins.begin(), walk.chain_begins.end(), 0);
   return walk;
 }
 

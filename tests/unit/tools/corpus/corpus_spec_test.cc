@@ -94,7 +94,8 @@ TEST(CorpusSpec, ValuesOfTheWrongKindAreNamed) {
   ExpectError("embed: 7\n", "embed: must be a map");
   ExpectError("holdout_domains: news\n", "must be a list of names");
   ExpectError("holdout_domains: [a/b]\n", "holdout_domains: may have");
-  ExpectError("order: similar\n", "must be similarity or random");
+  ExpectError("order: similar\n",
+              "must be similarity or released-code or random");
   ExpectError("  - a.jsonl\n", "inputs[1]: must be a map");
   ExpectError("  - {path: x, domain: ../y}\n", "inputs[1].domain: may have");
 }

@@ -1,5 +1,7 @@
 #include "tools/corpus/walk.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <map>
 #include <numeric>
@@ -11,6 +13,7 @@
 #include "gtest/gtest.h"
 #include "tools/corpus/embed.h"
 #include "tools/corpus/neighbors.h"
+#include "tools/corpus/walk_report.h"
 
 namespace lory::corpus {
 namespace {
@@ -85,6 +88,21 @@ TEST(FindNeighbors, FindsTheSameSimilaritiesAmongEquals) {
   }
 }
 
+TEST(FindNeighbors, DoesNotDependOnTheNumberOfThreads) {
+  Random random(11);
+  const int before = omp_get_max_threads();
+  for (int round = 0; round < 20; ++round) {
+    const std::vector<float> rows = RandomRows(random, 300, 12);
+    omp_set_num_threads(1);
+    const auto alone = Nearest(rows, 12, 5);
+    for (const int threads : {2, 3, 8}) {
+      omp_set_num_threads(threads);
+      EXPECT_EQ(Nearest(rows, 12, 5), alone) << round << " " << threads;
+    }
+  }
+  omp_set_num_threads(before);
+}
+
 TEST(FindNeighbors, FewDocumentsHaveFewerNeighbours) {
   const std::vector<float> rows = {1, 0, 0, 1};
   EXPECT_THAT(Nearest(rows, 2, 3),
@@ -138,16 +156,95 @@ std::vector<int32_t> WalkByTheBook(const std::vector<Neighbor>& neighbors,
   return order;
 }
 
-TEST(WalkSimilar, EqualsTheBookOnRandomGraphs) {
-  Random random(3);
-  for (int round = 0; round < 400; ++round) {
-    const int count = 2 + static_cast<int>(random.Below(40));
-    const int k = 1 + static_cast<int>(random.Below(4));
-    const auto neighbors = Nearest(RandomRows(random, count, 3), 3, k);
-    std::vector<uint8_t> dropped(count);
+// Lists as no exact search gives them: who lists whom is left to chance, some
+// lists are short. Of each pair there is one similarity, with many ties.
+std::vector<Neighbor> RandomLists(Random& random, int count, int k) {
+  std::vector<std::vector<float>> table(count, std::vector<float>(count));
+  for (int i = 0; i < count; ++i) {
+    for (int j = 0; j < i; ++j) {
+      table[i][j] = table[j][i] =
+          static_cast<float>(random.Below(12)) / 10 - 0.1f;
+    }
+  }
+  std::vector<Neighbor> lists;
+  for (int i = 0; i < count; ++i) {
+    std::vector<Neighbor> list;
+    for (int j = 0; j < count; ++j) {
+      if (j == i || random.Below(static_cast<uint64_t>(count)) >=
+                        static_cast<uint64_t>(k)) {
+        continue;
+      }
+      list.push_back({j, table[i][j]});
+    }
+    std::sort(list.begin(), list.end(),
+              [](const Neighbor& a, const Neighbor& b) {
+                return std::tuple(-a.similarity, a.document) <
+                       std::tuple(-b.similarity, b.document);
+              });
+    list.resize(k);
+    lists.insert(lists.end(), list.begin(), list.end());
+  }
+  return lists;
+}
+
+// One graph after the other, every other one from an exact search.
+struct RandomGraph {
+  RandomGraph(Random& random, int round, int most)
+      : count(2 + static_cast<int>(random.Below(most - 1))),
+        k(1 + static_cast<int>(random.Below(4))),
+        neighbors(round % 2 == 0 ? RandomLists(random, count, k)
+                                 : Nearest(RandomRows(random, count, 3), 3, k)),
+        dropped(count) {
     for (uint8_t& one : dropped) one = random.Below(6) == 0;
-    const Walk walk = WalkSimilar(neighbors, k, dropped, round);
-    EXPECT_EQ(walk.order, WalkByTheBook(neighbors, k, dropped, round)) << round;
+  }
+
+  const int count;
+  const int k;
+  const std::vector<Neighbor> neighbors;
+  std::vector<uint8_t> dropped;
+};
+
+bool VisitsEachOnce(const Walk& walk, const std::vector<uint8_t>& dropped) {
+  std::vector<int32_t> expected;
+  for (size_t i = 0; i < dropped.size(); ++i) {
+    if (!dropped[i]) expected.push_back(static_cast<int32_t>(i));
+  }
+  std::vector<int32_t> visited = walk.order;
+  std::sort(visited.begin(), visited.end());
+  return visited == expected;
+}
+
+TEST(WalkSimilar, EqualsTheBookOnThousandsOfRandomGraphs) {
+  Random random(3);
+  for (int round = 0; round < 4000; ++round) {
+    const RandomGraph graph(random, round, 40);
+    const Walk walk =
+        WalkSimilar(graph.neighbors, graph.k, graph.dropped, round);
+    ASSERT_EQ(walk.order,
+              WalkByTheBook(graph.neighbors, graph.k, graph.dropped, round))
+        << round;
+    EXPECT_TRUE(VisitsEachOnce(walk, graph.dropped)) << round;
+  }
+}
+
+TEST(WalkSimilar, ChainsBeginWhereThereIsNoJoint) {
+  Random random(6);
+  for (int round = 0; round < 500; ++round) {
+    const RandomGraph graph(random, round, 30);
+    const Walk walk = WalkSimilar(graph.neighbors, graph.k, graph.dropped, 1);
+    const std::set<int32_t> begins(walk.chain_begins.begin(),
+                                   walk.chain_begins.end());
+    const auto lists = [&](int32_t from, int32_t to) {
+      for (int j = 0; j < graph.k; ++j) {
+        if (graph.neighbors[from * graph.k + j].document == to) return true;
+      }
+      return false;
+    };
+    for (int32_t i = 1; i < static_cast<int32_t>(walk.order.size()); ++i) {
+      const int32_t a = walk.order[i - 1], b = walk.order[i];
+      EXPECT_EQ(lists(a, b) || lists(b, a), !begins.contains(i));
+    }
+    EXPECT_EQ(begins.contains(0), !walk.order.empty());
   }
 }
 
@@ -169,7 +266,7 @@ TEST(WalkSimilar, StartsAtTheLonelyEndAndFollowsTheBestEdge) {
   const Walk walk = WalkSimilar(neighbors, 2, std::vector<uint8_t>(4), 1);
   EXPECT_TRUE(walk.order == (std::vector<int32_t>{3, 1, 0, 2}) ||
               walk.order == (std::vector<int32_t>{2, 0, 1, 3}));
-  EXPECT_EQ(walk.jumps, 0);
+  EXPECT_EQ(walk.jumps(), 0);
 }
 
 TEST(WalkSimilar, PutsSimilarDocumentsSideBySide) {
@@ -186,6 +283,119 @@ TEST(WalkSimilar, PutsSimilarDocumentsSideBySide) {
   const std::vector<uint8_t> none(2000);
   EXPECT_GT(mean(WalkSimilar(Nearest(rows, 8, 10), 10, none, 1).order), 0.8);
   EXPECT_LT(mean(WalkRandomly(none, 1).order), 0.1);
+}
+
+// sort.py of the released code, line by line, with a first document that
+// counts and without the crash on documents that have nowhere to go.
+std::vector<int32_t> ReleasedCode(const std::vector<Neighbor>& neighbors, int k,
+                                  const std::vector<uint8_t>& dropped,
+                                  size_t cluster_size) {
+  std::set<int> unseen;
+  for (size_t i = 0; i < dropped.size(); ++i) {
+    if (!dropped[i]) unseen.insert(static_cast<int>(i));
+  }
+  const std::set<int> all = unseen;
+  const auto knn = [&](int doc) {  // knn[1:10]
+    std::vector<int> out;
+    for (int j = 0; j < std::min(9, k); ++j) {
+      const int to = neighbors[doc * k + j].document;
+      if (all.contains(to)) out.push_back(to);
+    }
+    return out;
+  };
+  std::map<int, std::vector<int>> cluster2docs;
+  std::map<int, int> doc2cluster;
+  int cluster = 0, doc = -1;
+  while (!unseen.empty()) {
+    int first = -1;
+    if (doc >= 0) {
+      for (const int to : knn(doc)) {
+        if (first < 0 && unseen.contains(to)) first = to;
+      }
+    }
+    if (first < 0 || cluster2docs[cluster].size() >= cluster_size) {
+      first = *unseen.begin();
+      if (doc >= 0) ++cluster;
+    }
+    doc = first;
+    unseen.erase(doc);
+    cluster2docs[cluster].push_back(doc);
+    doc2cluster[doc] = cluster;
+  }
+  for (int c = 0; c <= cluster; ++c) {
+    if (cluster2docs[c].size() >= cluster_size) continue;
+    const std::vector<int> docs = cluster2docs[c];
+    std::vector<int> stay;
+    for (const int d : docs) {
+      int top = -1;
+      for (const int to : knn(d)) {
+        if (top < 0 && doc2cluster[to] != c) top = to;
+      }
+      if (top < 0) {
+        stay.push_back(d);
+        continue;
+      }
+      auto& others = cluster2docs[doc2cluster[top]];
+      others.insert(std::find(others.begin(), others.end(), top), d);
+      doc2cluster[d] = doc2cluster[top];
+    }
+    cluster2docs[c] = stay;
+  }
+  std::vector<int32_t> order;
+  for (const auto& [c, docs] : cluster2docs) {
+    order.insert(order.end(), docs.begin(), docs.end());
+  }
+  return order;
+}
+
+TEST(WalkAsReleased, EqualsItsTranscriptionOnRandomGraphs) {
+  Random random(7);
+  for (int round = 0; round < 2000; ++round) {
+    const RandomGraph graph(random, round, 90);
+    const Walk walk = WalkAsReleased(graph.neighbors, graph.k, graph.dropped);
+    ASSERT_EQ(walk.order,
+              ReleasedCode(graph.neighbors, graph.k, graph.dropped, 21))
+        << round;
+    EXPECT_TRUE(VisitsEachOnce(walk, graph.dropped)) << round;
+  }
+}
+
+TEST(ReportOn, WeighsNoOrderBelowTheBestAndBoundsThatOne) {
+  Random random(9);
+  for (int round = 0; round < 300; ++round) {
+    RandomGraph graph(random, round, 7);
+    std::vector<int32_t> order =
+        WalkSimilar(graph.neighbors, graph.k, graph.dropped, 1).order;
+    const auto report = [&](const Walk& walk) {
+      return ReportOn(walk, graph.neighbors, graph.k, graph.dropped);
+    };
+    const WalkReport greedy =
+        report(WalkSimilar(graph.neighbors, graph.k, graph.dropped, 1));
+    // All orders there are: the best, and the mean.
+    std::sort(order.begin(), order.end());
+    double best = -1e9, sum = 0;
+    int64_t orders = 0;
+    do {
+      const double weight = report({order, {}}).weight;
+      best = std::max(best, weight);
+      sum += weight;
+      ++orders;
+    } while (std::next_permutation(order.begin(), order.end()));
+    EXPECT_LE(greedy.weight, best + 1e-6);
+    EXPECT_LE(best, greedy.upper_bound + 1e-6);
+    EXPECT_NEAR(greedy.random_weight, sum / static_cast<double>(orders), 1e-5);
+  }
+}
+
+TEST(ReportOn, CountsChains) {
+  const std::vector<Neighbor> none(5);
+  const WalkReport report =
+      ReportOn({{0, 1, 2, 3, 4}, {0, 3, 4}}, none, 1, std::vector<uint8_t>(5));
+  EXPECT_EQ(report.jumps, 2);
+  EXPECT_EQ(report.longest_chain, 3);
+  EXPECT_EQ(report.median_chain, 1);
+  EXPECT_NEAR(report.mean_chain, 5.0 / 3, 1e-9);
+  EXPECT_EQ(report.weight, 0);
 }
 
 TEST(WalkRandomly, LeavesOutTheDroppedAndDependsOnTheSeed) {
