@@ -13,6 +13,7 @@
 #include "common/base/status_macros.h"
 #include "common/data/dataset.h"
 #include "common/text/tokenizer.h"
+#include "tools/corpus/dataset_view.h"
 #include "tools/corpus/document_index.h"
 #include "tools/corpus/pack.h"
 
@@ -125,12 +126,6 @@ absl::StatusOr<std::string> SequenceText(
 }
 
 }  // namespace
-
-std::string ManifestPathOf(const std::string& path) {
-  return std::filesystem::is_directory(path)
-             ? absl::StrCat(path, "/", kManifestFile)
-             : path;
-}
 
 absl::StatusOr<std::string> InspectDataset(const std::string& path,
                                            std::optional<int64_t> sequence) {

@@ -9,9 +9,6 @@
 
 namespace lory::corpus {
 
-// `path` itself, or the manifest in it if it is a folder.
-std::string ManifestPathOf(const std::string& path);
-
 // What a dataset is made of, for people; with `sequence` instead the
 // documents of that stored sequence one below the other: domain, tokens,
 // similarity to the one before and first lines.

@@ -11,9 +11,12 @@
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
 #include "tools/corpus/build.h"
+#include "tools/corpus/compare.h"
 #include "tools/corpus/corpus_spec.h"
 #include "tools/corpus/inspect.h"
+#include "tools/corpus/map.h"
 #include "tools/corpus/progress.h"
+#include "tools/corpus/stats.h"
 #include "tools/corpus/verify.h"
 
 namespace lory::corpus {
@@ -29,6 +32,9 @@ examples:
   lory-corpus build corpus.yaml --order random --output ablation
   lory-corpus inspect demo-dataset
   lory-corpus inspect demo-dataset --sequence 17
+  lory-corpus stats demo-dataset
+  lory-corpus compare demo-dataset ablation
+  lory-corpus map demo-dataset --output map.svg
   lory-corpus verify demo-dataset
 
 A build that was stopped, or whose spec changed, goes on where it must and
@@ -72,6 +78,25 @@ int RunBuild(const BuildFlags& flags, Progress& progress) {
   return Print(BuildDataset(*spec, {.redo = flags.redo}, progress));
 }
 
+CLI::App* AddBuild(CLI::App& app, BuildFlags* flags) {
+  CLI::App* build = app.add_subcommand("build", "Build a dataset from a spec");
+  build->add_option("SPEC", flags->spec_path, "corpus.yaml")->required();
+  build->add_option("--output", flags->output, "Folder, instead of the spec's");
+  build->add_option("--order", flags->order, "Instead of the spec's")
+      ->check(CLI::IsMember(OrderNames()));
+  build
+      ->add_option("--max-errors", flags->max_errors,
+                   "Bad lines to bear, instead of the spec's")
+      ->check(CLI::NonNegativeNumber);
+  build
+      ->add_option("--redo", flags->redo,
+                   "Run this stage in any case: " + StageNames())
+      ->check([](const std::string& name) {
+        return IsStageName(name) ? "" : "stages are " + StageNames();
+      });
+  return build;
+}
+
 int Main(int argc, char** argv) {
   CLI::App app("Builds training data: documents to similarity-ordered shards.",
                "lory-corpus");
@@ -80,21 +105,7 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
 
   BuildFlags flags;
-  CLI::App* build = app.add_subcommand("build", "Build a dataset from a spec");
-  build->add_option("SPEC", flags.spec_path, "corpus.yaml")->required();
-  build->add_option("--output", flags.output, "Folder, instead of the spec's");
-  build->add_option("--order", flags.order, "Instead of the spec's")
-      ->check(CLI::IsMember(OrderNames()));
-  build
-      ->add_option("--max-errors", flags.max_errors,
-                   "Bad lines to bear, instead of the spec's")
-      ->check(CLI::NonNegativeNumber);
-  build
-      ->add_option("--redo", flags.redo,
-                   "Run this stage in any case: " + StageNames())
-      ->check([](const std::string& name) {
-        return IsStageName(name) ? "" : "stages are " + StageNames();
-      });
+  CLI::App* build = AddBuild(app, &flags);
 
   std::string path;
   std::optional<int64_t> sequence;
@@ -103,6 +114,30 @@ int Main(int argc, char** argv) {
   inspect->add_option("DATASET", path, "Its manifest or folder")->required();
   inspect->add_option("--sequence", sequence,
                       "Show the documents of this sequence");
+
+  CLI::App* stats = app.add_subcommand(
+      "stats", "What is in a dataset, what was dropped, how good the order is");
+  stats->add_option("DATASET", path, "Its manifest or folder")->required();
+
+  std::string other;
+  CLI::App* compare = app.add_subcommand(
+      "compare", "Two orders: similarity inside contexts and between them");
+  compare->add_option("DATASET", path, "Manifest or folder")->required();
+  compare->add_option("OTHER", other, "Manifest or folder")->required();
+
+  MapOptions map_options;
+  std::string map_file = "map.svg";
+  CLI::App* map =
+      app.add_subcommand("map", "Draw documents and their order as SVG");
+  map->add_option("DATASET", path, "Its manifest or folder")->required();
+  map->add_option("--output", map_file, "The file")->capture_default_str();
+  map->add_option("--documents", map_options.documents, "Points at most")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  map->add_option("--walk", map_options.walk,
+                  "Documents whose order is drawn as a line")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
 
   CLI::App* verify =
       app.add_subcommand("verify", "Check every byte of a dataset");
@@ -115,6 +150,9 @@ int Main(int argc, char** argv) {
   }
   Progress progress(RealClock(), stderr, ::isatty(STDERR_FILENO) == 1);
   if (*build) return RunBuild(flags, progress);
+  if (*stats) return Print(DatasetStats(path));
+  if (*compare) return Print(CompareDatasets(path, other));
+  if (*map) return Print(MapDataset(path, map_options, map_file));
   if (*inspect) return Print(InspectDataset(path, sequence));
   return Print(VerifyDataset(path, progress));
 }

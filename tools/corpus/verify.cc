@@ -10,8 +10,8 @@
 #include "common/base/status_macros.h"
 #include "common/data/dataset.h"
 #include "common/text/tokenizer.h"
+#include "tools/corpus/dataset_view.h"
 #include "tools/corpus/document_index.h"
-#include "tools/corpus/inspect.h"
 #include "tools/corpus/pack.h"
 
 namespace lory::corpus {

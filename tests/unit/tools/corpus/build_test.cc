@@ -8,14 +8,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "common/base/random.h"
 #include "common/data/dataset.h"
 #include "common/io/storage.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temporary_folder.h"
 #include "tests/unit/tools/corpus/captured_progress.h"
+#include "tests/unit/tools/corpus/made_up_dataset.h"
 #include "tools/corpus/build_lock.h"
 #include "tools/corpus/document_index.h"
 #include "tools/corpus/document_store.h"
@@ -31,33 +30,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// Two domains of three topics each, every topic with words of its own.
-std::string Corpus() {
-  Random random(1);
-  std::string lines;
-  for (int i = 0; i < 240; ++i) {
-    const int topic = static_cast<int>(random.Below(6));
-    std::string text;
-    for (int j = 0; j < 40; ++j) {
-      absl::StrAppend(&text, "topic", topic, "word", random.Below(30), " ");
-    }
-    absl::StrAppend(&lines, "{\"id\":\"", topic, "/", i, "\",\"text\":\"", text,
-                    "\",\"domain\":\"d", topic % 2, "\"}\n");
-  }
-  return lines;
-}
-
 struct BuildTest : ::testing::Test {
-  BuildTest() {
-    spec.name = "test";
-    spec.output = folder.At("out");
-    spec.inputs = {{.path = folder.Write("in.jsonl", Corpus())}};
-    spec.vocabulary_size = 290;
-    spec.embed_dimensions = 256;
-    spec.neighbor_count = 5;
-    spec.sequence_length = 64;
-    spec.held_out_fraction = 0.05;
-  }
+  BuildTest() : spec(TopicSpec(folder)) {}
 
   // Builds and returns the stages that ran.
   std::set<std::string> Build(const std::string& redo = "") {
@@ -202,7 +176,7 @@ std::string WithNearCopies(const std::string& corpus) {
 
 TEST_F(BuildTest, NearCopiesAreDroppedReportedAndNeverAcrossTheSplit) {
   spec.inputs = {
-      {.path = folder.Write("near.jsonl", WithNearCopies(Corpus()))}};
+      {.path = folder.Write("near.jsonl", WithNearCopies(TopicLines()))}};
   spec.near_duplicate = 0.9;
   spec.held_out_fraction = 0.2;
   Build();
