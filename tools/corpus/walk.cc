@@ -10,9 +10,6 @@
 namespace lory::corpus {
 namespace {
 
-// So far ahead rows are fetched: their places are as good as random.
-constexpr int64_t kAhead = 4;
-
 // The undirected graph over given lists, without a copy of them: only who
 // lists a document that does not list them back is kept.
 class Joints {
@@ -23,8 +20,8 @@ class Joints {
         k_(k),
         dropped_(dropped),
         begins_(dropped.size() + 1) {
-    Count();
     Fill();
+    DropMutual();
   }
 
   std::span<const Neighbor> Row(int64_t document) const {
@@ -62,45 +59,45 @@ class Joints {
   }
   bool Lists(int64_t from, int32_t to) const {
     bool listed = false;  // without a branch: rows are short
-    for (const Neighbor& neighbor : Row(from))
+    for (const Neighbor& neighbor : Row(from)) {
       listed |= neighbor.document == to;
+    }
     return listed;
   }
 
-  // Marks edges that only one side lists and counts them where they arrive.
-  void Count() {
-    one_way_.resize(neighbors_.size());
+  // Every edge at its end; no order of memory but that of the lists.
+  void Fill() {
     for (int64_t i = 0; i < count(); ++i) {
-      if (i + kAhead < count()) {
-        for (const Neighbor& neighbor : Row(i + kAhead)) {
-          if (neighbor.document >= 0) Fetch(neighbor.document);
-        }
-      }
       if (dropped_[i]) continue;
-      for (int32_t rank = 0; rank < k_; ++rank) {
-        const Neighbor& neighbor = Row(i)[rank];
-        if (!IsJoint(neighbor)) continue;
-        if (Lists(neighbor.document, static_cast<int32_t>(i))) continue;
-        one_way_[i * k_ + rank] = true;
-        ++begins_[neighbor.document + 1];
+      for (const Neighbor& neighbor : Row(i)) {
+        if (IsJoint(neighbor)) ++begins_[neighbor.document + 1];
       }
     }
-  }
-
-  void Fill() {
     std::partial_sum(begins_.begin(), begins_.end(), begins_.begin());
     listed_by_.resize(begins_.back());
     // begins_[i] runs to the end of i's place, and is set back after.
     for (int64_t i = 0; i < count(); ++i) {
-      for (int32_t rank = 0; rank < k_; ++rank) {
-        if (!one_way_[i * k_ + rank]) continue;
-        const int32_t to = Row(i)[rank].document;
-        listed_by_[begins_[to]++] = static_cast<int32_t>(i);
+      if (dropped_[i]) continue;
+      for (const Neighbor& neighbor : Row(i)) {
+        if (!IsJoint(neighbor)) continue;
+        listed_by_[begins_[neighbor.document]++] = static_cast<int32_t>(i);
       }
     }
     for (int64_t i = count(); i > 0; --i) begins_[i] = begins_[i - 1];
     begins_[0] = 0;
-    one_way_ = {};
+  }
+
+  // Without those that the document lists itself, moved together.
+  void DropMutual() {
+    int64_t out = 0;
+    for (int64_t i = 0; i < count(); ++i) {
+      const int64_t begin = begins_[i], end = begins_[i + 1];
+      begins_[i] = out;
+      for (int64_t at = begin; at < end; ++at) {
+        if (!Lists(i, listed_by_[at])) listed_by_[out++] = listed_by_[at];
+      }
+    }
+    begins_[count()] = out;
   }
 
   const std::span<const Neighbor> neighbors_;
@@ -108,7 +105,6 @@ class Joints {
   const std::span<const uint8_t> dropped_;
   std::vector<int64_t> begins_;  // in listed_by_; one more than documents
   std::vector<int32_t> listed_by_;
-  std::vector<bool> one_way_;  // a bit an entry, while building
 };
 
 // Unvisited documents by degree; of one degree as the seed has it. Only what
