@@ -17,6 +17,7 @@
 #include "tools/corpus/held_out.h"
 #include "tools/corpus/ingest.h"
 #include "tools/corpus/input_files.h"
+#include "tools/corpus/mixture.h"
 #include "tools/corpus/near_duplicates.h"
 #include "tools/corpus/neighbors.h"
 #include "tools/corpus/order.h"
@@ -28,9 +29,9 @@
 namespace lory::corpus {
 namespace {
 
-constexpr std::array<const char*, 9> kStages = {
+constexpr std::array<const char*, 10> kStages = {
     "ingest",    "split",      "tokenizer", "tokenize", "embed",
-    "neighbors", "duplicates", "order",     "pack"};
+    "neighbors", "duplicates", "mixture",   "order",    "pack"};
 
 // Tokens are rarely longer than this: enough held-out bytes for a context.
 constexpr int64_t kBytesPerToken = 8;
@@ -59,6 +60,7 @@ class Build {
     LORY_RETURN_IF_ERROR(RunNeighbors(vectors.values(), held_out.values()));
     LORY_RETURN_IF_ERROR(
         RunDuplicates(store, vectors.values(), held_out.values()));
+    LORY_RETURN_IF_ERROR(RunMixture(store, held_out.values()));
     LORY_RETURN_IF_ERROR(RunOrder(held_out.values()));
     LORY_RETURN_IF_ERROR(RunPack(store, vectors.values(), held_out.values()));
     return Summary();
@@ -201,6 +203,30 @@ class Build {
     return absl::OkStatus();
   }
 
+  absl::Status RunMixture(const DocumentStore& store,
+                          std::span<const uint8_t> held_out) {
+    Stage stage{.name = "mixture"};
+    stage.options = {{"weights", spec_.mixture}, {"seed", spec_.seed}};
+    stage.inputs = {{"ingest", ingest_.OutputHash()},
+                    {"split", split_.OutputHash()},
+                    {"duplicates", duplicates_.OutputHash()}};
+    // Without weights it does not matter how long a document is.
+    if (!spec_.mixture.empty()) {
+      stage.inputs.emplace_back("tokenize", tokenize_.OutputHash());
+    }
+    stage.run = [&](const std::string& folder) -> absl::StatusOr<StageResult> {
+      LORY_ASSIGN_OR_RETURN(const TokenStore tokens,
+                            TokenStore::Open(tokenize_.folder));
+      LORY_ASSIGN_OR_RETURN(
+          const auto dropped,
+          ArrayFile<uint8_t>::Open(duplicates_.PathOf(kDroppedFile)));
+      return MixDomains(store, tokens, held_out, dropped.values(),
+                        spec_.mixture, spec_.seed, folder);
+    };
+    LORY_ASSIGN_OR_RETURN(mixture_, runner_.Run(stage));
+    return absl::OkStatus();
+  }
+
   absl::Status RunOrder(std::span<const uint8_t> held_out) {
     const OrderOptions options = {.order = spec_.order,
                                   .neighbor_count = spec_.neighbor_count,
@@ -210,16 +236,16 @@ class Build {
                      {"k", options.neighbor_count},
                      {"seed", options.seed}};
     stage.inputs = {{"neighbors", neighbors_.OutputHash()},
-                    {"duplicates", duplicates_.OutputHash()},
+                    {"mixture", mixture_.OutputHash()},
                     {"split", split_.OutputHash()}};
     stage.run = [&](const std::string& folder) -> absl::StatusOr<StageResult> {
       LORY_ASSIGN_OR_RETURN(
           const auto neighbors,
           ArrayFile<Neighbor>::Open(neighbors_.PathOf(kNeighborsFile)));
       LORY_ASSIGN_OR_RETURN(
-          const auto dropped,
-          ArrayFile<uint8_t>::Open(duplicates_.PathOf(kDroppedFile)));
-      return OrderDocuments(neighbors.values(), held_out, dropped.values(),
+          const auto copies,
+          ArrayFile<uint8_t>::Open(mixture_.PathOf(kCopiesFile)));
+      return OrderDocuments(neighbors.values(), held_out, copies.values(),
                             options, folder, progress_);
     };
     LORY_ASSIGN_OR_RETURN(order_, runner_.Run(stage));
@@ -281,7 +307,7 @@ class Build {
   Progress& progress_;
   StageRunner runner_;
   StageRecord ingest_, split_, tokenizer_, tokenize_, embed_, neighbors_,
-      duplicates_, order_, pack_;
+      duplicates_, mixture_, order_, pack_;
 };
 
 }  // namespace

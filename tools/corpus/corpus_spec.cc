@@ -228,6 +228,24 @@ void ReadTokenizer(SpecReader& reader, const YamlNode& node,
   }
 }
 
+void ReadMixture(SpecReader& reader, const YamlNode& node,
+                 const std::string& path,
+                 std::map<std::string, double>* mixture) {
+  if (node.kind != YamlNode::Kind::kMap) {
+    return reader.Fail(node.line, path, "must be a map of domains to weights");
+  }
+  double sum = 0;
+  for (const config::YamlEntry& entry : node.entries) {
+    double& weight = (*mixture)[entry.key];
+    reader.Share(&weight, 0, 1e9)(entry.value,
+                                  absl::StrCat(path, ".", entry.key));
+    sum += weight;
+  }
+  if (!node.entries.empty() && sum == 0) {
+    reader.Fail(node.line, path, "all weights are 0");
+  }
+}
+
 }  // namespace
 
 absl::string_view NameOf(DocumentOrder order) {
@@ -303,6 +321,10 @@ absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
             {{"k", reader.Whole(&spec.neighbor_count, 1, 1000)},
              {"near_duplicate", reader.Share(&spec.near_duplicate, 0.5, 1)},
              {"shingle_overlap", reader.Share(&spec.shingle_overlap, 0, 1)}})},
+       {"mixture",
+        [&](const YamlNode& node, const std::string& path) {
+          ReadMixture(reader, node, path, &spec.mixture);
+        }},
        {"order",
         [&](const YamlNode& node, const std::string& path) {
           std::string name(NameOf(spec.order));

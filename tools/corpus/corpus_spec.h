@@ -2,6 +2,7 @@
 #define LORY_TOOLS_CORPUS_CORPUS_SPEC_H_
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -53,6 +54,8 @@ struct CorpusSpec {
   // shingles in common, one is dropped; 1: none is.
   double near_duplicate = 0.95;
   double shingle_overlap = 0.5;
+  // Shares of the tokens to train, by domain; empty: as they come.
+  std::map<std::string, double> mixture;
   DocumentOrder order = DocumentOrder::kSimilarity;
 
   int32_t sequence_length = 1024;

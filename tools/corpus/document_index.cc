@@ -18,6 +18,7 @@ std::string SerializeIndexedDocument(const IndexedDocument& document) {
                                  {"first_token", document.first_token},
                                  {"token_count", document.token_count},
                                  {"similarity", nullptr}};
+  if (document.pass > 0) json["pass"] = document.pass;
   // Rounded: for people, and the same wherever it is computed.
   if (document.similarity) {
     json["similarity"] =
@@ -45,6 +46,10 @@ absl::StatusOr<IndexedDocument> ParseIndexedDocument(absl::string_view line) {
   document.domain = json["domain"].get<std::string>();
   document.first_token = json["first_token"].get<int64_t>();
   document.token_count = json["token_count"].get<int64_t>();
+  if (json.contains("pass")) {
+    if (!json["pass"].is_number_unsigned()) return damaged;
+    document.pass = json["pass"].get<int64_t>();
+  }
   if (json.contains("similarity") && json["similarity"].is_number()) {
     document.similarity = json["similarity"].get<double>();
   }

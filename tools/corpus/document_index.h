@@ -20,6 +20,8 @@ struct IndexedDocument {
   int64_t first_token = 0;           // in the packed stream
   int64_t token_count = 0;           // with the end mark
   std::optional<double> similarity;  // to the document before
+  // How often it came before, when a mixture repeats it.
+  int64_t pass = 0;
 };
 
 // One line with its end, and back. DATA_LOSS: it is none.

@@ -26,25 +26,48 @@ Walk WalkBy(const OrderOptions& options, std::span<const Neighbor> neighbors,
   return WalkRandomly(gone, options.seed);
 }
 
+// Adds one pass to those before.
+void Append(const Walk& pass, const WalkReport& report, Walk* walk,
+            WalkReport* total) {
+  const int32_t begin = static_cast<int32_t>(walk->order.size());
+  for (const int32_t chain : pass.chain_begins) {
+    walk->chain_begins.push_back(begin + chain);
+  }
+  walk->order.insert(walk->order.end(), pass.order.begin(), pass.order.end());
+  total->documents += report.documents;
+  total->weight += report.weight;
+  total->random_weight += report.random_weight;
+  total->upper_bound += report.upper_bound;
+}
+
 }  // namespace
 
 absl::StatusOr<StageResult> OrderDocuments(std::span<const Neighbor> neighbors,
                                            std::span<const uint8_t> held_out,
-                                           std::span<const uint8_t> dropped,
+                                           std::span<const uint8_t> copies,
                                            const OrderOptions& options,
                                            const std::string& folder,
                                            Progress& progress) {
   // The graph numbers only what is trained: its n-th is the document ...
   std::vector<int32_t> documents;
-  std::vector<uint8_t> gone;
   for (size_t i = 0; i < held_out.size(); ++i) {
-    if (held_out[i]) continue;
-    documents.push_back(static_cast<int32_t>(i));
-    gone.push_back(dropped[i]);
+    if (!held_out[i]) documents.push_back(static_cast<int32_t>(i));
   }
-  Walk walk = WalkBy(options, neighbors, gone);
-  const WalkReport report =
-      ReportOn(walk, neighbors, options.neighbor_count, gone);
+  Walk walk;
+  WalkReport report;
+  for (int pass = 0;; ++pass) {
+    std::vector<uint8_t> gone;
+    for (const int32_t document : documents) {
+      gone.push_back(copies[document] <= pass);
+    }
+    OrderOptions own = options;
+    own.seed += pass;
+    const Walk next = WalkBy(own, neighbors, gone);
+    if (next.order.empty()) break;
+    Append(next, ReportOn(next, neighbors, options.neighbor_count, gone), &walk,
+           &report);
+  }
+  ReportChains(walk, &report);
   for (int32_t& document : walk.order) document = documents[document];
   LORY_RETURN_IF_ERROR(
       WriteArray<int32_t>(absl::StrCat(folder, "/", kOrderFile), walk.order));

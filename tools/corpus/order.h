@@ -22,11 +22,13 @@ struct OrderOptions {
 };
 
 // The stage: writes order.i32, the numbers of the documents to train in the
-// order they are packed. `dropped` and `held_out` have a byte a document;
-// `neighbors` numbers those that are not held out.
+// order they are packed. `held_out` and `copies` have a byte a document;
+// `neighbors` numbers those that are not held out. What comes more than once
+// comes in passes: each is an order of its own of what is left, so that a
+// document does not meet itself.
 absl::StatusOr<StageResult> OrderDocuments(std::span<const Neighbor> neighbors,
                                            std::span<const uint8_t> held_out,
-                                           std::span<const uint8_t> dropped,
+                                           std::span<const uint8_t> copies,
                                            const OrderOptions& options,
                                            const std::string& folder,
                                            Progress& progress);

@@ -131,6 +131,7 @@ absl::Status WriteDocumentIndex(const PackInputs& inputs,
       std::unique_ptr<io::FileWriter> writer,
       io::LocalStorage().Create(absl::StrCat(folder, "/", kDocumentsFile)));
   const int32_t dimensions = inputs.spec.embed_dimensions;
+  std::vector<uint8_t> passes(inputs.store.count());
   for (size_t i = 0; i < inputs.order.size(); ++i) {
     const int32_t document = inputs.order[i];
     const DocumentRecord& record = inputs.store.records()[document];
@@ -138,6 +139,7 @@ absl::Status WriteDocumentIndex(const PackInputs& inputs,
     entry.id = ToHex(record.id);
     entry.name = std::string(inputs.store.NameOf(document));
     entry.domain = inputs.store.domains()[record.domain];
+    entry.pass = passes[document]++;
     entry.first_token = stream.BeginOf(static_cast<int64_t>(i));
     entry.token_count =
         stream.BeginOf(static_cast<int64_t>(i) + 1) - entry.first_token;

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
@@ -37,11 +37,13 @@ absl::Status CheckManifest(const data::DatasetManifest& manifest,
         kDocumentsFile, " has ", documents.size(),
         " documents, the manifest says ", manifest.document_count));
   }
-  absl::flat_hash_set<absl::string_view> ids;
+  absl::flat_hash_map<absl::string_view, int64_t> passes;
   for (const IndexedDocument& document : documents) {
-    if (!ids.insert(document.id).second) {
-      return absl::DataLossError(
-          absl::StrCat("document ", document.id, " is there twice"));
+    const int64_t pass = passes[document.id]++;
+    if (document.pass != pass) {
+      return absl::DataLossError(absl::StrCat(
+          "document ", document.id, " is there twice: it came ", pass,
+          " times before, and should ", document.pass, " times"));
     }
   }
   return absl::OkStatus();

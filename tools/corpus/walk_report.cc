@@ -51,7 +51,24 @@ void AddEdges(std::span<const Neighbor> neighbors, int32_t k,
   }
 }
 
-void AddChains(const Walk& walk, WalkReport* report) {
+}  // namespace
+
+WalkReport ReportOn(const Walk& walk, std::span<const Neighbor> neighbors,
+                    int32_t k, std::span<const uint8_t> dropped) {
+  WalkReport report;
+  report.documents = static_cast<int64_t>(walk.order.size());
+  for (size_t i = 1; i < walk.order.size(); ++i) {
+    const int32_t a = walk.order[i - 1], b = walk.order[i];
+    const auto there = Listed(neighbors, k, a, b);
+    report.weight += there ? *there : Listed(neighbors, k, b, a).value_or(0);
+  }
+  AddEdges(neighbors, k, dropped, &report);
+  ReportChains(walk, &report);
+  return report;
+}
+
+void ReportChains(const Walk& walk, WalkReport* report) {
+  report->jumps = walk.jumps();
   std::vector<int64_t> lengths;
   for (size_t i = 0; i < walk.chain_begins.size(); ++i) {
     const int64_t end = i + 1 < walk.chain_begins.size()
@@ -65,23 +82,6 @@ void AddChains(const Walk& walk, WalkReport* report) {
   report->median_chain = lengths[lengths.size() / 2];
   report->mean_chain = static_cast<double>(report->documents) /
                        static_cast<double>(lengths.size());
-}
-
-}  // namespace
-
-WalkReport ReportOn(const Walk& walk, std::span<const Neighbor> neighbors,
-                    int32_t k, std::span<const uint8_t> dropped) {
-  WalkReport report;
-  report.documents = static_cast<int64_t>(walk.order.size());
-  report.jumps = walk.jumps();
-  for (size_t i = 1; i < walk.order.size(); ++i) {
-    const int32_t a = walk.order[i - 1], b = walk.order[i];
-    const auto there = Listed(neighbors, k, a, b);
-    report.weight += there ? *there : Listed(neighbors, k, b, a).value_or(0);
-  }
-  AddEdges(neighbors, k, dropped, &report);
-  AddChains(walk, &report);
-  return report;
 }
 
 std::map<std::string, double> FiguresOf(const WalkReport& report) {

@@ -30,6 +30,9 @@ struct WalkReport {
 WalkReport ReportOn(const Walk& walk, std::span<const Neighbor> neighbors,
                     int32_t k, std::span<const uint8_t> dropped);
 
+// Sets what the report says of jumps and chains.
+void ReportChains(const Walk& walk, WalkReport* report);
+
 // As figures of a stage, and for people: "568 jumps, chains of ...".
 std::map<std::string, double> FiguresOf(const WalkReport& report);
 std::string Describe(const WalkReport& report);

@@ -70,7 +70,7 @@ struct BuildTest : ::testing::Test {
 };
 
 TEST_F(BuildTest, MakesADatasetThatOpensAndVerifies) {
-  EXPECT_EQ(Build().size(), 9u);
+  EXPECT_EQ(Build().size(), 10u);
   LORY_ASSERT_OK_AND_ASSIGN(
       const auto dataset,
       data::Dataset::Open(spec.output + "/manifest.json", true));
@@ -222,6 +222,43 @@ TEST_F(BuildTest, AHoldoutDomainIsNotTrainedAtAll) {
   EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("nothing is left to train on")));
+}
+
+TEST_F(BuildTest, AMixtureRepeatsDocumentsInPassesAndIsSound) {
+  spec.mixture = {{"d0", 3}, {"d1", 1}};
+  const auto summary = BuildDataset(spec, {}, captured.progress());
+  ASSERT_OK(summary);
+  EXPECT_THAT(captured.Take(), HasSubstr("epochs of each domain: d"));
+  EXPECT_OK(Verify());
+  std::map<std::string, int64_t> tokens, last;
+  const auto documents = ReadDocumentIndex(spec.output + "/documents.jsonl");
+  int64_t pass = 0;
+  for (const auto& document : *documents) {
+    tokens[document.domain] += document.token_count;
+    EXPECT_GE(document.pass, pass);  // one pass after the other
+    pass = document.pass;
+  }
+  EXPECT_EQ(pass, 1);
+  EXPECT_NEAR(static_cast<double>(tokens["d0"]) /
+                  static_cast<double>(tokens["d0"] + tokens["d1"]),
+              0.75, 0.01);
+  spec.mixture = {{"d0", 1}};
+  EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("domain d1 has no weight")));
+}
+
+TEST_F(BuildTest, VerifyFindsADocumentThatIsThereTwice) {
+  Build();
+  auto documents = *ReadDocumentIndex(spec.output + "/documents.jsonl");
+  documents[7].id = documents[3].id;
+  std::string lines;
+  for (const auto& document : documents) {
+    lines += SerializeIndexedDocument(document);
+  }
+  folder.Write("out/documents.jsonl", lines);
+  EXPECT_THAT(Verify(), StatusIs(absl::StatusCode::kDataLoss,
+                                 HasSubstr("is there twice")));
 }
 
 TEST_F(BuildTest, SmallShardsAreNumberedThrough) {

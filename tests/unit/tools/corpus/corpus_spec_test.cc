@@ -42,6 +42,7 @@ TEST(CorpusSpec, EveryKeyIsRead) {
       const CorpusSpec spec,
       Parse("  - {path: /b.jsonl.gz, domain: news}\n"
             "seed: 7\nmax_errors: 0\norder: random\n"
+            "mixture: {news: 2, text: 0.5}\n"
             "held_out: {fraction: 0.25}\n"
             "tokenizer: {vocabulary_size: 300, training_mb: 2}\n"
             "embed: {dimensions: 64}\n"
@@ -60,6 +61,8 @@ TEST(CorpusSpec, EveryKeyIsRead) {
   EXPECT_EQ(spec.neighbor_count, 3);
   EXPECT_EQ(spec.near_duplicate, 1);
   EXPECT_EQ(spec.shingle_overlap, 0);
+  EXPECT_EQ(spec.mixture,
+            (std::map<std::string, double>{{"news", 2}, {"text", 0.5}}));
   EXPECT_EQ(spec.holdout_domains, (std::vector<std::string>{"a", "b.c"}));
   EXPECT_EQ(spec.sequence_length, 16);
   EXPECT_EQ(spec.shard_megabytes, 1);
@@ -92,6 +95,9 @@ TEST(CorpusSpec, ValuesOfTheWrongKindAreNamed) {
   ExpectError("seed: 1.5\n", "must be a whole number");
   ExpectError("seed: '7'\n", "must be a whole number");
   ExpectError("embed: 7\n", "embed: must be a map");
+  ExpectError("mixture: {a: 0}\n", "mixture: all weights are 0");
+  ExpectError("mixture: {a: -1}\n", "mixture.a: is -1");
+  ExpectError("mixture: [a]\n", "must be a map of domains to weights");
   ExpectError("holdout_domains: news\n", "must be a list of names");
   ExpectError("holdout_domains: [a/b]\n", "holdout_domains: may have");
   ExpectError("order: similar\n",
