@@ -53,7 +53,10 @@ EDGES = {
     "tools/corpus": COMMON,
     "tools/demo_corpus": COMMON,
     "tools/loryctl": COMMON,
-    "tools/model": COMMON,
+    # Works on models with the trainer's code; of worker/train only the place
+    # where LibTorch's exceptions end.
+    "tools/model": COMMON + ("worker/model", "worker/checkpoint",
+                             "worker/train"),
     "tools/verify": tuple(c for c in COMMON if c not in (
         "common/rpc", "common/http", "common/metrics")),
 }

@@ -1,0 +1,176 @@
+#include "tools/model/checkpoint_folder.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <filesystem>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/config/model_shape.h"
+#include "common/data/sample_digest.h"
+#include "common/io/storage.h"
+#include "tools/model/output_folder.h"
+#include "worker/checkpoint/checkpoint_reader.h"
+#include "worker/checkpoint/checkpoint_writer.h"
+#include "worker/checkpoint/part_plan.h"
+#include "worker/train/torch_guard.h"
+
+namespace lory::surgery {
+namespace {
+
+namespace fs = std::filesystem;
+using ::lory::data::CheckpointManifest;
+using ::lory::model::NamedTensors;
+using ::lory::model::Parameter;
+using ::lory::model::ParameterStore;
+using ::lory::model::Transformer;
+
+constexpr char kManifestFile[] = "manifest.json";
+
+// Why `folder`, which has no manifest, is no checkpoint.
+absl::Status NoCheckpoint(const std::string& folder) {
+  std::error_code error;
+  if (!fs::exists(folder, error)) {
+    return absl::NotFoundError(absl::StrCat("no such folder: ", folder));
+  }
+  if (!fs::is_directory(folder, error)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder, " is a file; a checkpoint is a folder step-N.gen-G"));
+  }
+  if (fs::exists(folder + "/config.json", error)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder, " is a Hugging Face model; make it a checkpoint ",
+                     "with `lory-model import ", folder, " --to FOLDER`"));
+  }
+  if (fs::is_directory(folder + "/checkpoints", error)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        folder, " is a job's folder; give one of ", folder, "/checkpoints/*"));
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      folder, " has no ", kManifestFile,
+      ": it is no checkpoint, or one that was never committed; `loryctl "
+      "checkpoint list` names those that were"));
+}
+
+absl::StatusOr<CheckpointManifest> ReadManifest(const std::string& folder) {
+  const std::string path = absl::StrCat(folder, "/", kManifestFile);
+  std::error_code error;
+  if (!fs::is_regular_file(path, error)) return NoCheckpoint(folder);
+  LORY_ASSIGN_OR_RETURN(const std::string text,
+                        lory::io::LocalStorage().Read(path));
+  auto manifest = lory::data::ParseCheckpointManifest(text);
+  if (!manifest.ok()) return Annotate(manifest.status(), path);
+  manifest->checkpoint.set_folder(fs::absolute(folder).string());
+  return manifest;
+}
+
+absl::StatusOr<std::unique_ptr<Transformer>> LoadModel(
+    const CheckpointManifest& manifest) {
+  const lory::v1::ModelSpec& spec = manifest.spec.model();
+  LORY_ASSIGN_OR_RETURN(const lory::config::ModelShape shape,
+                        lory::config::ResolveModelShape(spec, "spec.model"));
+  const bool dense_phase =
+      manifest.checkpoint.step() <
+      lory::config::DenseStepCount(shape, manifest.spec.step_count());
+  LORY_ASSIGN_OR_RETURN(
+      const auto reader,
+      lory::checkpoint::CheckpointReader::Open("", manifest.checkpoint, [] {}));
+  LORY_ASSIGN_OR_RETURN(std::unique_ptr<Transformer> model,
+                        Transformer::CreateUninitialised(spec, dense_phase));
+  LORY_RETURN_IF_ERROR(reader->Load(model->parameters().NamedValues()));
+  return model;
+}
+
+// Weights, and the optimizer's state before its first step.
+NamedTensors StateOf(const Transformer& model) {
+  at::NoGradGuard no_grad;
+  const ParameterStore& store = model.parameters();
+  NamedTensors tensors = store.NamedValues();
+  const at::Tensor zero = at::zeros_like(store.flat_values());
+  for (const char* moment : {"adam_m/", "adam_v/"}) {
+    for (const Parameter& parameter : store.parameters()) {
+      tensors.emplace_back(absl::StrCat(moment, parameter.name),
+                           ParameterStore::ViewOf(zero, parameter));
+    }
+  }
+  tensors.emplace_back("adam_step", at::zeros({1}, at::kLong));
+  return tensors;
+}
+
+// What the writer of a job's checkpoints leaves in `scratch`.
+absl::StatusOr<CheckpointManifest> WriteParts(const Transformer& model,
+                                              const Origin& origin,
+                                              const std::string& scratch) {
+  const lory::checkpoint::PartIdentity identity = {
+      .job = origin.job,
+      .job_folder = scratch,
+      .generation = 1,
+      .sample_digest = lory::data::InitialDigest(),
+      .metadata = {{"nonfinite_in_row", "0"}, {"nonfinite_count", "0"}}};
+  lory::checkpoint::Snapshot snapshot;
+  LORY_RETURN_IF_ERROR(lory::train::GuardTorch(
+      "copying the model",
+      [&]() -> absl::Status { return snapshot.Take(StateOf(model)); }));
+  LORY_ASSIGN_OR_RETURN(const lory::v1::CommitCheckpointRequest written,
+                        lory::checkpoint::WritePart(lory::io::LocalStorage(),
+                                                    identity, snapshot));
+  CheckpointManifest manifest;
+  manifest.job = origin.job;
+  *manifest.spec.mutable_model() = SpecAsIs(model);
+  (*manifest.spec.mutable_labels())["origin"] = origin.note;
+  lory::v1::Checkpoint& checkpoint = manifest.checkpoint;
+  checkpoint.set_generation(identity.generation);
+  checkpoint.set_sample_digest(identity.sample_digest);
+  checkpoint.set_folder(written.folder());
+  *checkpoint.add_parts() = written.part();
+  return manifest;
+}
+
+}  // namespace
+
+absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& folder) {
+  LoadedCheckpoint loaded;
+  LORY_ASSIGN_OR_RETURN(loaded.manifest, ReadManifest(folder));
+  auto model = lory::train::GuardTorch(
+      "loading", [&] { return LoadModel(loaded.manifest); });
+  if (!model.ok()) return Annotate(model.status(), folder);
+  loaded.model = *std::move(model);
+  return loaded;
+}
+
+absl::Status WriteCheckpoint(const Transformer& model, const Origin& origin,
+                             const std::string& folder, bool force) {
+  LORY_ASSIGN_OR_RETURN(
+      const std::unique_ptr<OutputFolder> output,
+      OutputFolder::Begin(folder, {.marker = kManifestFile, .force = force}));
+  // The writer makes a job's folders; only the innermost becomes the output.
+  LORY_ASSIGN_OR_RETURN(CheckpointManifest manifest,
+                        WriteParts(model, origin, output->path()));
+  const std::string innermost = absl::StrCat("checkpoints/step-0.gen-1");
+  LORY_RETURN_IF_ERROR(lory::io::LocalStorage().Write(
+      absl::StrCat(output->path(), "/", innermost, "/", kManifestFile),
+      lory::data::SerializeCheckpointManifest(manifest)));
+  return output->Commit(innermost);
+}
+
+lory::v1::ModelSpec SpecAsIs(const Transformer& model) {
+  lory::v1::ModelSpec spec = model.spec();
+  if (model.shape().feed_forward == lory::config::FeedForwardKind::kDense) {
+    spec.mutable_feed_forward()->mutable_dense();
+  } else {
+    spec.mutable_feed_forward()->mutable_lory()->set_dense_fraction(-1);
+  }
+  return spec;
+}
+
+std::string BaseName(absl::string_view path) {
+  fs::path whole{std::string(path)};
+  if (!whole.has_filename()) whole = whole.parent_path();
+  return whole.filename().string();
+}
+
+}  // namespace lory::surgery
