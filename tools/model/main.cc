@@ -2,14 +2,9 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <functional>
 #include <string>
 
-#include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "common/base/status_macros.h"
-#include "tools/model/checkpoint_folder.h"
-#include "tools/model/inspect.h"
+#include "tools/model/commands.h"
 
 namespace lory::surgery {
 namespace {
@@ -20,52 +15,37 @@ constexpr int kWrongUsage = 2;
 constexpr char kFooter[] = R"(
 examples:
   lory-model inspect storage/jobs/tiny/checkpoints/step-100.gen-3
-  lory-model inspect step-100.gen-3 -o json
+  lory-model export step-100.gen-3 --to exported --tokenizer data/demo \
+      --prompt "def main():"
+  lory-model import llama-160m --to imported
+  lory-model upcycle imported --experts 8 --segment-length 64 --to start
+  lory-model merge --base start --add python --subtract noise --to merged
+  lory-model diff start merged
 
-Data goes to standard output, words to standard error.
+A CHECKPOINT is a folder step-N.gen-G; checkpoints made here are at step 0. An
+output appears whole or not at all. Data goes to standard output, words to
+standard error.
 
-exit codes: 0 done, 1 failed, 2 wrong usage or an input that does not fit
+exit codes: 0 done; 1 failed; 2 wrong usage or an input that does not fit.
+diff: 0 equal, 1 different, 2 anything else
 )";
 
-// A command answers what goes to standard output.
-using Command = std::function<absl::StatusOr<std::string>()>;
+// Refusals that another command line mends.
+bool IsMistake(const absl::Status& status) {
+  return absl::IsInvalidArgument(status) ||
+         absl::IsFailedPrecondition(status) || absl::IsAlreadyExists(status);
+}
 
-int ExitCodeOf(const absl::Status& status) {
-  if (status.ok()) return 0;
-  std::fprintf(stderr, "lory-model: %s\n",
-               std::string(status.message()).c_str());
-  switch (status.code()) {
-    case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kAlreadyExists:
-      return kWrongUsage;
-    default:
-      return kFailed;
+int Run(const Command& command) {
+  const absl::StatusOr<Answer> answer = command.run();
+  if (answer.ok()) {
+    std::fwrite(answer->text.data(), 1, answer->text.size(), stdout);
+    return answer->is_different ? 1 : 0;
   }
-}
-
-// Options that commands share.
-struct Flags {
-  std::string checkpoint;
-  std::string format = "text";
-};
-
-void AddFormat(CLI::App* command, Flags& flags) {
-  command->add_option("-o,--output", flags.format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
-}
-
-void AddCheckpoint(CLI::App* command, std::string& checkpoint) {
-  command->add_option("CHECKPOINT", checkpoint, "Folder step-N.gen-G")
-      ->required();
-}
-
-absl::StatusOr<std::string> RunInspect(const Flags& flags) {
-  LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint checkpoint,
-                        LoadCheckpoint(flags.checkpoint));
-  LORY_ASSIGN_OR_RETURN(const Inspection inspection, Inspect(checkpoint));
-  return flags.format == "json" ? ToJson(inspection) : ToText(inspection);
+  std::fprintf(stderr, "lory-model: %s\n",
+               std::string(answer.status().message()).c_str());
+  if (command.compares || IsMistake(answer.status())) return kWrongUsage;
+  return kFailed;
 }
 
 int Main(int argc, char** argv) {
@@ -76,21 +56,13 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   Flags flags;
   Command chosen;
-
-  CLI::App* inspect = app.add_subcommand(
-      "inspect", "Shapes, norms, expert distances and routers");
-  AddCheckpoint(inspect, flags.checkpoint);
-  AddFormat(inspect, flags);
-  inspect->callback([&] { chosen = [&] { return RunInspect(flags); }; });
-
+  AddCommands(app, flags, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kWrongUsage;
   }
-  const absl::StatusOr<std::string> text = chosen();
-  if (text.ok()) std::fwrite(text->data(), 1, text->size(), stdout);
-  return ExitCodeOf(text.status());
+  return Run(chosen);
 }
 
 }  // namespace

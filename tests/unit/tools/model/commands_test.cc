@@ -1,0 +1,133 @@
+#include "tools/model/commands.h"
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/unit/tools/model/models.h"
+#include "tools/model/logits.h"
+
+namespace lory::surgery {
+namespace {
+
+namespace fs = std::filesystem;
+using ::lory::model::DenseSpec;
+using ::lory::model::LorySpec;
+using ::lory::testing::StatusIs;
+using ::lory::testing::TemporaryFolder;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+// What a command line answers; CLI11's error is an INVALID_ARGUMENT here.
+absl::StatusOr<Answer> Say(std::vector<std::string> arguments) {
+  CLI::App app;
+  app.require_subcommand(1);
+  Flags flags;
+  Command chosen;
+  AddCommands(app, flags, chosen);
+  std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+  try {
+    app.parse(arguments);
+  } catch (const CLI::ParseError& error) {
+    return absl::InvalidArgumentError(error.what());
+  }
+  return chosen.run();
+}
+
+struct CommandsTest : ::testing::Test {
+  std::string Dense(uint64_t seed) {
+    return WriteModel(folder.At(absl::StrCat("dense-", seed)), DenseSpec(),
+                      seed);
+  }
+  const TemporaryFolder folder;
+};
+
+TEST_F(CommandsTest, UpcyclingChangesNothingThatTheModelSays) {
+  const std::string dense = Dense(1);
+  const std::string lory = folder.At("lory");
+  ASSERT_OK(Say({"upcycle", dense, "--experts", "4", "--segment-length", "4",
+                 "--first-segment", "learned", "--to", lory}));
+  const auto before = Load(dense);
+  const auto after = Load(lory);
+  EXPECT_EQ(after->shape().expert_count, 4);
+  EXPECT_EQ(after->spec().feed_forward().lory().first_segment(),
+            lory::v1::LoryFeedForward::LEARNED);
+  EXPECT_FALSE(after->is_dense_phase());
+  const std::vector<int64_t> tokens = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+  EXPECT_TRUE(ComputeLogits(*after, tokens)
+                  ->allclose(*ComputeLogits(*before, tokens), 1e-4, 1e-5));
+  EXPECT_THAT(Say({"upcycle", lory, "--experts", "4", "--segment-length", "4",
+                   "--to", folder.At("x")}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("has experts already")));
+  EXPECT_THAT(Say({"upcycle", dense, "--experts", "4", "--segment-length", "5",
+                   "--to", folder.At("x")}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("segment_length")));
+  EXPECT_FALSE(fs::exists(folder.At("x")));
+}
+
+TEST_F(CommandsTest, MergeAndDiffSayWhatBecameOfAModel) {
+  const std::string base = Dense(1);
+  const std::string tuned = Dense(2);
+  const std::string merged = folder.At("merged");
+  ASSERT_OK(Say({"merge", "--base", base, "--add", tuned, "--to", merged}));
+  LORY_ASSERT_OK_AND_ASSIGN(Answer answer, Say({"diff", merged, tuned}));
+  EXPECT_FALSE(answer.is_different);
+  LORY_ASSERT_OK_AND_ASSIGN(answer, Say({"diff", merged, base}));
+  EXPECT_TRUE(answer.is_different);
+  EXPECT_THAT(Say({"merge", "--base", base, "--add", tuned, "--to", merged}),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("--force")));
+  // Added and subtracted: the base again.
+  ASSERT_OK(Say({"merge", "--base", base, "--add", tuned, "--subtract", tuned,
+                 "--scale", "0.5", "--to", merged, "--force"}));
+  LORY_ASSERT_OK_AND_ASSIGN(answer, Say({"diff", merged, base, "-o", "json"}));
+  EXPECT_FALSE(answer.is_different);
+  EXPECT_THAT(Say({"merge", "--base", base, "--to", folder.At("x")}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--add")));
+  EXPECT_THAT(Say({"merge", "--base", base, "--to", folder.At("x"), "--add",
+                   WriteModel(folder.At("lory"), LorySpec())}),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("lory:")));
+}
+
+TEST_F(CommandsTest, ALoryCheckpointIsExportedUnderARoutingOnly) {
+  const std::string lory = WriteModel(folder.At("lory"), LorySpec());
+  const std::string to = folder.At("hf");
+  EXPECT_THAT(
+      Say({"export", lory, "--to", to}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("--prompt-file"), HasSubstr("--routing-text"))));
+  EXPECT_THAT(Say({"export", lory, "--to", to, "--prompt", "a", "--routing",
+                   "uniform"}),
+              StatusIs(absl::StatusCode::kInvalidArgument, ::testing::_));
+  EXPECT_THAT(
+      Say({"export", lory, "--to", to, "--prompt-file", folder.At("none")}),
+      StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
+  EXPECT_FALSE(fs::exists(to));
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const Answer answer,
+      Say({"export", lory, "--to", to, "--routing", "uniform"}));
+  EXPECT_THAT(answer.text, AllOf(HasSubstr("uniform"),
+                                 HasSubstr("without tokenizer files")));
+  ASSERT_OK(Say({"import", to, "--to", folder.At("back")}));
+  LORY_ASSERT_OK_AND_ASSIGN(const Answer looked,
+                            Say({"inspect", folder.At("back")}));
+  EXPECT_THAT(looked.text, HasSubstr("feed-forward dense"));
+}
+
+TEST_F(CommandsTest, LogitsAreShownOrWritten) {
+  const std::string dense = Dense(1);
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const Answer shown,
+      Say({"logits", dense, "--tokens", "1,2,3", "--top", "2"}));
+  EXPECT_THAT(shown.text, HasSubstr("probability"));
+  ASSERT_OK(Say({"logits", dense, "--tokens", "1,2,3", "--to",
+                 folder.At("logits.safetensors")}));
+  EXPECT_TRUE(fs::exists(folder.At("logits.safetensors")));
+  EXPECT_THAT(
+      Say({"logits", dense, "--text", "words"}),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--tokenizer")));
+}
+
+}  // namespace
+}  // namespace lory::surgery

@@ -1,0 +1,363 @@
+#include "tools/model/commands.h"
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/status_macros.h"
+#include "common/io/storage.h"
+#include "tools/model/checkpoint_folder.h"
+#include "tools/model/diff.h"
+#include "tools/model/inspect.h"
+#include "tools/model/llama_config.h"
+#include "tools/model/llama_export.h"
+#include "tools/model/llama_import.h"
+#include "tools/model/logits.h"
+#include "tools/model/routing_choice.h"
+#include "tools/model/task_arithmetic.h"
+#include "tools/model/tokenizer_file.h"
+#include "worker/model/merge_experts.h"
+#include "worker/model/upcycle.h"
+#include "worker/train/torch_guard.h"
+
+namespace lory::surgery {
+namespace {
+
+using ::lory::model::Transformer;
+using ::lory::train::GuardTorch;
+using ModelPointer = std::unique_ptr<Transformer>;
+
+bool IsLory(const Transformer& model) {
+  return model.shape().feed_forward == lory::config::FeedForwardKind::kLory;
+}
+
+absl::StatusOr<RoutingChoice> ChoiceOf(const Flags& flags) {
+  using Kind = RoutingChoice::Kind;
+  if (!flags.routing.empty()) return RoutingChoice{Kind::kUniform, ""};
+  if (!flags.prompt.empty()) {
+    return RoutingChoice{Kind::kPrompt, flags.prompt};
+  }
+  for (const auto& [kind, path] :
+       {std::pair(Kind::kPrompt, flags.prompt_file),
+        std::pair(Kind::kText, flags.routing_text)}) {
+    if (path.empty()) continue;
+    LORY_ASSIGN_OR_RETURN(std::string text,
+                          lory::io::LocalStorage().Read(path));
+    return RoutingChoice{kind, std::move(text)};
+  }
+  return RoutingChoice{};
+}
+
+absl::StatusOr<std::optional<TokenizerFile>> TokenizerOf(
+    const Flags& flags, const Transformer& model) {
+  if (flags.tokenizer.empty()) return std::nullopt;
+  LORY_ASSIGN_OR_RETURN(
+      TokenizerFile file,
+      OpenTokenizer(flags.tokenizer, model.shape().vocabulary_size));
+  return std::optional<TokenizerFile>(std::move(file));
+}
+
+const TokenizerFile* PointerTo(const std::optional<TokenizerFile>& file) {
+  return file ? &*file : nullptr;
+}
+
+absl::StatusOr<Answer> RunInspect(const Flags& flags) {
+  LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint checkpoint,
+                        LoadCheckpoint(flags.checkpoint));
+  LORY_ASSIGN_OR_RETURN(const Inspection inspection, Inspect(checkpoint));
+  return Answer{flags.format == "json" ? ToJson(inspection)
+                                       : ToText(inspection)};
+}
+
+absl::StatusOr<Answer> RunExport(const Flags& flags) {
+  LORY_ASSIGN_OR_RETURN(const RoutingChoice choice, ChoiceOf(flags));
+  LORY_ASSIGN_OR_RETURN(LoadedCheckpoint checkpoint,
+                        LoadCheckpoint(flags.checkpoint));
+  LORY_ASSIGN_OR_RETURN(const std::optional<TokenizerFile> tokenizer,
+                        TokenizerOf(flags, *checkpoint.model));
+  LORY_ASSIGN_OR_RETURN(
+      const ModelPointer dense,
+      AsDense(std::move(checkpoint.model), choice, PointerTo(tokenizer)));
+  std::string origin = absl::StrCat(checkpoint.manifest.job, " at step ",
+                                    checkpoint.manifest.checkpoint.step());
+  if (choice.kind != RoutingChoice::Kind::kNone) {
+    absl::StrAppend(&origin, " ", DescribeRouting(choice));
+  }
+  LORY_RETURN_IF_ERROR(
+      ExportLlama(*dense, {.folder = flags.to,
+                           .force = flags.force,
+                           .origin = origin,
+                           .tokenizer = PointerTo(tokenizer)}));
+  return Answer{absl::StrCat(
+      flags.to, ": LlamaForCausalLM, ", origin,
+      tokenizer ? "" : "; without tokenizer files, for want of --tokenizer",
+      "\n")};
+}
+
+// Writes `model` where --to says and says so.
+absl::StatusOr<Answer> Save(const Transformer& model, const char* verb,
+                            const std::string& note, const Flags& flags) {
+  LORY_RETURN_IF_ERROR(
+      WriteCheckpoint(model, {.job = absl::StrCat("jobs/", verb), .note = note},
+                      flags.to, flags.force));
+  return Answer{absl::StrCat(flags.to, ": ", note, ", ",
+                             lory::config::ParameterCount(model.shape()),
+                             " parameters\n")};
+}
+
+absl::StatusOr<Answer> RunImport(const Flags& flags) {
+  LORY_ASSIGN_OR_RETURN(const ModelPointer model,
+                        ImportLlama(flags.checkpoint));
+  return Save(*model, "import",
+              absl::StrCat("import of ", BaseName(flags.checkpoint)), flags);
+}
+
+absl::StatusOr<Answer> RunLogits(const Flags& flags) {
+  LORY_ASSIGN_OR_RETURN(const RoutingChoice choice, ChoiceOf(flags));
+  LORY_ASSIGN_OR_RETURN(LoadedCheckpoint checkpoint,
+                        LoadCheckpoint(flags.checkpoint));
+  LORY_ASSIGN_OR_RETURN(const std::optional<TokenizerFile> tokenizer,
+                        TokenizerOf(flags, *checkpoint.model));
+  ModelPointer model = std::move(checkpoint.model);
+  if (choice.kind != RoutingChoice::Kind::kNone) {
+    LORY_ASSIGN_OR_RETURN(
+        model, AsDense(std::move(model), choice, PointerTo(tokenizer)));
+  } else if (IsLory(*model) && flags.inference == "prompt") {
+    LORY_ASSIGN_OR_RETURN(model, GuardTorch("routing", [&] {
+                            return lory::model::WithOneSegment(*model);
+                          }));
+  }
+  std::vector<int64_t> tokens = flags.tokens;
+  if (tokens.empty()) {
+    if (!tokenizer) {
+      return absl::InvalidArgumentError(
+          "--text needs --tokenizer PATH, or give --tokens");
+    }
+    tokens = EncodeText(*tokenizer, flags.text);
+  }
+  LORY_ASSIGN_OR_RETURN(const at::Tensor logits, ComputeLogits(*model, tokens));
+  if (flags.to.empty()) {
+    return Answer{TopTokens(logits, flags.top, PointerTo(tokenizer))};
+  }
+  LORY_RETURN_IF_ERROR(WriteLogits(flags.to, tokens, logits));
+  return Answer{};
+}
+
+absl::StatusOr<Answer> RunDiff(const Flags& flags) {
+  LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint a,
+                        LoadCheckpoint(flags.checkpoint));
+  LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint b, LoadCheckpoint(flags.other));
+  LORY_ASSIGN_OR_RETURN(const ModelDifference difference,
+                        Compare(*a.model, *b.model));
+  return Answer{
+      flags.format == "json" ? ToJson(difference) : ToText(difference),
+      !difference.empty()};
+}
+
+absl::StatusOr<Answer> RunMerge(const Flags& flags) {
+  if (flags.add.empty() && flags.subtract.empty()) {
+    return absl::InvalidArgumentError(
+        "nothing to merge: give --add or --subtract");
+  }
+  LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint base,
+                        LoadCheckpoint(flags.checkpoint));
+  LORY_ASSIGN_OR_RETURN(const auto sum, TaskArithmetic::Start(*base.model));
+  std::vector<std::string> terms = {BaseName(flags.checkpoint)};
+  for (const auto& [paths, sign] :
+       {std::pair(&flags.add, 1), std::pair(&flags.subtract, -1)}) {
+    for (const std::string& path : *paths) {
+      LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint tuned, LoadCheckpoint(path));
+      const absl::Status added = sum->Add(*tuned.model, sign * flags.scale);
+      if (!added.ok()) return Annotate(added, path);
+      terms.push_back(absl::StrCat(sign > 0 ? "+" : "-", BaseName(path)));
+    }
+  }
+  LORY_ASSIGN_OR_RETURN(const ModelPointer merged, sum->Finish());
+  return Save(*merged, "merge",
+              absl::StrCat("merge of ", absl::StrJoin(terms, " "), ", scale ",
+                           flags.scale),
+              flags);
+}
+
+absl::StatusOr<Answer> RunUpcycle(const Flags& flags) {
+  LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint dense,
+                        LoadCheckpoint(flags.checkpoint));
+  lory::v1::ModelSpec spec = SpecAsIs(*dense.model);
+  auto& lory = *spec.mutable_feed_forward()->mutable_lory();
+  auto policy = lory::v1::LoryFeedForward::SELF_STOP_GRADIENT;
+  lory::v1::LoryFeedForward::FirstSegment_Parse(
+      absl::AsciiStrToUpper(flags.first_segment), &policy);
+  lory.set_expert_count(flags.expert_count);
+  lory.set_segment_length(flags.segment_length);
+  lory.set_first_segment(policy);
+  lory.set_router_init_stddev(flags.router_stddev);
+  lory.set_dense_fraction(-1);
+  LORY_ASSIGN_OR_RETURN(
+      const ModelPointer model, GuardTorch("making experts", [&] {
+        return lory::model::UpcycleToLory(*dense.model, spec,
+                                          static_cast<uint64_t>(flags.seed));
+      }));
+  return Save(*model, "upcycle",
+              absl::StrCat("upcycling of ", BaseName(flags.checkpoint), " to ",
+                           flags.expert_count, " experts"),
+              flags);
+}
+
+// ---- the command line ----
+
+using Run = absl::StatusOr<Answer> (*)(const Flags&);
+
+struct Adder {
+  CLI::App& app;
+  Flags& flags;
+  Command& chosen;
+
+  CLI::App* Add(const char* name, const char* what, Run run,
+                bool compares = false) const {
+    CLI::App* command = app.add_subcommand(name, what);
+    Flags* const all = &flags;
+    Command* const to = &chosen;
+    command->callback([all, to, run, compares] {
+      *to = {[all, run] { return run(*all); }, compares};
+    });
+    return command;
+  }
+
+  void Checkpoint(CLI::App* command) const {
+    command->add_option("CHECKPOINT", flags.checkpoint, "Folder step-N.gen-G")
+        ->required();
+  }
+
+  void Format(CLI::App* command) const {
+    command->add_option("-o,--output", flags.format, "text or json")
+        ->check(CLI::IsMember({"text", "json"}))
+        ->capture_default_str();
+  }
+
+  void To(CLI::App* command, const char* what) const {
+    command->add_option("--to", flags.to, what)->required();
+    command->add_flag("--force", flags.force, "Replace an earlier output");
+  }
+
+  void Routing(CLI::App* command) const {
+    CLI::Option_group* choice = command->add_option_group(
+        "Routing of a Lory model", "Which dense model it is to be");
+    choice->add_option("--prompt", flags.prompt,
+                       "As the model routes when it answers this text");
+    choice->add_option("--prompt-file", flags.prompt_file,
+                       "The same, with the text of a file");
+    choice->add_option("--routing", flags.routing, "uniform: all experts alike")
+        ->check(CLI::IsMember({"uniform"}));
+    choice->add_option("--routing-text", flags.routing_text,
+                       "The mean routing over the segments of a file's text");
+    choice->require_option(0, 1);
+    command->add_option("--tokenizer", flags.tokenizer,
+                        "tokenizer.json, or the dataset's folder");
+  }
+};
+
+void AddLogits(const Adder& adder) {
+  Flags& flags = adder.flags;
+  CLI::App* command = adder.Add(
+      "logits", "What a model expects after a text, or after each token",
+      RunLogits);
+  adder.Checkpoint(command);
+  CLI::Option_group* input = command->add_option_group("Input");
+  input->add_option("--text", flags.text, "Needs --tokenizer");
+  input->add_option("--tokens", flags.tokens, "Ids: 5,17,3")->delimiter(',');
+  input->require_option(1);
+  adder.Routing(command);
+  command
+      ->add_option(
+          "--inference", flags.inference,
+          "Of a Lory model that is not merged: segment (as trained) or "
+          "prompt (the text is one segment)")
+      ->check(CLI::IsMember({"segment", "prompt"}))
+      ->capture_default_str();
+  command->add_option("--top", flags.top, "Tokens to show")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--to", flags.to,
+                      "Write all logits to this safetensors file instead");
+}
+
+void AddMerge(const Adder& adder) {
+  Flags& flags = adder.flags;
+  CLI::App* command = adder.Add(
+      "merge", "Task arithmetic: base + scale * (sum of added - subtracted)",
+      RunMerge);
+  command
+      ->add_option("--base", flags.checkpoint, "What the others were made from")
+      ->required();
+  command->add_option("--add", flags.add, "Checkpoints tuned to what to learn");
+  command->add_option("--subtract", flags.subtract,
+                      "Checkpoints tuned to what to forget");
+  command->add_option("--scale", flags.scale, "Of every difference to the base")
+      ->check(CLI::Number)
+      ->capture_default_str();
+  adder.To(command, "Folder of the new checkpoint");
+}
+
+void AddUpcycle(const Adder& adder) {
+  Flags& flags = adder.flags;
+  CLI::App* command = adder.Add(
+      "upcycle", "A Lory model that begins as what a dense one is", RunUpcycle);
+  adder.Checkpoint(command);
+  command->add_option("--experts", flags.expert_count, "In each layer")
+      ->required();
+  command
+      ->add_option("--segment-length", flags.segment_length,
+                   "Tokens routed together; divides the context")
+      ->required();
+  command
+      ->add_option("--first-segment", flags.first_segment,
+                   "Routing of a sequence's first segment")
+      ->check(CLI::IsMember({"self_stop_gradient", "uniform", "learned"}))
+      ->capture_default_str();
+  command
+      ->add_option("--router-stddev", flags.router_stddev,
+                   "Standard deviation of the new routers")
+      ->capture_default_str();
+  command->add_option("--seed", flags.seed, "Of the new routers")
+      ->capture_default_str();
+  adder.To(command, "Folder of the new checkpoint");
+}
+
+}  // namespace
+
+void AddCommands(CLI::App& app, Flags& flags, Command& chosen) {
+  const Adder adder{app, flags, chosen};
+  CLI::App* inspect = adder.Add(
+      "inspect", "Shapes, norms, expert distances and routers", RunInspect);
+  adder.Checkpoint(inspect);
+  adder.Format(inspect);
+
+  CLI::App* export_command = adder.Add(
+      "export", "A Hugging Face folder of a LlamaForCausalLM", RunExport);
+  adder.Checkpoint(export_command);
+  adder.To(export_command, "Folder of the export");
+  adder.Routing(export_command);
+
+  CLI::App* import_command = adder.Add(
+      "import", "A checkpoint from a Hugging Face LlamaForCausalLM", RunImport);
+  import_command
+      ->add_option("FOLDER", flags.checkpoint,
+                   "config.json and safetensors files")
+      ->required();
+  adder.To(import_command, "Folder of the new checkpoint");
+
+  CLI::App* diff = adder.Add("diff", "Where two checkpoints differ", RunDiff,
+                             /*compares=*/true);
+  diff->add_option("A", flags.checkpoint, "Folder step-N.gen-G")->required();
+  diff->add_option("B", flags.other, "Another")->required();
+  adder.Format(diff);
+
+  AddMerge(adder);
+  AddUpcycle(adder);
+  AddLogits(adder);
+}
+
+}  // namespace lory::surgery

@@ -1,0 +1,222 @@
+#include "tools/model/llama_config.h"
+
+#include <cmath>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+
+namespace lory::surgery {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr char kArchitecture[] = "LlamaForCausalLM";
+
+absl::Status Wrong(absl::string_view key, absl::string_view what) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(kConfigFile, ": ", key, " ", what));
+}
+
+absl::Status Unsupported(absl::string_view key, const ordered_json& value,
+                         absl::string_view want) {
+  return absl::FailedPreconditionError(
+      absl::StrCat(kConfigFile, ": ", key, " is ", value.dump(),
+                   "; only models with ", want, " can be imported"));
+}
+
+// Null: missing, or null itself.
+const ordered_json* Find(const ordered_json& object, const char* key) {
+  const auto found = object.find(key);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+// A whole number of at least 1, `fallback` where it is missing.
+absl::Status ReadInteger(const ordered_json& object, const char* key,
+                         std::optional<int64_t> fallback, int64_t* number) {
+  const ordered_json* value = Find(object, key);
+  if (value == nullptr) {
+    if (!fallback) return Wrong(key, "is missing");
+    *number = *fallback;
+    return absl::OkStatus();
+  }
+  constexpr int64_t kLargest = int64_t{1} << 30;
+  if (!value->is_number_integer() || value->get<double>() < 1 ||
+      value->get<double>() > static_cast<double>(kLargest)) {
+    return Wrong(key,
+                 absl::StrCat("is ", value->dump(),
+                              ", not a whole number from 1 to ", kLargest));
+  }
+  *number = value->get<int64_t>();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<double> ReadPositive(const ordered_json& object, const char* key,
+                                    double fallback) {
+  const ordered_json* value = Find(object, key);
+  if (value == nullptr) return fallback;
+  const double number = value->is_number() ? value->get<double>() : 0;
+  if (std::isfinite(number) && number > 0) return number;
+  return Wrong(key,
+               absl::StrCat("is ", value->dump(), ", not a number above 0"));
+}
+
+absl::Status CheckArchitecture(const ordered_json& config) {
+  const ordered_json* type = Find(config, "model_type");
+  if (type == nullptr) return Wrong("model_type", "is missing");
+  if (*type != "llama") {
+    return Unsupported("model_type", *type, "\"llama\"");
+  }
+  const ordered_json* names = Find(config, "architectures");
+  if (names != nullptr && *names != ordered_json::array({kArchitecture})) {
+    return Unsupported("architectures", *names,
+                       absl::StrCat("[\"", kArchitecture, "\"]"));
+  }
+  return absl::OkStatus();
+}
+
+// `rotary` is rope_scaling, or since transformers 5 rope_parameters.
+absl::Status CheckRotary(const char* key, const ordered_json& rotary) {
+  if (!rotary.is_object()) return Wrong(key, "is not an object");
+  for (const char* type_key : {"rope_type", "type"}) {
+    const ordered_json* type = Find(rotary, type_key);
+    if (type != nullptr && *type != "default") {
+      return Unsupported(absl::StrCat(key, ".", type_key), *type,
+                         "rotary positions without scaling");
+    }
+  }
+  const ordered_json* part = Find(rotary, "partial_rotary_factor");
+  if (part != nullptr && *part != 1.0) {
+    return Unsupported(absl::StrCat(key, ".partial_rotary_factor"), *part,
+                       "wholly rotated heads");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckFeatures(const ordered_json& config) {
+  for (const char* bias : {"attention_bias", "mlp_bias"}) {
+    const ordered_json* value = Find(config, bias);
+    if (value != nullptr && *value != false) {
+      return Unsupported(bias, *value, "no biases");
+    }
+  }
+  if (const ordered_json* act = Find(config, "hidden_act")) {
+    if (*act != "silu") return Unsupported("hidden_act", *act, "\"silu\"");
+  }
+  if (const ordered_json* how = Find(config, "quantization_config")) {
+    return Unsupported("quantization_config", *how, "plain numbers");
+  }
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    const ordered_json* rotary = Find(config, key);
+    if (rotary != nullptr) LORY_RETURN_IF_ERROR(CheckRotary(key, *rotary));
+  }
+  const ordered_json* part = Find(config, "partial_rotary_factor");
+  if (part != nullptr && *part != 1.0) {
+    return Unsupported("partial_rotary_factor", *part, "wholly rotated heads");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadSizes(const ordered_json& config, lory::v1::ModelSpec& spec) {
+  int64_t vocabulary, layers, width, heads, key_heads, inner, length, head;
+  LORY_RETURN_IF_ERROR(
+      ReadInteger(config, "vocab_size", std::nullopt, &vocabulary));
+  LORY_RETURN_IF_ERROR(
+      ReadInteger(config, "num_hidden_layers", std::nullopt, &layers));
+  LORY_RETURN_IF_ERROR(
+      ReadInteger(config, "hidden_size", std::nullopt, &width));
+  LORY_RETURN_IF_ERROR(
+      ReadInteger(config, "num_attention_heads", std::nullopt, &heads));
+  LORY_RETURN_IF_ERROR(
+      ReadInteger(config, "num_key_value_heads", heads, &key_heads));
+  LORY_RETURN_IF_ERROR(
+      ReadInteger(config, "intermediate_size", std::nullopt, &inner));
+  LORY_RETURN_IF_ERROR(
+      ReadInteger(config, "max_position_embeddings", 2048, &length));
+  LORY_RETURN_IF_ERROR(ReadInteger(config, "head_dim", width / heads, &head));
+  if (head * heads != width) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        kConfigFile, ": head_dim is ", head, "; only models with heads of ",
+        "hidden_size / num_attention_heads can be imported"));
+  }
+  spec.set_vocabulary_size(vocabulary);
+  spec.set_layer_count(static_cast<int32_t>(layers));
+  spec.set_width(static_cast<int32_t>(width));
+  spec.set_head_count(static_cast<int32_t>(heads));
+  spec.set_key_value_head_count(static_cast<int32_t>(key_heads));
+  spec.set_feed_forward_width(static_cast<int32_t>(inner));
+  spec.set_sequence_length(static_cast<int32_t>(length));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string LlamaConfigJson(const lory::config::ModelShape& shape,
+                            const LlamaConfigNotes& notes) {
+  ordered_json json = {{"architectures", {kArchitecture}},
+                       {"model_type", "llama"},
+                       {"vocab_size", shape.vocabulary_size},
+                       {"hidden_size", shape.width},
+                       {"intermediate_size", shape.feed_forward_width},
+                       {"num_hidden_layers", shape.layer_count},
+                       {"num_attention_heads", shape.head_count},
+                       {"num_key_value_heads", shape.key_value_head_count},
+                       {"head_dim", shape.head_width},
+                       {"max_position_embeddings", shape.sequence_length},
+                       {"rms_norm_eps", shape.norm_epsilon},
+                       {"rope_theta", shape.rotary_base},
+                       {"rope_scaling", nullptr},
+                       {"hidden_act", "silu"},
+                       {"attention_bias", false},
+                       {"attention_dropout", 0.0},
+                       {"mlp_bias", false},
+                       {"tie_word_embeddings", false},
+                       {"initializer_range", shape.init_stddev},
+                       {"torch_dtype", "float32"},
+                       {"use_cache", true},
+                       {"bos_token_id", nullptr},
+                       {"eos_token_id", nullptr},
+                       {"pad_token_id", nullptr}};
+  if (notes.end_of_document_id >= 0) {
+    json["bos_token_id"] = notes.end_of_document_id;
+    json["eos_token_id"] = notes.end_of_document_id;
+  }
+  if (!notes.origin.empty()) json["lory_origin"] = notes.origin;
+  return json.dump(2) + "\n";
+}
+
+absl::StatusOr<LlamaConfig> ParseLlamaConfig(absl::string_view text) {
+  const ordered_json json =
+      ordered_json::parse(text.begin(), text.end(), nullptr, false);
+  if (!json.is_object()) return Wrong("its text", "is not a JSON object");
+  LORY_RETURN_IF_ERROR(CheckArchitecture(json));
+  LORY_RETURN_IF_ERROR(CheckFeatures(json));
+  LlamaConfig config;
+  LORY_RETURN_IF_ERROR(ReadSizes(json, config.spec));
+  LORY_ASSIGN_OR_RETURN(double base, ReadPositive(json, "rope_theta", 10000));
+  if (const ordered_json* rotary = Find(json, "rope_parameters")) {
+    LORY_ASSIGN_OR_RETURN(base, ReadPositive(*rotary, "rope_theta", base));
+  }
+  config.spec.set_rotary_base(base);
+  LORY_ASSIGN_OR_RETURN(const double epsilon,
+                        ReadPositive(json, "rms_norm_eps", 1e-6));
+  config.spec.set_norm_epsilon(epsilon);
+  LORY_ASSIGN_OR_RETURN(const double stddev,
+                        ReadPositive(json, "initializer_range", 0.02));
+  config.spec.set_init_stddev(stddev);
+  config.spec.mutable_feed_forward()->mutable_dense();
+  if (const ordered_json* tied = Find(json, "tie_word_embeddings")) {
+    if (!tied->is_boolean()) {
+      return Wrong("tie_word_embeddings", "is neither true nor false");
+    }
+    config.has_tied_head = tied->get<bool>();
+  }
+  const auto shape = lory::config::ResolveModelShape(config.spec);
+  if (!shape.ok()) return Annotate(shape.status(), kConfigFile);
+  return config;
+}
+
+}  // namespace lory::surgery

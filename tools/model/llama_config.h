@@ -1,0 +1,42 @@
+#ifndef LORY_TOOLS_MODEL_LLAMA_CONFIG_H_
+#define LORY_TOOLS_MODEL_LLAMA_CONFIG_H_
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "common/config/model_shape.h"
+#include "lory/v1/model.pb.h"
+
+// config.json of a Hugging Face model folder. Pure.
+namespace lory::surgery {
+
+inline constexpr char kConfigFile[] = "config.json";
+
+// What stands beside the shape.
+struct LlamaConfigNotes {
+  int end_of_document_id = -1;  // -1: none
+  // Where the model comes from, for people.
+  std::string origin;
+};
+
+// The configuration of a dense model of `shape` as LlamaForCausalLM, in fp32.
+std::string LlamaConfigJson(const lory::config::ModelShape& shape,
+                            const LlamaConfigNotes& notes);
+
+struct LlamaConfig {
+  lory::v1::ModelSpec spec;  // dense
+  // The head is the embedding, and no file need hold it.
+  bool has_tied_head = false;
+};
+
+// Reads the configuration of a LlamaForCausalLM.
+//
+// INVALID_ARGUMENT: a key is missing or no such number.
+// FAILED_PRECONDITION: it asks for what our model cannot do (another
+// architecture, rotary scaling, biases, ...). Both name the key.
+absl::StatusOr<LlamaConfig> ParseLlamaConfig(absl::string_view json);
+
+}  // namespace lory::surgery
+
+#endif  // LORY_TOOLS_MODEL_LLAMA_CONFIG_H_
