@@ -140,7 +140,14 @@ void Coordinator::AfterApply(const Record& record) {
       const std::string& name = record.has_generation_opened()
                                     ? record.generation_opened().job()
                                     : record.generation_started().job();
-      FollowJob(*state_.FindJob(name), now, sessions_);
+      const JobState& job = *state_.FindJob(name);
+      FollowJob(job, now, sessions_);
+      if (record.has_generation_started()) {
+        // Steps that were taken back are due for a checkpoint again.
+        JobRun& run = sessions_.runs[name];
+        run.last_checkpoint_step =
+            std::min(run.last_checkpoint_step, job.started.start_step);
+      }
       break;
     }
     case Record::kCheckpointCommitted: {

@@ -155,8 +155,9 @@ class Coordinator {
   // ---- for whoever drives it ----
   // Acts on time that has passed. A few times a second.
   void Tick();
-  // Work on files that nobody waits for: deletes what the journal calls
-  // deleted, looks at datasets that jobs wait for. Blocks for the disk.
+  // Work on files: deletes what the journal calls deleted, looks at datasets
+  // that jobs wait for, and at checkpoints that a trainer cannot read. Blocks
+  // for the disk.
   void DoHousekeeping();
   // Ends every stream with UNAVAILABLE, and answers no more.
   void Shutdown();
@@ -249,6 +250,8 @@ class Coordinator {
   void QueueStaleFolders(const JobState& job)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SweepCheckpoints(const std::string& job);
+  // Reads again what a trainer was told to restore and could not.
+  void JudgeUnreadable();
 
   const Options options_;
   Journal& journal_;

@@ -319,7 +319,40 @@ void Coordinator::SweepCheckpoints(const std::string& job_name) {
   }
 }
 
+void Coordinator::JudgeUnreadable() {
+  std::map<std::string, std::pair<std::string, int64_t>> suspects;  // by job
+  {
+    MutexLock lock(&mutex_);
+    for (const auto& [name, job] : state_.jobs) {
+      const auto unreadable = FindUnreadable(CurrentView(), job);
+      if (unreadable && sessions_.runs[name].whole_for != job.started.number) {
+        suspects[name] = {unreadable->name, job.started.number};
+      }
+    }
+  }
+  for (const auto& [job, suspect] : suspects) {
+    const auto& [name, generation] = suspect;
+    // A storage that is not mounted has damaged nothing.
+    const std::string folder = CheckpointsFolder(job);
+    const auto names = storage_.List(folder);
+    if (!names.ok() || names->empty()) {
+      Log(LogLevel::kWarning, "no checkpoint is there; is the storage mounted?",
+          {{"folder", folder}});
+      continue;
+    }
+    const absl::StatusOr<Checkpoint> seen = VerifyCheckpoint(name);
+    if (!seen.ok() || seen->state() != Checkpoint::COMMITTED) continue;
+    MutexLock lock(&mutex_);
+    JobRun& run = sessions_.runs[job];
+    run.whole_for = generation;
+    run.last_error = absl::StrCat(name, " is whole, but not where it is read");
+    ++run.exits_without_progress;
+    Evaluate();
+  }
+}
+
 void Coordinator::DoHousekeeping() {
+  JudgeUnreadable();
   std::set<std::string> folders, jobs;
   std::vector<lory::v1::Dataset> datasets;
   {

@@ -140,6 +140,27 @@ CheckpointDecision PlanCheckpointOrder(const View& view, const JobState& job) {
   return PlanCheckpoint(view.now, run->highest_step, history, policy);
 }
 
+std::optional<UnreadableCheckpoint> FindUnreadable(const View& view,
+                                                   const JobState& job) {
+  if (!job.generation.Is(GenerationState::Phase::kStarted)) return {};
+  const auto found = job.checkpoints.find(job.started.restored_checkpoint_step);
+  // Written again since by the generation itself: another one.
+  if (found == job.checkpoints.end() ||
+      found->second.generation() >= job.started.number) {
+    return {};
+  }
+  const Checkpoint& checkpoint = found->second;
+  for (const SlotKey& key : job.started.members) {
+    const auto* status = view.sessions.FindTrainer(key, job.name);
+    if (status == nullptr || status->generation() != job.started.number ||
+        status->unreadable_checkpoint() != checkpoint.name()) {
+      continue;
+    }
+    return UnreadableCheckpoint{checkpoint.name(), key, status->error()};
+  }
+  return {};
+}
+
 absl::StatusOr<PartDecision> PlanPart(const View& view,
                                       const CommitCheckpointRequest& request) {
   const JobState* job = view.state.FindJob(request.job());

@@ -50,6 +50,17 @@ CheckpointDecision PlanCheckpoint(absl::Time now, int64_t applied_step,
 // all see the same step; what it orders is by time, or by cost and failures.
 CheckpointDecision PlanCheckpointOrder(const View& view, const JobState& job);
 
+// A checkpoint that the newest generation restores, and a member cannot read.
+struct UnreadableCheckpoint {
+  std::string name;
+  SlotKey by;
+  std::string error;  // the member's
+};
+
+// Nothing, if nobody says so, or if it was written anew since.
+std::optional<UnreadableCheckpoint> FindUnreadable(const View& view,
+                                                   const JobState& job);
+
 // What becomes of a reported part.
 struct PartDecision {
   enum class Kind {

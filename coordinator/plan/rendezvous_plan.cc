@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "coordinator/plan/checkpoint_plan.h"
 #include "coordinator/plan/records.h"
 #include "coordinator/state/job_state.h"
 #include "coordinator/state/names.h"
@@ -82,6 +83,19 @@ bool IsPrepared(const JobState& job, const MemberHealth& member) {
          !member.status->listen_endpoint().empty();
 }
 
+// A line for the job's timeline beside its start.
+lory::internal::v1::JournalRecord Remark(const JobState& job, int64_t step,
+                                         std::string message) {
+  lory::internal::v1::JournalRecord record;
+  record.mutable_job_event_added()->set_job(job.name);
+  auto* note = record.mutable_job_event_added()->mutable_event();
+  note->set_kind(lory::v1::JobEvent::GENERATION_STARTED);
+  note->set_generation(job.generation.number);
+  note->set_step(step);
+  note->set_message(std::move(message));
+  return record;
+}
+
 RendezvousPlan Start(const View& view, const JobState& job,
                      const std::vector<MemberHealth>& members,
                      const std::string& token) {
@@ -115,19 +129,22 @@ RendezvousPlan Start(const View& view, const JobState& job,
   }
   plan.events.push_back(std::move(record));
   if (!choice.odd_ranks.empty()) {
-    lory::internal::v1::JournalRecord odd;
-    odd.mutable_job_event_added()->set_job(job.name);
-    auto* note = odd.mutable_job_event_added()->mutable_event();
-    note->set_kind(lory::v1::JobEvent::GENERATION_STARTED);
-    note->set_generation(job.generation.number);
-    note->set_step(choice.start_step);
-    note->set_message(absl::StrCat(
-        "ranks ", absl::StrJoin(choice.odd_ranks, ", "),
-        " held another state at step ", choice.start_step,
-        " than the majority and receive that of rank ", choice.source_rank));
+    plan.events.push_back(
+        Remark(job, choice.start_step,
+               absl::StrCat("ranks ", absl::StrJoin(choice.odd_ranks, ", "),
+                            " held another state at step ", choice.start_step,
+                            " than the majority and receive that of rank ",
+                            choice.source_rank)));
+    auto* note = plan.events.back().mutable_job_event_added()->mutable_event();
     (*note->mutable_attributes())["odd_ranks"] =
         absl::StrJoin(choice.odd_ranks, ",");
-    plan.events.push_back(std::move(odd));
+  }
+  if (choice.source_rank < 0 && checkpoint == nullptr &&
+      !job.checkpoints.empty()) {
+    plan.events.push_back(
+        Remark(job, 0,
+               "no trainer holds a state and no checkpoint is whole any more: "
+               "training starts over"));
   }
   return plan;
 }
@@ -205,6 +222,25 @@ bool Contradicts(const lory::v1::Round& held, const lory::v1::Round& granted) {
          held.SerializeAsString() != granted.SerializeAsString();
 }
 
+// The generation cannot have what it was to start from. The coordinator looks
+// at the files itself before it believes so.
+RendezvousPlan PlanUnreadable(const JobState& job, const JobRun& run,
+                              const UnreadableCheckpoint& unreadable) {
+  const std::string complaint =
+      absl::StrCat(ToString(unreadable.by), " cannot read ", unreadable.name,
+                   ": ", unreadable.error);
+  const auto& checkpoint =
+      job.checkpoints.at(job.started.restored_checkpoint_step);
+  if (checkpoint.state() != lory::v1::Checkpoint::COMMITTED) {
+    return End(job, /*by_fault=*/true, complaint);
+  }
+  if (run.whole_for == job.started.number) {
+    return End(job, /*by_fault=*/true,
+               absl::StrCat(complaint, "; the coordinator finds it whole"));
+  }
+  return Wait(absl::StrCat(complaint, "; the coordinator looks at it"));
+}
+
 RendezvousPlan PlanStarted(const View& view, const JobState& job) {
   const std::vector<MemberHealth> members = HealthOfAll(view, job);
   if (const MemberHealth* lost = FirstOf(members, Kind::kLost)) {
@@ -212,6 +248,9 @@ RendezvousPlan PlanStarted(const View& view, const JobState& job) {
   }
   const JobRun* run = view.sessions.FindRun(job.name);
   if (run == nullptr) return Wait("");
+  if (const auto unreadable = FindUnreadable(view, job)) {
+    return PlanUnreadable(job, *run, *unreadable);
+  }
   if (view.now - run->broken_time >= view.options.suspicion) {
     std::string what = "a collective failed";
     for (size_t rank = 0; rank < members.size(); ++rank) {

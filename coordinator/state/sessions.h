@@ -66,6 +66,10 @@ struct JobRun {
   lory::v1::JobProgress progress;  // the newest of rank 0
   double step_seconds = 0;         // of the newest step; 0: unknown
 
+  // A generation one of whose members cannot read the checkpoint that it
+  // restores, although the coordinator can; 0: none.
+  int64_t whole_for = 0;
+
   // Trainers that ended by themselves since the last progress.
   int exits_without_progress = 0;
   std::string last_error;

@@ -291,17 +291,41 @@ class ServiceTest(unittest.TestCase):
         self.submit("again", "dataset=moved", "steps=10")
         self.wait_state("again", "SUCCEEDED")
 
-    def test_a_damaged_checkpoint_is_named_and_not_used(self):
-        self.start("worker-a")
-        self.submit("run")
-        self.wait_state("run", "SUCCEEDED")
-        newest = sorted((self.service.job_folder("run") / "checkpoints").glob(
+    def damage_newest_part(self, name):
+        """Flips a bit of the part written last; its path."""
+        newest = sorted((self.service.job_folder(name) / "checkpoints").glob(
             "step-*/part-*.safetensors"), key=os.path.getmtime)[-1]
         with open(newest, "r+b") as part:
             part.seek(-3, os.SEEK_END)
             byte = part.read(1)
             part.seek(-3, os.SEEK_END)
             part.write(bytes([byte[0] ^ 1]))
+        return newest
+
+    def test_a_damaged_checkpoint_costs_the_steps_since_the_one_before(self):
+        self.start("worker-a", "worker-b")
+        self.submit("run")
+        self.wait_step("run", 30)
+        self.service.ctl("job", "pause", "run")
+        paused = int(self.wait_state("run", "PAUSED")["checkpoint_step"])
+        damaged = self.damage_newest_part("run")
+        self.assertIn(f"step-{paused}.", damaged.parent.name)
+        self.service.ctl("job", "resume", "run")
+        self.wait_state("run", "SUCCEEDED")
+        timeline = self.service.ctl("job", "timeline", "run")
+        self.assertIn(f"checkpoint of step {paused} is DAMAGED: {damaged.name}",
+                      timeline)
+        self.assertIn("start at step 25 from the checkpoint of step 25", timeline)
+        notes = [note for invariant in self.verify("run")["invariants"]
+                 for note in invariant["notes"]]
+        self.assertTrue(any(f"step {paused} was found damaged: {damaged.name}"
+                            in note for note in notes), notes)
+
+    def test_a_damaged_checkpoint_is_named_on_request(self):
+        self.start("worker-a")
+        self.submit("run")
+        self.wait_state("run", "SUCCEEDED")
+        newest = self.damage_newest_part("run")
         step = self.service.job("run")["checkpoint_step"]
         answer = subprocess.run(
             [BIN / "loryctl", "--server", self.service.address, "checkpoint",

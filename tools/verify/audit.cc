@@ -71,6 +71,11 @@ void CheckFiles(const JobHistory& history, const std::string& job_folder,
     return absl::StrCat(job_folder, "/checkpoints/",
                         fs::path(checkpoint.folder()).filename().string());
   };
+  for (const CheckpointChange& change : history.checkpoint_changes) {
+    if (change.state != lory::v1::Checkpoint::DAMAGED) continue;
+    whole.Note(absl::StrCat("the checkpoint of step ", change.step,
+                            " was found damaged: ", change.reason));
+  }
   for (const auto& [step, checkpoint] : committed) {
     CheckParts(checkpoint, folder_of(checkpoint), whole);
     CheckManifest(checkpoint, folder_of(checkpoint), whole);

@@ -44,7 +44,8 @@ void Collect(const JournalRecord& record, RecordIndex at, JobHistory& history) {
     int64_t number = 0;
     if (absl::ConsumePrefix(&step, absl::StrCat(job, "/checkpoints/")) &&
         absl::SimpleAtoi(step, &number)) {
-      history.checkpoint_changes.push_back({at, number, change.state()});
+      history.checkpoint_changes.push_back(
+          {at, number, change.state(), change.reason()});
     }
   }
 }

@@ -47,6 +47,7 @@ struct CheckpointChange {
   RecordIndex at = 0;
   int64_t step = 0;
   lory::v1::Checkpoint::State state = lory::v1::Checkpoint::STATE_UNSPECIFIED;
+  std::string reason;
 };
 
 struct JobHistory {

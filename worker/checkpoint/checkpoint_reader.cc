@@ -19,8 +19,8 @@ namespace {
 using ::lory::io::TensorInfo;
 
 constexpr absl::string_view kMend =
-    "; `loryctl checkpoint verify` marks a damaged checkpoint, the job then "
-    "resumes from the one before";
+    "; once the coordinator finds it damaged too, the job resumes from the "
+    "checkpoint before";
 
 std::string ShapeText(const TensorInfo& info) {
   return absl::StrCat(lory::io::NameOf(info.dtype), "[",

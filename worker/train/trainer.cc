@@ -170,6 +170,7 @@ absl::Status Trainer::Prepare(const Assignment& assignment) {
     status.clear_round();
     status.clear_error();
     status.set_failed_rank(-1);
+    status.clear_unreadable_checkpoint();
   });
   return absl::OkStatus();
 }
@@ -185,17 +186,28 @@ absl::Status Trainer::RunGeneration(const ControlBoard::Order& order) {
 
 absl::Status Trainer::RestoreState(const Assignment& assignment) {
   if (assignment.source_rank() >= 0) return absl::OkStatus();
-  state_.reset();
   if (assignment.checkpoint().name().empty() &&
       assignment.checkpoint().parts().empty()) {
+    state_.reset();
     LORY_ASSIGN_OR_RETURN(state_, InitialState(job_->spec));
     return absl::OkStatus();
   }
-  const lory::v1::Checkpoint& checkpoint = assignment.checkpoint();
+  const absl::Status read = ReadCheckpoint(assignment.checkpoint());
+  if (!absl::IsDataLoss(read) && !absl::IsNotFound(read)) return read;
+  // Another one may be whole: the coordinator looks and decides.
+  board_.Report([&](TrainerStatus& status) {
+    status.set_unreadable_checkpoint(assignment.checkpoint().name());
+  });
+  return absl::UnavailableError(read.message());
+}
+
+absl::Status Trainer::ReadCheckpoint(const lory::v1::Checkpoint& checkpoint) {
   LORY_ASSIGN_OR_RETURN(
       const auto reader,
       lory::checkpoint::CheckpointReader::Open(job_->folder, checkpoint,
                                                [this] { board_.Progress(); }));
+  // An older state that lives is not given up for files that are not whole.
+  state_.reset();
   LORY_ASSIGN_OR_RETURN(TrainingState state,
                         BlankState(job_->spec, checkpoint.step()));
   LORY_RETURN_IF_ERROR(reader->Load(TensorsOf(state)));

@@ -151,6 +151,67 @@ TEST_F(RunningGeneration, ACollectiveThatFailedWithoutACulpritEndsItSoon) {
   EXPECT_THAT(plan.reason, HasSubstr("connection reset"));
 }
 
+struct UnreadableRestore : RunningGeneration {
+  UnreadableRestore() {
+    Commit(job, 5);
+    Commit(job, 10);
+    job.checkpoints[10].set_name("jobs/tiny/checkpoints/10");
+    job.started.restored_checkpoint_step = 10;
+    TrainerStatus& broken =
+        PutTrainer(Slot("b"), job, TrainerStatus::BROKEN, 1);
+    broken.set_unreadable_checkpoint("jobs/tiny/checkpoints/10");
+    broken.set_error("part 0 is cut");
+    Plan(job);
+    Pass(options.suspicion);
+  }
+};
+
+TEST_F(UnreadableRestore, IsLookedAtBeforeAnythingIsDecided) {
+  const RendezvousPlan plan = Plan(job);
+  EXPECT_EQ(Kinds(plan), "");
+  EXPECT_EQ(plan.reason,
+            "workers/b slot 0 cannot read jobs/tiny/checkpoints/10: part 0 is "
+            "cut; the coordinator looks at it");
+}
+
+TEST_F(UnreadableRestore, DamageLeadsToTheCheckpointBefore) {
+  job.checkpoints[10].set_state(lory::v1::Checkpoint::DAMAGED);
+  EXPECT_EQ(Kinds(Plan(job)), "ended ");
+  End(job, /*by_fault=*/true);
+  Open(job, {Slot("a"), Slot("b")});
+  PutTrainer(Slot("a"), job, TrainerStatus::PREPARED, 2);
+  PutTrainer(Slot("b"), job, TrainerStatus::PREPARED, 2);
+  const RendezvousPlan plan = Plan(job);
+  ASSERT_EQ(Kinds(plan), "started ");
+  EXPECT_EQ(plan.events[0].generation_started().restored_checkpoint_step(), 5);
+}
+
+TEST_F(UnreadableRestore, WithoutAWholeOneItStartsOverAndSaysSo) {
+  job.checkpoints[5].set_state(lory::v1::Checkpoint::DAMAGED);
+  job.checkpoints[10].set_state(lory::v1::Checkpoint::DAMAGED);
+  End(job, /*by_fault=*/true);
+  Open(job, {Slot("a"), Slot("b")});
+  PutTrainer(Slot("a"), job, TrainerStatus::PREPARED, 2);
+  PutTrainer(Slot("b"), job, TrainerStatus::PREPARED, 2);
+  const RendezvousPlan plan = Plan(job);
+  ASSERT_EQ(Kinds(plan), "started other ");
+  EXPECT_EQ(plan.events[0].generation_started().start_step(), 0);
+  EXPECT_THAT(plan.events[1].job_event_added().event().message(),
+              HasSubstr("training starts over"));
+}
+
+TEST_F(UnreadableRestore, AWholeOneIsTriedAgain) {
+  sessions.runs[job.name].whole_for = 1;
+  const RendezvousPlan plan = Plan(job);
+  EXPECT_EQ(Kinds(plan), "ended ");
+  EXPECT_THAT(plan.reason, HasSubstr("the coordinator finds it whole"));
+}
+
+TEST_F(UnreadableRestore, OneWrittenAnewSinceIsAnother) {
+  job.checkpoints[10].set_generation(1);
+  EXPECT_THAT(Plan(job).reason, HasSubstr("a collective failed"));
+}
+
 TEST_F(RunningGeneration, AContradictoryRoundMakesAllAgreeAnew) {
   sessions.runs[job.name].round.set_id(3);
   sessions.workers["workers/b"].trainers[0].mutable_round()->set_id(4);

@@ -27,6 +27,13 @@ std::string DigestOf(Fleet& fleet, Member& member) {
   return member.AwaitPhase(TrainerStatus::PREPARED).state_digest();
 }
 
+// Changes the last byte of a file.
+void Flip(const std::string& path) {
+  std::string bytes = *lory::io::LocalStorage().Read(path);
+  bytes.back() ^= 1;
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
 TEST(Trainer, LearnsAndFinishes) {
   Fleet fleet(TinySpec(30));
   Member& a = fleet.Add();
@@ -132,6 +139,32 @@ TEST(Trainer, ResumesFromACheckpointBitForBit) {
   Member& b = fleet.Add();
   fleet.Start({&b}, 10, false, &checkpoint);
   b.AwaitPhase(TrainerStatus::FINISHED);
+  EXPECT_EQ(DigestOf(fleet, a), DigestOf(fleet, b));
+}
+
+TEST(Trainer, ADamagedOrMissingPartIsReportedAndOutlived) {
+  lory::v1::JobSpec spec = TinySpec(10);
+  spec.mutable_checkpoint()->set_every_steps(5);
+  Fleet fleet(spec);
+  Member& a = fleet.Add();
+  fleet.Start({&a}, 10);
+  a.AwaitPhase(TrainerStatus::FINISHED);
+  const lory::v1::Checkpoint before = fleet.CheckpointAt(5, 1);
+  const lory::v1::Checkpoint newest = fleet.CheckpointAt(10, 1);
+  const std::string part = fleet.folder().At(
+      "job/checkpoints/" + newest.folder() + "/" + newest.parts(0).file());
+  Member& b = fleet.Add();
+  Flip(part);
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    fleet.Start({&b}, 10, attempt > 0, &newest);
+    const TrainerStatus broken = b.AwaitPhase(TrainerStatus::BROKEN);
+    EXPECT_EQ(broken.unreadable_checkpoint(), newest.name());
+    EXPECT_THAT(broken.error(), HasSubstr(part));
+    std::filesystem::remove(part);
+  }
+  fleet.Start({&b}, 10, /*urgent=*/true, &before);
+  const TrainerStatus end = b.AwaitPhase(TrainerStatus::FINISHED);
+  EXPECT_EQ(end.unreadable_checkpoint(), "");
   EXPECT_EQ(DigestOf(fleet, a), DigestOf(fleet, b));
 }
 
@@ -303,13 +336,6 @@ TEST(Trainer, AnotherDatasetThanTheRegisteredOneFailsTheJob) {
   const TrainerStatus status = late.AwaitPhase(TrainerStatus::FAILED);
   EXPECT_TRUE(status.error_is_permanent());
   EXPECT_THAT(status.error(), HasSubstr("is not the manifest of"));
-}
-
-// Changes the last byte of a file.
-void Flip(const std::string& path) {
-  std::string bytes = *lory::io::LocalStorage().Read(path);
-  bytes.back() ^= 1;
-  std::ofstream(path, std::ios::binary) << bytes;
 }
 
 TEST(Trainer, AnAlteredShardFailsTheJobBeforeItsFirstStep) {
