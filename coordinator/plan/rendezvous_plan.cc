@@ -149,39 +149,59 @@ RendezvousPlan Start(const View& view, const JobState& job,
   return plan;
 }
 
+// Since when a member that has not prepared keeps everybody waiting: since it
+// was asked, or, while it evaluates, restores or waits for its disk, since it
+// was last seen to get on with that.
+absl::Time IdleSince(const View& view, const JobRun& run, const SlotKey& key,
+                     const MemberHealth& member) {
+  const bool busy = member.status != nullptr &&
+                    (member.status->phase() == TrainerStatus::TRAINING ||
+                     member.status->phase() == TrainerStatus::PREPARED);
+  const WorkerSession* worker = view.sessions.FindWorker(key.worker);
+  if (!busy || worker == nullptr) return run.opened_time;
+  const auto moved = worker->moved.find(key.slot);
+  return moved == worker->moved.end()
+             ? run.opened_time
+             : std::max(run.opened_time, moved->second);
+}
+
 RendezvousPlan PlanOpened(const View& view, const JobState& job,
                           const std::string& token) {
   const std::vector<MemberHealth> members = HealthOfAll(view, job);
   if (const MemberHealth* lost = FirstOf(members, Kind::kLost)) {
     return End(job, /*by_fault=*/true, lost->reason);
   }
-  std::vector<SlotKey> late;
-  for (size_t rank = 0; rank < members.size(); ++rank) {
-    if (!IsPrepared(job, members[rank])) {
-      late.push_back(job.generation.members[rank]);
-    }
-  }
-  if (late.empty()) return Start(view, job, members, token);
   const JobRun* run = view.sessions.FindRun(job.name);
+  const bool bound = run != nullptr && run->generation == job.generation.number;
   // A step that is under way has to end first, however long steps are here.
   const absl::Duration limit =
       std::max(view.options.prepare_limit,
                run == nullptr ? absl::ZeroDuration()
                               : 3 * absl::Seconds(run->step_seconds));
-  const std::string names =
-      absl::StrJoin(late, ", ", [](std::string* out, const SlotKey& key) {
-        absl::StrAppend(out, ToString(key));
-      });
-  if (run != nullptr && run->generation == job.generation.number &&
-      view.now - run->opened_time > limit) {
+  std::vector<SlotKey> late, hung;
+  for (size_t rank = 0; rank < members.size(); ++rank) {
+    if (IsPrepared(job, members[rank])) continue;
+    const SlotKey& key = job.generation.members[rank];
+    late.push_back(key);
+    if (bound && view.now - IdleSince(view, *run, key, members[rank]) > limit) {
+      hung.push_back(key);
+    }
+  }
+  if (late.empty()) return Start(view, job, members, token);
+  const auto names = [](const std::vector<SlotKey>& keys) {
+    return absl::StrJoin(keys, ", ", [](std::string* out, const SlotKey& key) {
+      absl::StrAppend(out, ToString(key));
+    });
+  };
+  if (!hung.empty()) {
     RendezvousPlan plan = End(
         job, /*by_fault=*/true,
-        absl::StrCat(names, " did not prepare generation ",
+        absl::StrCat(names(hung), " did not prepare generation ",
                      job.generation.number, " within ", ShortDuration(limit)));
-    plan.condemned = late;
+    plan.condemned = hung;
     return plan;
   }
-  return Wait(absl::StrCat("waits for ", names, " to prepare generation ",
+  return Wait(absl::StrCat("waits for ", names(late), " to prepare generation ",
                            job.generation.number));
 }
 

@@ -1,6 +1,7 @@
 #include "coordinator/state/sessions.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "coordinator/state/job_state.h"
@@ -157,7 +158,16 @@ void Observe(const CoordinatorState& state, absl::Time now,
     return;
   }
   session.reported = true;
-  session.trainers.clear();
+  const auto before = std::exchange(session.trainers, {});
+  for (const TrainerStatus& status : message.trainers()) {
+    if (status.phase() == TrainerStatus::EXITED) continue;
+    const auto old = before.find(status.slot());
+    if (old == before.end() ||
+        old->second.progress_counter() != status.progress_counter()) {
+      session.moved[status.slot()] = now;
+    }
+    session.trainers[status.slot()] = status;
+  }
   for (const TrainerStatus& status : message.trainers()) {
     const SlotKey key{worker, status.slot()};
     if (state.FindJob(status.job()) != nullptr && HasEnded(status)) {
@@ -170,8 +180,6 @@ void Observe(const CoordinatorState& state, absl::Time now,
                       });
       ObserveEnd(key, status, replaced, sessions);
     }
-    if (status.phase() == TrainerStatus::EXITED) continue;
-    session.trainers[status.slot()] = status;
   }
   // A condemned process is forgotten when its slot shows another, or none.
   for (auto it = sessions.condemned.begin(); it != sessions.condemned.end();) {

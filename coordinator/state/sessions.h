@@ -38,6 +38,8 @@ struct WorkerSession {
   bool reported = false;
   std::map<int32_t, lory::v1::TrainerStatus> trainers;  // by slot; not EXITED
   std::map<int32_t, lory::v1::TrainerStatus> ended;     // newest end, by slot
+  // When the progress counter of the trainer in a slot was last seen to move.
+  std::map<int32_t, absl::Time> moved;
 };
 
 // The moving parts of a job that holds slots, or did a moment ago.

@@ -154,6 +154,7 @@ void Fleet::ReviveDaemon(const std::string& worker) {
   FleetDaemon& daemon = daemons_[worker];
   if (daemon.alive) return;
   daemon.alive = true;
+  daemon.unfit.clear();
   daemon.incarnation = absl::StrCat("daemon-", next_incarnation_++);
 }
 
@@ -220,7 +221,11 @@ lory::v1::AttendRequest Fleet::Report(FleetDaemon& daemon, bool hello) {
                       trainer.order.generation() == trainer.generation;
     if (runs) *status->mutable_round() = trainer.order.round();
     status->set_failed_rank(static_cast<int32_t>(trainer.failed_rank));
-    status->set_error(trainer.complaint);
+    status->set_error(trainer.phase == TrainerStatus::FAILED
+                          ? daemon.unfit
+                          : trainer.complaint);
+    status->set_error_is_permanent(trainer.phase == TrainerStatus::FAILED);
+    status->set_progress_counter(trainer.progress);
     status->set_checkpoint_order(trainer.checkpoint_order);
     status->set_micro_batch_seconds(0.05);
     status->mutable_progress()->set_step(
@@ -281,6 +286,7 @@ void Fleet::AnswerPrepare(FleetTrainer& trainer) {
   trainer.running = 0;
   trainer.connected = false;
   trainer.left = false;
+  trainer.busy_moves = 0;
   trainer.failed_rank = -1;
   trainer.phase = TrainerStatus::PREPARED;
 }
@@ -295,8 +301,10 @@ void Fleet::Order(FleetDaemon& daemon, const Assignment& assignment) {
   trainer.order = assignment;
   if (trainer.phase == TrainerStatus::STARTING) {
     if (--trainer.start_moves >= 0) return;
-    trainer.phase = TrainerStatus::READY;
+    trainer.phase =
+        daemon.unfit.empty() ? TrainerStatus::READY : TrainerStatus::FAILED;
   }
+  if (trainer.phase == TrainerStatus::FAILED) return;
   if (assignment.phase() == Assignment::PREPARE &&
       assignment.generation() > trainer.generation) {
     // A planned change waits for the end of the step, on all ranks alike.

@@ -43,6 +43,8 @@ struct FleetTrainer {
   std::pair<int64_t, int64_t> written = {0, -1};
   int start_moves = 0;    // it is STARTING for so many moves
   std::string complaint;  // reported as an error it can live with
+  int busy_moves = 0;     // it evaluates for so many moves, between steps
+  int64_t progress = 0;   // counter
 };
 
 // Whether it applies steps, or waits for a round to.
@@ -54,6 +56,7 @@ struct FleetDaemon {
   std::string incarnation;
   bool alive = true;
   bool cut_off = false;  // no message passes to or from the coordinator
+  std::string unfit;     // not empty: why every trainer here fails for good
   int64_t stream = 0;    // 0: not attached
   std::shared_ptr<class FleetSink> sink;
   lory::v1::DesiredState desired;

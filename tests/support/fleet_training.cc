@@ -89,6 +89,14 @@ void Fleet::MoveGeneration(std::vector<Member>& members) {
   for (const Member& member : by_rank) {
     if (!member.trainer->connected) return;
   }
+  // An evaluation is between steps: who is done with his share waits.
+  int busy = 0;
+  for (const Member& member : by_rank) {
+    if (member.trainer->busy_moves == 0) continue;
+    busy = std::max(busy, member.trainer->busy_moves--);
+    ++member.trainer->progress;
+  }
+  if (busy > 0) return;
   if (Agree(by_rank) && run != nullptr) Step(by_rank);
 }
 

@@ -138,6 +138,7 @@ TrainerTable::Report TrainerTable::BuildReport() {
   }
   for (const auto& [slot, trainer] : trainers_) {
     report.trainers.push_back(trainer.status);
+    report.trainers.back().set_progress_counter(trainer.progress_counter);
   }
   return report;
 }

@@ -95,10 +95,19 @@ void ControlBoard::SetAbort(int64_t generation, std::function<void()> abort) {
   AbortIfUrgent();
 }
 
-void ControlBoard::AbortIfUrgent() {
+bool ControlBoard::MustGiveUp(int64_t generation) {
+  MutexLock lock(&mutex_);
+  return closed_ || IsUrgentAfter(generation);
+}
+
+bool ControlBoard::IsUrgentAfter(int64_t generation) const {
   const Assignment& assignment = newest_.assignment();
-  if (abort_ != nullptr && assignment.phase() == Assignment::PREPARE &&
-      assignment.urgent() && assignment.generation() > generation_) {
+  return assignment.phase() == Assignment::PREPARE && assignment.urgent() &&
+         assignment.generation() > generation;
+}
+
+void ControlBoard::AbortIfUrgent() {
+  if (abort_ != nullptr && IsUrgentAfter(generation_)) {
     std::exchange(abort_, nullptr)();
   }
 }

@@ -59,6 +59,9 @@ class ControlBoard {
   // `limit` has passed; counts as progress.
   void AwaitNews(int64_t seen, absl::Duration limit);
   bool closed();
+  // Whether a member of `generation` must give up whatever it does: a peer is
+  // gone, or the board is closed.
+  bool MustGiveUp(int64_t generation);
 
   // Changes the status; it is sent as a whole.
   void Report(const std::function<void(lory::v1::TrainerStatus&)>& change);
@@ -72,6 +75,8 @@ class ControlBoard {
   void SetAbort(int64_t generation, std::function<void()> abort);
 
  private:
+  bool IsUrgentAfter(int64_t generation) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AbortIfUrgent() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   Mutex mutex_;

@@ -102,7 +102,7 @@ Evaluator::Evaluator(const lory::data::Dataset& dataset,
 
 absl::StatusOr<lory::v1::Evaluation> Evaluator::Evaluate(
     const Transformer& model, lory::collective::Communicator& communicator,
-    Clock& clock, const std::function<void()>& progress) {
+    Clock& clock, const std::function<bool()>& go_on) {
   const absl::Time start = clock.MonotonicNow();
   lory::v1::Evaluation evaluation;
   double loss_sum = 0, token_sum = 0;
@@ -113,7 +113,7 @@ absl::StatusOr<lory::v1::Evaluation> Evaluator::Evaluate(
       counts[i] += domain.token_counts[i];
     }
     LORY_ASSIGN_OR_RETURN(const Sums mine,
-                          Measure(domain, model, communicator, progress));
+                          Measure(domain, model, communicator, go_on));
     std::vector<double> numbers = {mine.loss, mine.tokens};
     for (const float number : mine.routing.Flatten()) {
       numbers.push_back(number);
@@ -143,7 +143,7 @@ absl::StatusOr<lory::v1::Evaluation> Evaluator::Evaluate(
 absl::StatusOr<Evaluator::Sums> Evaluator::Measure(
     const Domain& domain, const Transformer& model,
     lory::collective::Communicator& communicator,
-    const std::function<void()>& progress) const {
+    const std::function<bool()>& go_on) const {
   const lory::data::ShardReader& text = dataset_.held_out(domain.index);
   const int64_t length = dataset_.manifest().sequence_length;
   const lory::config::ModelShape& shape = model.shape();
@@ -172,7 +172,7 @@ absl::StatusOr<Evaluator::Sums> Evaluator::Measure(
       sums.tokens += static_cast<double>(result.token_count);
       sums.routing.Add(result.routing);
     }));
-    progress();
+    if (!go_on()) return absl::AbortedError("the evaluation was given up");
   }
   return sums;
 }

@@ -33,12 +33,12 @@ class Evaluator {
   bool has_text() const { return !domains_.empty(); }
 
   // Loss and routing of `model` by domain; all ranks must call it. Leaves
-  // `step` to the caller. `progress` is called now and then. Errors as
-  // Communicator's, and RESOURCE_EXHAUSTED: no memory.
+  // `step` to the caller. `go_on` is asked after every batch; ABORTED: it said
+  // no. Other errors as Communicator's, and RESOURCE_EXHAUSTED: no memory.
   absl::StatusOr<lory::v1::Evaluation> Evaluate(
       const lory::model::Transformer& model,
       lory::collective::Communicator& communicator, Clock& clock,
-      const std::function<void()>& progress);
+      const std::function<bool()>& go_on);
 
  private:
   struct Domain {
@@ -58,7 +58,7 @@ class Evaluator {
   absl::StatusOr<Sums> Measure(const Domain& domain,
                                const lory::model::Transformer& model,
                                lory::collective::Communicator& communicator,
-                               const std::function<void()>& progress) const;
+                               const std::function<bool()>& go_on) const;
   std::vector<int64_t> CountTokens(const Domain& domain) const;
 
   const lory::data::Dataset& dataset_;

@@ -259,8 +259,10 @@ absl::Status TrainingLoop::Evaluate() {
   if (!job_.evaluator->has_text()) return absl::OkStatus();
   LORY_ASSIGN_OR_RETURN(
       lory::v1::Evaluation evaluation,
-      job_.evaluator->Evaluate(*state_.model, communicator_, clock_,
-                               [&] { board_.Progress(); }));
+      job_.evaluator->Evaluate(*state_.model, communicator_, clock_, [&] {
+        board_.Progress();
+        return !board_.MustGiveUp(generation_);
+      }));
   evaluation.set_step(state_.step);
   memory_.meter.Interrupt();
   if (communicator_.rank() == 0) {

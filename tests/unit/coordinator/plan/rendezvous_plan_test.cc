@@ -108,6 +108,23 @@ TEST_F(RendezvousPlanTest, ALongStepDelaysTheLimit) {
   EXPECT_EQ(Kinds(Plan(job)), "ended ");
 }
 
+TEST_F(RendezvousPlanTest, WhoIsBusyIsWaitedForWhileItMoves) {
+  Open(job, {Slot("a"), Slot("b")});
+  PutTrainer(Slot("a"), job, TrainerStatus::PREPARED, 1);
+  PutTrainer(Slot("b"), job, TrainerStatus::TRAINING);
+  for (int i = 0; i < 9; ++i) {
+    Pass(absl::Seconds(9));
+    sessions.workers["workers/b"].moved[0] = now;
+    EXPECT_EQ(Kinds(Plan(job)), "");
+  }
+  // Only who is idle is condemned, and who stands still.
+  sessions.workers["workers/b"].trainers[0].set_phase(TrainerStatus::BROKEN);
+  EXPECT_THAT(Plan(job).condemned, ElementsAre(Slot("b")));
+  sessions.workers["workers/b"].trainers[0].set_phase(TrainerStatus::TRAINING);
+  Pass(absl::Seconds(11));
+  EXPECT_THAT(Plan(job).condemned, ElementsAre(Slot("b")));
+}
+
 struct RunningGeneration : RendezvousPlanTest {
   RunningGeneration() {
     job.state = Job::RUNNING;

@@ -51,6 +51,17 @@ TEST_F(ControlBoardTest, AnUrgentPrepareOfTheSameGenerationEndsNothing) {
   EXPECT_EQ(aborts, 0);
 }
 
+TEST_F(ControlBoardTest, OnlyAnUrgentPrepareOrTheEndInterruptsWhatIsBusy) {
+  EXPECT_FALSE(board.MustGiveUp(3));
+  board.Post(Prepare(4, false));
+  EXPECT_FALSE(board.MustGiveUp(3));
+  board.Post(Prepare(4, true));
+  EXPECT_TRUE(board.MustGiveUp(3));
+  EXPECT_FALSE(board.MustGiveUp(4));
+  board.Close();
+  EXPECT_TRUE(board.MustGiveUp(4));
+}
+
 TEST_F(ControlBoardTest, AnOrderThatCameBeforeEndsThemAtOnce) {
   board.Post(Prepare(4, true));
   ExpectAbortsOf(3);

@@ -54,13 +54,19 @@ TEST(Evaluator, EntropyOverallIsThatOfAllTextTogether) {
 
   Evaluator evaluator(**dataset, {}, 2);
   const auto evaluation =
-      evaluator.Evaluate(**model, **alone, RealClock(), [] {});
+      evaluator.Evaluate(**model, **alone, RealClock(), [] { return true; });
   ASSERT_TRUE(evaluation.ok()) << evaluation.status();
   ASSERT_EQ(evaluation->domains_size(), 2);
   EXPECT_EQ(evaluation->domains(0).unigram_entropy(), 0);
   EXPECT_EQ(evaluation->domains(1).unigram_entropy(), 0);
   EXPECT_NEAR(evaluation->overall().unigram_entropy(),
               -0.25 * std::log(0.25) - 0.75 * std::log(0.75), 1e-12);
+
+  int batches = 0;
+  const auto given_up = evaluator.Evaluate(**model, **alone, RealClock(),
+                                           [&] { return ++batches < 2; });
+  EXPECT_EQ(given_up.status().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(batches, 2);
 }
 
 }  // namespace
