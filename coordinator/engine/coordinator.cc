@@ -192,6 +192,7 @@ void Coordinator::AfterStateChange(const JobState& job) {
   fresh.step_seconds = run.step_seconds;
   fresh.checkpoint_order = run.checkpoint_order;
   fresh.last_error = std::move(run.last_error);
+  if (job.state != Job::PAUSED) fresh.barred = std::move(run.barred);
   fresh.last_checkpoint = clock_.MonotonicNow();
   const Checkpoint* newest = job.NewestCheckpoint();
   fresh.last_checkpoint_step = newest == nullptr ? 0 : newest->step();
@@ -220,6 +221,12 @@ bool Coordinator::EvaluateJob(const JobState& job) {
   }
   if (!rendezvous.reason.empty()) reasons_[job.name] = rendezvous.reason;
   if (CommitPlan(PlanEvaluation(view, job))) return true;
+  if (CommitPlan(PlanBarred(view, job))) {
+    for (auto& [key, bar] : sessions_.runs[job.name].barred) {
+      if (!std::exchange(bar.told, true)) break;
+    }
+    return true;
+  }
   if (CommitPlan(PlanRetention(job))) return true;
 
   JobRun& run = sessions_.runs[job.name];

@@ -320,18 +320,18 @@ void Coordinator::SweepCheckpoints(const std::string& job_name) {
 }
 
 void Coordinator::JudgeUnreadable() {
-  std::map<std::string, std::pair<std::string, int64_t>> suspects;  // by job
+  std::map<std::string, std::pair<UnreadableCheckpoint, int64_t>> suspects;
   {
     MutexLock lock(&mutex_);
     for (const auto& [name, job] : state_.jobs) {
       const auto unreadable = FindUnreadable(CurrentView(), job);
       if (unreadable && sessions_.runs[name].whole_for != job.started.number) {
-        suspects[name] = {unreadable->name, job.started.number};
+        suspects[name] = {*unreadable, job.started.number};
       }
     }
   }
   for (const auto& [job, suspect] : suspects) {
-    const auto& [name, generation] = suspect;
+    const auto& [unreadable, generation] = suspect;
     // A storage that is not mounted has damaged nothing.
     const std::string folder = CheckpointsFolder(job);
     const auto names = storage_.List(folder);
@@ -340,13 +340,18 @@ void Coordinator::JudgeUnreadable() {
           {{"folder", folder}});
       continue;
     }
-    const absl::StatusOr<Checkpoint> seen = VerifyCheckpoint(name);
+    const absl::StatusOr<Checkpoint> seen = VerifyCheckpoint(unreadable.name);
     if (!seen.ok() || seen->state() != Checkpoint::COMMITTED) continue;
     MutexLock lock(&mutex_);
     JobRun& run = sessions_.runs[job];
     run.whole_for = generation;
-    run.last_error = absl::StrCat(name, " is whole, but not where it is read");
-    ++run.exits_without_progress;
+    // Once may be chance; a host that never can read it is not fit.
+    if (++run.exits_without_progress + 1 >= options_.plan.exit_limit) {
+      run.exits_without_progress = 0;
+      run.barred[unreadable.by] = {
+          .daemon = sessions_.workers[unreadable.by.worker].incarnation,
+          .error = unreadable.error};
+    }
     Evaluate();
   }
 }

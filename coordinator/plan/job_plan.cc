@@ -208,6 +208,28 @@ Plan PlanEvaluation(const View& view, const JobState& job) {
   return plan;
 }
 
+Plan PlanBarred(const View& view, const JobState& job) {
+  const JobRun* run = view.sessions.FindRun(job.name);
+  Plan plan;
+  if (run == nullptr) return plan;
+  for (const auto& [key, bar] : run->barred) {
+    if (bar.told) continue;
+    plan.reason = absl::StrCat(
+        ToString(key), " is not used for this job until its daemon is started ",
+        "again: the job failed there and nowhere else: ", bar.error);
+    lory::internal::v1::JournalRecord record;
+    record.mutable_job_event_added()->set_job(job.name);
+    auto* event = record.mutable_job_event_added()->mutable_event();
+    event->set_kind(lory::v1::JobEvent::SLOT_BARRED);
+    event->set_generation(job.generation.number);
+    event->set_step(-1);
+    event->set_message(plan.reason);
+    plan.events.push_back(std::move(record));
+    return plan;
+  }
+  return plan;
+}
+
 std::string EvictionByDrain(const View& view, const JobState& job,
                             int replacements) {
   std::string drains;

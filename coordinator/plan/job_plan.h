@@ -15,6 +15,9 @@ Plan PlanJob(const View& view, const JobState& job);
 // The newest evaluation, when the journal does not have it yet.
 Plan PlanEvaluation(const View& view, const JobState& job);
 
+// Tells of the first slot that was barred from the job and not told of yet.
+Plan PlanBarred(const View& view, const JobState& job);
+
 // Why the job's slots must be given back although it is not done, such as
 // "workers/a drains"; empty: they need not.
 // `replacements`: slots it is about to be given.

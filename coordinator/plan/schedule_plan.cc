@@ -27,6 +27,10 @@ std::string Obstacle(const View& view, const SlotKey& key,
                      const std::string& job) {
   if (Drains(view, key.worker)) return "it drains";
   if (!Attends(view, key.worker)) return "its daemon does not attend";
+  if (const JobRun::Bar* bar = FindBar(view.sessions, key, job)) {
+    return absl::StrCat("the job failed there and nowhere else: ", bar->error,
+                        "; mend that and start its daemon again");
+  }
   const WorkerSession* worker = view.sessions.FindWorker(key.worker);
   const auto found = worker->trainers.find(key.slot);
   if (found == worker->trainers.end()) return "";
@@ -46,6 +50,7 @@ std::string MustRelease(const View& view, const SlotKey& key,
                         const JobState& job) {
   if (!HoldsSlots(job.state)) return "the job holds no slots";
   if (WorkerLost(view, key.worker)) return "its worker is lost";
+  if (FindBar(view.sessions, key, job.name) != nullptr) return "it is barred";
   const WorkerSession* worker = view.sessions.FindWorker(key.worker);
   if (worker != nullptr && key.slot >= worker->description.slot_count()) {
     return "its worker has no such slot any more";
@@ -203,8 +208,11 @@ class Scheduler {
   void NoteWaiting(const JobState& job) {
     int could_serve = 0;
     for (const auto& [name, worker] : view_.sessions.workers) {
-      if (Attends(view_, name) && !Drains(view_, name)) {
-        could_serve += worker.description.slot_count();
+      if (!Attends(view_, name) || Drains(view_, name)) continue;
+      for (int slot = 0; slot < worker.description.slot_count(); ++slot) {
+        const bool barred =
+            FindBar(view_.sessions, {name, slot}, job.name) != nullptr;
+        could_serve += barred ? 0 : 1;
       }
     }
     if (could_serve < job.spec.min_workers()) return;

@@ -11,6 +11,20 @@ namespace {
 
 using ::lory::v1::TrainerStatus;
 
+// Whether the job has a trainer elsewhere that is up, or may be: then what
+// failed in `key` is that host's fault, not the job's.
+bool OthersAreUp(const SlotKey& key, const std::string& job,
+                 const Sessions& sessions) {
+  for (const SlotKey& other : sessions.LeasesOf(job)) {
+    if (other == key) continue;
+    const WorkerSession* worker = sessions.FindWorker(other.worker);
+    if (worker == nullptr || !worker->reported) return true;
+    const TrainerStatus* status = sessions.FindTrainer(other, job);
+    if (status != nullptr && IsUp(*status)) return true;
+  }
+  return false;
+}
+
 // Counts the end of a process once, and takes its slot back: whatever comes
 // there next is another trainer. `replaced`: that one is there already.
 void ObserveEnd(const SlotKey& key, const TrainerStatus& status, bool replaced,
@@ -26,13 +40,17 @@ void ObserveEnd(const SlotKey& key, const TrainerStatus& status, bool replaced,
   if (lease == sessions.leases.end() || lease->second != status.job()) return;
   if (!replaced) sessions.leases.erase(lease);
   JobRun& run = sessions.runs[status.job()];
+  const bool permanent =
+      status.phase() == TrainerStatus::FAILED && status.error_is_permanent();
+  if (permanent && OthersAreUp(key, status.job(), sessions)) {
+    run.barred[key] = {.daemon = session.incarnation, .error = status.error()};
+    return;
+  }
   ++run.exits_without_progress;
   run.last_error = status.error().empty()
                        ? absl::StrCat("exit status ", status.exit_status())
                        : status.error();
-  if (status.phase() == TrainerStatus::FAILED && status.error_is_permanent()) {
-    run.permanent_error = run.last_error;
-  }
+  if (permanent) run.permanent_error = run.last_error;
 }
 
 // The process that may stand for a member: the one in its slot, if it has been
@@ -137,6 +155,17 @@ std::vector<SlotKey> Sessions::LeasesOf(const std::string& job) const {
     if (holder == job) keys.push_back(key);
   }
   return keys;
+}
+
+const JobRun::Bar* FindBar(const Sessions& sessions, const SlotKey& key,
+                           const std::string& job) {
+  const JobRun* run = sessions.FindRun(job);
+  const WorkerSession* worker = sessions.FindWorker(key.worker);
+  if (run == nullptr || worker == nullptr) return nullptr;
+  const auto bar = run->barred.find(key);
+  return bar == run->barred.end() || bar->second.daemon != worker->incarnation
+             ? nullptr
+             : &bar->second;
 }
 
 bool HasEnded(const TrainerStatus& status) {

@@ -44,6 +44,15 @@ struct WorkerSession {
 
 // The moving parts of a job that holds slots, or did a moment ago.
 struct JobRun {
+  // A slot that failed for good where others did not: its host is not fit for
+  // this job. Until its daemon is started anew, or the job is paused.
+  struct Bar {
+    std::string daemon;  // incarnation
+    std::string error;
+    bool told = false;  // an event says so
+  };
+  std::map<SlotKey, Bar> barred;
+
   // Processes that are the members of the newest generation, by rank; empty:
   // not known yet.
   int64_t generation = 0;
@@ -75,7 +84,8 @@ struct JobRun {
   // Trainers that ended by themselves since the last progress.
   int exits_without_progress = 0;
   std::string last_error;
-  std::string permanent_error;  // not empty: the job must fail
+  // Not empty: the job must fail, for nobody is left who could do better.
+  std::string permanent_error;
 
   absl::Time opened_time;  // when the newest generation was opened
   // First BROKEN member of it; InfiniteFuture: none.
@@ -120,6 +130,10 @@ struct Sessions {
   const JobRun* FindRun(const std::string& job) const;
   std::vector<SlotKey> LeasesOf(const std::string& job) const;
 };
+
+// The bar that keeps a slot's present daemon from `job`; null: none.
+const JobRun::Bar* FindBar(const Sessions& sessions, const SlotKey& key,
+                           const std::string& job);
 
 // A process that is gone or useless: EXITED or FAILED.
 bool HasEnded(const lory::v1::TrainerStatus& status);

@@ -23,6 +23,8 @@ namespace {
 
 using ::lory::v1::Job;
 
+constexpr char kUnfit[] = "this host has no data";
+
 class History {
  public:
   explicit History(uint64_t seed) : random_(Mix64(seed)) {
@@ -62,6 +64,8 @@ class History {
       return wrong;
     }
     const Job job = fleet_.Job("sim");
+    // Hosts that were not fit, and at some time no other.
+    if (job.state() == Job::FAILED && job.reason() == kUnfit) return "";
     if (!ended || job.state() != Job::SUCCEEDED) {
       return absl::StrCat("no end after the faults stopped: ",
                           job.ShortDebugString());
@@ -97,7 +101,7 @@ class History {
     if (faults_left_ == 0 || Below(12) != 0) return;
     --faults_left_;
     const bool up = fleet_.coordinator_up();
-    switch (Below(11)) {
+    switch (Below(13)) {
       case 0:
         fleet_.KillTrainer(AnyWorker());
         break;
@@ -135,6 +139,15 @@ class History {
       case 10:
         fleet_.storage().FillDiskFor(Below(2) == 0 ? "manifest" : "part-");
         break;
+      case 11:
+        // What starts here from now on fails for good.
+        fleet_.daemons()[AnyWorker()].unfit = kUnfit;
+        break;
+      case 12:
+        for (auto& [slot, trainer] : fleet_.daemons()[AnyWorker()].trainers) {
+          trainer.busy_moves = 10 + Below(150);
+        }
+        break;
     }
   }
 
@@ -167,6 +180,7 @@ class History {
     if (!fleet_.coordinator_up()) fleet_.StartCoordinator();
     fleet_.storage().FillDiskFor("");
     for (const std::string& name : names_) {
+      if (!fleet_.daemons()[name].unfit.empty()) fleet_.KillDaemon(name);
       fleet_.ReviveDaemon(name);
       fleet_.CutOff(name, false);
       lory::v1::WorkerVerbRequest request;

@@ -1,0 +1,112 @@
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+#include "gtest/gtest.h"
+#include "tests/support/fleet.h"
+#include "tests/support/status_matchers.h"
+
+// A healthy job beside a host that is not fit for it, and members that are busy
+// when it is to change.
+namespace lory::testing {
+namespace {
+
+using ::lory::v1::Job;
+
+class UnfitHostTest : public ::testing::Test {
+ protected:
+  UnfitHostTest() { SetLogOptions(LogLevel::kError, LogFormat::kText); }
+  ~UnfitHostTest() override {
+    SetLogOptions(LogLevel::kInfo, LogFormat::kText);
+  }
+
+  void Begin(int workers, lory::v1::JobSpec spec) {
+    for (int i = 0; i < workers; ++i) fleet_.AddWorker(absl::StrCat("w", i));
+    ASSERT_OK(fleet_.Submit("tiny", std::move(spec)));
+    ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::RUNNING));
+  }
+
+  void Finish() {
+    ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::SUCCEEDED));
+    EXPECT_EQ(fleet_.Audit("tiny"), "");
+    EXPECT_EQ(fleet_.CheckInvariants(), "");
+  }
+
+  std::string Explained() {
+    std::string all;
+    const auto answer = fleet_.core().ExplainJob("jobs/tiny");
+    for (const auto& sentence : answer->sentences()) all += sentence;
+    return all;
+  }
+
+  // Events that say that a slot is not used.
+  int BarsTold() {
+    lory::v1::ListJobEventsRequest request;
+    request.set_parent("jobs/tiny");
+    request.set_page_size(1000);
+    const auto events = fleet_.core().ListJobEvents(request);
+    int told = 0;
+    for (const auto& event : events->events()) {
+      told += event.kind() == lory::v1::JobEvent::SLOT_BARRED ? 1 : 0;
+    }
+    return told;
+  }
+
+  Fleet fleet_;
+};
+
+TEST_F(UnfitHostTest, AJoinerThatFailsForGoodIsBarredAndTheJobGoesOn) {
+  Begin(1, Fleet::Spec(1, 2, 300));
+  fleet_.AddWorker("w1");
+  fleet_.daemons()["w1"].unfit = "/data is not there";
+  ASSERT_TRUE(fleet_.RunUntil([&] {
+    return absl::StrContains(Explained(), "nowhere else: /data is not there");
+  }));
+  for (int i = 0; i < 20; ++i) fleet_.Round();
+  EXPECT_EQ(fleet_.Job("tiny").state(), Job::RUNNING);
+  EXPECT_EQ(fleet_.Job("tiny").generation(), 1);
+  EXPECT_EQ(BarsTold(), 1);
+  // Mended and started again, it is taken in.
+  fleet_.KillDaemon("w1");
+  fleet_.ReviveDaemon("w1");
+  EXPECT_TRUE(
+      fleet_.RunUntil([&] { return fleet_.Job("tiny").members_size() == 2; }));
+  Finish();
+}
+
+TEST_F(UnfitHostTest, WhatFailsForGoodEverywhereFailsTheJob) {
+  for (const char* name : {"w0", "w1"}) {
+    fleet_.AddWorker(name);
+    fleet_.daemons()[name].unfit = "wrong vocabulary";
+  }
+  ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(2, 2)));
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::FAILED));
+  EXPECT_EQ(fleet_.Job("tiny").reason(), "wrong vocabulary");
+}
+
+TEST_F(UnfitHostTest, AnEvaluationLongerThanThePrepareLimitKillsNobody) {
+  Begin(2, Fleet::Spec(1, 3, 100));
+  ASSERT_TRUE(fleet_.RunUntil(
+      [&] { return fleet_.Job("tiny").progress().step() >= 7; }));
+  const auto incarnations = [&] {
+    return fleet_.daemons()["w0"].trainers[0].incarnation +
+           fleet_.daemons()["w1"].trainers[0].incarnation;
+  };
+  const std::string before = incarnations();
+  // 20 s, twice the limit.
+  fleet_.daemons()["w0"].trainers[0].busy_moves = 200;
+  fleet_.daemons()["w1"].trainers[0].busy_moves = 200;
+  fleet_.AddWorker("w2");
+  ASSERT_TRUE(fleet_.RunUntil([&] {
+    return fleet_.Job("tiny").members_size() == 3 &&
+           fleet_.Job("tiny").progress().step() > 10;
+  }));
+  EXPECT_EQ(incarnations(), before);
+  EXPECT_EQ(fleet_.Job("tiny").recovery_count(), 0);
+  Finish();
+}
+
+}  // namespace
+}  // namespace lory::testing
