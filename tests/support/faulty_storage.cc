@@ -43,8 +43,15 @@ void FaultyStorage::FailReads(absl::Status status) {
   read_failure_ = std::move(status);
 }
 
+void FaultyStorage::Hang() {
+  MutexLock lock(&mutex_);
+  hangs_ = true;
+}
+
 void FaultyStorage::Heal() {
   MutexLock lock(&mutex_);
+  hangs_ = false;
+  healed_.NotifyAll();
   fail_from_.reset();
   bytes_left_.reset();
   read_failure_ = absl::OkStatus();
@@ -58,6 +65,7 @@ int64_t FaultyStorage::write_count() {
 absl::Status FaultyStorage::NextWrite(int64_t bytes) {
   MutexLock lock(&mutex_);
   ++write_count_;
+  while (hangs_) healed_.Wait(&mutex_);
   if (fail_from_ && write_count_ >= *fail_from_) return write_failure_;
   if (bytes_left_) {
     *bytes_left_ -= bytes;

@@ -29,6 +29,8 @@ class FaultyStorage final : public io::Storage {
   void LimitBytes(int64_t bytes);
   // Reads fail with `status`.
   void FailReads(absl::Status status);
+  // Appends block until Heal, as on a disk that hangs.
+  void Hang();
   // From now on nothing fails.
   void Heal();
 
@@ -52,6 +54,8 @@ class FaultyStorage final : public io::Storage {
 
   io::Storage& storage_;
   Mutex mutex_;
+  CondVar healed_;
+  bool hangs_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t write_count_ ABSL_GUARDED_BY(mutex_) = 0;
   std::optional<int64_t> fail_from_ ABSL_GUARDED_BY(mutex_);
   absl::Status write_failure_ ABSL_GUARDED_BY(mutex_);

@@ -55,12 +55,13 @@ class CheckpointWriter {
   CheckpointWriter(lory::io::Storage& storage, Done done);
 
   // Copies this rank's share of `tensors` (all of the state, the same on all
-  // ranks) and begins to write it. Waits for the one before, so that a slow
-  // disk slows training down and does not fill the memory.
+  // ranks) and begins to write it. Blocks for as long as the one before is
+  // being written: ask WaitUntilIdle first.
   absl::Status Begin(PartIdentity identity,
                      const lory::model::NamedTensors& tensors);
 
-  // Waits at most `limit` until nothing is being written. Whether so.
+  // Waits at most `limit`, or not at all, until nothing is being written.
+  // Whether so.
   bool WaitUntilIdle(absl::Duration limit);
 
   // How the last part went; OK before the first.

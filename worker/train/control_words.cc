@@ -80,6 +80,7 @@ void Visit(Visitor& visitor, Word& word) {
   visitor.Real(word.loss_sum);
   visitor.Flag(word.leave);
   visitor.Flag(word.stop);
+  visitor.Flag(word.writing);
   visitor.Count(word.checkpoint_held);
   visitor.Count(word.checkpoint_acted);
   visitor.Count(word.round_held);
@@ -125,6 +126,7 @@ Decision Decide(std::span<const ControlWord> words) {
     decision.loss_sum += word.loss_sum;
     decision.leave |= word.leave;
     decision.stop |= word.stop;
+    decision.writing |= word.writing;
     decision.checkpoint_order =
         std::max(decision.checkpoint_order, word.checkpoint_held);
     acted = std::max(acted, word.checkpoint_acted);

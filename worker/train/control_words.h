@@ -12,9 +12,10 @@ namespace lory::train {
 // What one rank says.
 struct ControlWord {
   int64_t token_count = 0;
-  double loss_sum = 0;  // over its tokens, in nats
-  bool leave = false;   // told to prepare another generation
-  bool stop = false;    // told to stop after a checkpoint
+  double loss_sum = 0;   // over its tokens, in nats
+  bool leave = false;    // told to prepare another generation
+  bool stop = false;     // told to stop after a checkpoint
+  bool writing = false;  // its part of the last checkpoint
   // Newest checkpoint demand it was told of, and newest one acted on.
   int64_t checkpoint_held = 0;
   int64_t checkpoint_acted = 0;
@@ -45,7 +46,8 @@ struct Decision {
   double loss_sum = 0;
   bool leave = false;
   bool stop = false;
-  bool checkpoint = false;       // somebody holds a demand nobody acted on
+  bool writing = false;     // somebody is not done with the last checkpoint
+  bool checkpoint = false;  // somebody holds a demand nobody acted on
   int64_t checkpoint_order = 0;  // newest demand held by anyone
   int64_t common_round = 0;      // newest round that all hold
   uint64_t fingerprint_sum = 0;

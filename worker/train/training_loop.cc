@@ -64,7 +64,10 @@ absl::StatusOr<TrainingLoop::End> TrainingLoop::Run() {
       ReportPhase(TrainerStatus::STOPPED);
       return End::kStopped;
     }
-    if (due || decision.checkpoint) Checkpoint(decision);
+    // While one is being written the next is put off, by all: a slow disk must
+    // not hold training up.
+    checkpoint_due_ |= due || decision.checkpoint;
+    if (checkpoint_due_ && !decision.writing) Checkpoint(decision);
     const int64_t evaluate_every = job_.spec.evaluation().every_steps();
     if (training && evaluate_every > 0 && state_.step % evaluate_every == 0) {
       LORY_RETURN_IF_ERROR(Evaluate());
@@ -174,6 +177,7 @@ ControlWord TrainingLoop::Word() const {
   ControlWord word;
   word.leave = leave_;
   word.stop = stop_;
+  word.writing = !checkpoints_.WaitUntilIdle(absl::ZeroDuration());
   word.checkpoint_held = checkpoint_held_;
   word.checkpoint_acted = memory_.checkpoint_acted;
   word.round_held = rounds_.newest_held();
@@ -207,6 +211,7 @@ absl::Status TrainingLoop::AdvanceRounds(const Decision& decision) {
 
 void TrainingLoop::Checkpoint(const Decision& decision) {
   const absl::Time start = clock_.MonotonicNow();
+  checkpoint_due_ = false;
   const absl::Status begun =
       checkpoints_.Begin({.job = job_.job,
                           .job_folder = job_.folder,
@@ -236,13 +241,18 @@ void TrainingLoop::Checkpoint(const Decision& decision) {
 }
 
 bool TrainingLoop::SecureState(const Decision& decision) {
-  for (;;) {
-    Checkpoint(decision);
+  const auto written_before_leaving = [&] {
     while (!checkpoints_.WaitUntilIdle(kLook)) {
       board_.Progress();
       Absorb();
       if (leave_ || board_.closed()) return false;
     }
+    return true;
+  };
+  if (!written_before_leaving()) return false;
+  for (;;) {
+    Checkpoint(decision);
+    if (!written_before_leaving()) return false;
     const absl::Status written = checkpoints_.last_result();
     // Lines may have waited for the same disk; the trainer may end now.
     if (written.ok() && FlushLines(job_)) return true;

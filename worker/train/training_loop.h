@@ -88,6 +88,7 @@ class TrainingLoop {
   bool leave_ = false;
   bool stop_ = false;
   int64_t checkpoint_held_ = 0;
+  bool checkpoint_due_ = false;    // put off while another is being written
   int64_t share_begin_ = 0;        // this rank's first micro-batch
   double checkpoint_seconds_ = 0;  // stall since the last step
 };

@@ -14,6 +14,7 @@ ControlWord Full() {
           .loss_sum = 123456.78901234567,
           .leave = true,
           .stop = true,
+          .writing = true,
           .checkpoint_held = 70000,
           .checkpoint_acted = 69999,
           .round_held = 1 << 20,
@@ -48,11 +49,12 @@ TEST(ControlWords, ALossThatIsNoNumberDisturbsNobodyElse) {
 
 TEST(Decide, WhatAnyRankWasToldTakesEffectForAll) {
   ControlWord quiet;
-  ControlWord told{.leave = true, .stop = true};
+  ControlWord told{.leave = true, .stop = true, .writing = true};
   const ControlWord words[] = {quiet, told};
   const Decision decision = Decide(words);
   EXPECT_TRUE(decision.leave);
   EXPECT_TRUE(decision.stop);
+  EXPECT_TRUE(decision.writing);
   EXPECT_FALSE(Decide({&quiet, 1}).leave);
   EXPECT_FALSE(Decide({&quiet, 1}).stop);
 }

@@ -290,6 +290,23 @@ TEST(Trainer, AFullDiskCostsACheckpointAndNothingElse) {
   fleet.CheckpointAt(9, 1);
 }
 
+TEST(Trainer, ADiskThatHangsDelaysCheckpointsAndNotTraining) {
+  lory::testing::FaultyStorage storage(lory::io::LocalStorage());
+  lory::v1::JobSpec spec = TinySpec(12);
+  spec.mutable_checkpoint()->set_every_steps(3);
+  Fleet fleet(spec, storage);
+  Member& a = fleet.Add();
+  storage.Hang();
+  fleet.Start({&a}, 10);
+  // Checkpoints were due after steps 3, 6 and 9.
+  a.AwaitStep(10);
+  storage.Heal();
+  fleet.CheckpointAt(3, 1);
+  fleet.GrantRound(2, 10, 2);
+  a.AwaitPhase(TrainerStatus::FINISHED);
+  fleet.CheckpointAt(12, 1);
+}
+
 TEST(Trainer, EveryStepLeavesALineInTheTrace) {
   Fleet fleet(TinySpec(5));
   Member& a = fleet.Add();
