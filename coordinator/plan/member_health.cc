@@ -111,6 +111,12 @@ bool Attends(const View& view, const std::string& worker) {
          view.now - session->last_heard <= view.options.lease;
 }
 
+bool IsAway(const View& view, const std::string& worker) {
+  const WorkerSession* session = view.sessions.FindWorker(worker);
+  return session != nullptr && !session->stream_open &&
+         !WorkerLost(view, worker);
+}
+
 bool WorkerLost(const View& view, const std::string& worker) {
   const WorkerSession* session = view.sessions.FindWorker(worker);
   if (session == nullptr) {

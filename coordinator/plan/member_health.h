@@ -30,6 +30,9 @@ std::vector<MemberHealth> HealthOfAll(const View& view, const JobState& job);
 // The worker attends: its stream is open and its lease has not run out.
 bool Attends(const View& view, const std::string& worker);
 
+// Its stream is broken, but within its lease it may come back.
+bool IsAway(const View& view, const std::string& worker);
+
 // The worker's stream is broken (or it has none) and its lease is out. Within
 // one lease of the coordinator's start nobody is lost.
 bool WorkerLost(const View& view, const std::string& worker);

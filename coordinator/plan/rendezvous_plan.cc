@@ -338,6 +338,15 @@ RendezvousPlan PlanEnded(const View& view, const JobState& job) {
   const bool has_state = std::any_of(
       members.begin(), members.end(),
       [&](const SlotKey& key) { return HoldsState(view, job, key); });
+  // A break of a stream must not cost what its trainer holds.
+  if (!has_state) {
+    for (const SlotKey& key : job.started.members) {
+      if (IsAway(view, key.worker) && HoldsState(view, job, key)) {
+        return Wait(absl::StrCat("waits for ", ToString(key),
+                                 ", which holds the state, to come back"));
+      }
+    }
+  }
   if (!has_state && members.size() < leased.size() &&
       view.now - run->joiner_time < view.options.join_wait &&
       !IsStopping(view, job)) {

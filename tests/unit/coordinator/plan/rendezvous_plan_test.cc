@@ -279,6 +279,27 @@ TEST_F(RunningGeneration, AfterAFaultTheSurvivorsGoOn) {
   EXPECT_THAT(plan.reason, HasSubstr("left after the fault"));
 }
 
+TEST_F(RunningGeneration, AStateBehindABrokenStreamIsWaitedFor) {
+  End(job, /*by_fault=*/true);
+  job.state = Job::RECOVERING;
+  // The trainer of a was killed and is back without a state; b's stream broke.
+  PutTrainer(Slot("a"), job, TrainerStatus::READY).set_incarnation("new");
+  sessions.workers["workers/b"].stream_open = false;
+  Plan(job);
+  Pass(options.join_wait);
+  EXPECT_EQ(Plan(job).reason,
+            "waits for workers/b slot 0, which holds the state, to come back");
+  Pass(options.lease);
+  EXPECT_EQ(Kinds(Plan(job)), "opened ");
+}
+
+TEST_F(RunningGeneration, AStateBehindABrokenStreamIsNotWaitedForByItsEqual) {
+  End(job, /*by_fault=*/true);
+  job.state = Job::RECOVERING;
+  sessions.workers["workers/b"].stream_open = false;
+  EXPECT_EQ(Kinds(Plan(job)), "opened ");
+}
+
 TEST_F(RunningGeneration, AfterARestartWhoMayComeBackIsWaitedFor) {
   End(job, /*by_fault=*/true);
   job.state = Job::RECOVERING;
