@@ -51,12 +51,16 @@ class ServiceTest(unittest.TestCase):
 
     def tearDown(self):
         self.service.stop()
-        failed = any(error for _, error in self._outcome.errors) if hasattr(
-            self._outcome, "errors") else False
-        if failed:
+
+    def run(self, result=None):
+        result = result or self.defaultTestResult()
+        failed_before = len(result.failures) + len(result.errors)
+        super().run(result)
+        if len(result.failures) + len(result.errors) > failed_before:
             print(f"kept for a look: {self.folder}", file=sys.stderr)
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
+        return result
 
     def start(self, *workers):
         self.service.start_coordinator()
@@ -145,7 +149,9 @@ class ServiceTest(unittest.TestCase):
         self.start("worker-a", "worker-b")
         self.submit("run")
         self.wait_step("run", 10)
-        pids = [self.service.trainer_pid(w) for w in ("worker-a", "worker-b")]
+        workers = ("worker-a", "worker-b")
+        pids = [self.service.trainer_pid(worker) for worker in workers]
+        self.assertTrue(all(pids), pids)
         generation = self.service.job("run")["generation"]
         self.service.coordinator.kill()
         folder = self.service.job_folder("run")
@@ -153,10 +159,19 @@ class ServiceTest(unittest.TestCase):
         wait_until(lambda: max(s for s, _ in applied_steps(folder)) > at_kill + 2,
                    "steps without a coordinator", 30)
         self.service.start_coordinator()
+
+        def reported():
+            try:
+                now = [self.service.trainer_pid(worker) for worker in workers]
+            except ServiceError:
+                return None  # a worker has not attended yet
+            return now if all(now) else None
+
+        self.assertEqual(wait_until(reported, "both trainers to be told of", 30,
+                                    interval=0.02), pids)
         self.wait_state("run", "SUCCEEDED")
         job = self.service.job("run")
         self.assertEqual(job["generation"], generation)
-        self.assertTrue(all(pids))
         self.verify("run")
 
     def test_a_joiner_is_taken_in_and_a_drained_worker_let_out(self):
@@ -217,7 +232,7 @@ class ServiceTest(unittest.TestCase):
         self.submit("run")
         job = self.wait_state("run", "SUCCEEDED")
         overall = job["progress"]["evaluation"]["overall"]
-        self.assertLess(overall["loss"], overall["unigram_entropy"] + 1.5)
+        self.assertLess(overall["loss"], overall["unigram_entropy"])
         names = [d["domain"] for d in job["progress"]["evaluation"]["domains"]]
         self.assertGreaterEqual(len(names), 6)
 
@@ -333,6 +348,45 @@ class ServiceTest(unittest.TestCase):
             capture_output=True, text=True, check=False)
         self.assertNotEqual(answer.returncode, 0)
         self.assertIn(newest.name, answer.stdout + answer.stderr)
+
+    # ---- who may take part ----
+
+    def test_with_certificates_a_job_succeeds_and_strangers_are_refused(self):
+        folder = self.folder / "certs"
+
+        def certs(*arguments):
+            subprocess.run([BIN / "loryctl", "certs", *arguments], check=True,
+                           capture_output=True)
+
+        def flags(name):
+            return ["--tls-ca", folder / "ca.pem",
+                    "--tls-cert", folder / f"{name}.pem",
+                    "--tls-key", folder / f"{name}.key"]
+
+        certs("init", folder)
+        for name in ("coordinator", "worker", "alice"):
+            certs("issue", folder, "--name", name)
+        self.service.coordinator_flags = flags("coordinator")
+        self.service.worker_flags = flags("worker")
+        self.service.ctl_flags = flags("alice")
+        self.start("worker-a", "worker-b")
+        self.submit("run", "steps=40")
+        self.wait_state("run", "SUCCEEDED")
+        self.verify("run")
+
+        # Nobody, and somebody whom another authority knows.
+        certs("init", self.folder / "foreign")
+        certs("issue", self.folder / "foreign", "--name", "mallory")
+        mallory = ["--tls-ca", folder / "ca.pem",
+                   "--tls-cert", self.folder / "foreign/mallory.pem",
+                   "--tls-key", self.folder / "foreign/mallory.key"]
+        for known in ([], mallory):
+            answer = subprocess.run(
+                [BIN / "loryctl", "--server", self.service.address, *known,
+                 "job", "list"], capture_output=True, text=True, timeout=60,
+                check=False)
+            self.assertNotEqual(answer.returncode, 0)
+            self.assertEqual(answer.stdout, "")
 
     def test_a_second_coordinator_on_the_same_state_is_refused(self):
         self.start()

@@ -90,6 +90,7 @@ class Service:
         self.data_roots = [Path(root).resolve() for root in data_roots]
         self.coordinator_flags = list(coordinator_flags)
         self.worker_flags = list(worker_flags)
+        self.ctl_flags = []
         self.coordinator = None
         self.address = None
         self.http = None
@@ -138,7 +139,7 @@ class Service:
     def ctl(self, *arguments, check=True):
         """Runs loryctl; returns its standard output."""
         command = [str(self.binaries / "loryctl"), "--server", self.address]
-        command += [str(argument) for argument in arguments]
+        command += [str(argument) for argument in [*self.ctl_flags, *arguments]]
         result = subprocess.run(command, capture_output=True, text=True,
                                 timeout=60)
         if check and result.returncode != 0:
