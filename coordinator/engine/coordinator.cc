@@ -136,18 +136,23 @@ void Coordinator::AfterApply(const Record& record) {
       break;
     }
     case Record::kGenerationOpened:
+      FollowJob(*state_.FindJob(record.generation_opened().job()), now,
+                sessions_);
+      break;
     case Record::kGenerationStarted: {
-      const std::string& name = record.has_generation_opened()
-                                    ? record.generation_opened().job()
-                                    : record.generation_started().job();
-      const JobState& job = *state_.FindJob(name);
-      FollowJob(job, now, sessions_);
-      if (record.has_generation_started()) {
-        // Steps that were taken back are due for a checkpoint again.
-        JobRun& run = sessions_.runs[name];
-        run.last_checkpoint_step =
-            std::min(run.last_checkpoint_step, job.started.start_step);
-      }
+      const auto& event = record.generation_started();
+      FollowJob(*state_.FindJob(event.job()), now, sessions_);
+      // Steps that were taken back are due for a checkpoint again.
+      JobRun& run = sessions_.runs[event.job()];
+      run.last_checkpoint_step =
+          std::min(run.last_checkpoint_step, event.start_step());
+      // What it trains again is no part of the job's history any more, also
+      // when yet another generation has begun above it.
+      std::erase_if(sessions_.pending, [&](const auto& pending) {
+        return pending.first.job == event.job() &&
+               pending.first.step > event.start_step();
+      });
+      to_sweep_.insert(event.job());
       break;
     }
     case Record::kCheckpointCommitted: {

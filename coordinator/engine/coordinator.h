@@ -247,6 +247,11 @@ class Coordinator {
   absl::Status WriteManifest(const JobState& job,
                              lory::v1::Checkpoint& checkpoint,
                              std::string previous_sha256) const;
+  // Journals a checkpoint whose manifest was written for `job`, unless the
+  // world went on meanwhile; errors as those of PlanPart.
+  absl::StatusOr<lory::v1::Checkpoint> CommitWritten(
+      const lory::v1::CommitCheckpointRequest& request, const JobState& job,
+      lory::v1::Checkpoint checkpoint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void QueueStaleFolders(const JobState& job)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SweepCheckpoints(const std::string& job);

@@ -142,6 +142,7 @@ absl::StatusOr<Checkpoint> Coordinator::CommitCheckpoint(
     pending.writing = true;
     const JobState& found = *state_.FindJob(key.job);
     job.name = found.name;
+    job.create_order = found.create_order;
     job.spec = found.spec;
     if (const Checkpoint* newest = found.NewestCheckpoint()) {
       previous = newest->manifest_sha256();
@@ -152,6 +153,11 @@ absl::StatusOr<Checkpoint> Coordinator::CommitCheckpoint(
       WriteManifest(job, checkpoint, std::move(previous));
 
   MutexLock lock(&mutex_);
+  const JobState* now = state_.FindJob(key.job);
+  if (now == nullptr || now->create_order != job.create_order) {
+    return ErrorWithReason(absl::StatusCode::kNotFound, "JOB_NOT_FOUND",
+                           absl::StrCat(key.job, " was deleted meanwhile"));
+  }
   const auto pending = sessions_.pending.find(key);
   if (pending != sessions_.pending.end()) pending->second.writing = false;
   if (!written.ok()) {
@@ -160,20 +166,30 @@ absl::StatusOr<Checkpoint> Coordinator::CommitCheckpoint(
     checkpoint.set_reason(std::string(written.message()));
     return checkpoint;
   }
-  const JobState* now = state_.FindJob(key.job);
-  if (now == nullptr || pending == sessions_.pending.end()) {
-    return ErrorWithReason(absl::StatusCode::kNotFound, "JOB_NOT_FOUND",
-                           absl::StrCat(key.job, " was deleted meanwhile"));
+  return CommitWritten(request, *now, std::move(checkpoint));
+}
+
+absl::StatusOr<Checkpoint> Coordinator::CommitWritten(
+    const lory::v1::CommitCheckpointRequest& request, const JobState& job,
+    Checkpoint checkpoint) {
+  const absl::StatusOr<PartDecision> decision =
+      PlanPart(CurrentView(), request);
+  if (!decision.ok()) {
+    to_sweep_.insert(job.name);  // the manifest stands alone now
+    return decision.status();
+  }
+  if (decision->kind == PartDecision::Kind::kAnswer) {
+    return decision->checkpoint;
   }
   // A step that an earlier generation checkpointed is replaced.
-  const auto old = now->checkpoints.find(key.step);
+  const auto old = job.checkpoints.find(request.step());
   const std::string old_folder =
-      old == now->checkpoints.end() ? "" : old->second.folder();
+      old == job.checkpoints.end() ? "" : old->second.folder();
   checkpoint.set_state(Checkpoint::COMMITTED);
   checkpoint.set_reason("every part is in");
   *checkpoint.mutable_commit_time() = TimestampOf(clock_.WallNow());
   Record record;
-  record.mutable_checkpoint_committed()->set_job(key.job);
+  record.mutable_checkpoint_committed()->set_job(job.name);
   *record.mutable_checkpoint_committed()->mutable_checkpoint() = checkpoint;
   LORY_RETURN_IF_ERROR(Commit({std::move(record)}));
   if (!old_folder.empty()) to_delete_.insert(old_folder);

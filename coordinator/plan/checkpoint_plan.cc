@@ -73,6 +73,18 @@ absl::Status CheckAgainst(const CommitCheckpointRequest& request,
   return absl::OkStatus();
 }
 
+// Whether a newer generation has written this checkpoint, or trains its last
+// steps again: then the one reported is no part of the job's history.
+bool IsOvertaken(const JobState& job, const CommitCheckpointRequest& request) {
+  const auto known = job.checkpoints.find(request.step());
+  if (known != job.checkpoints.end() &&
+      known->second.generation() > request.generation()) {
+    return true;
+  }
+  return job.started.number > request.generation() &&
+         job.started.start_step < request.step();
+}
+
 }  // namespace
 
 absl::Duration YoungInterval(absl::Duration cost,
@@ -183,7 +195,7 @@ absl::StatusOr<PartDecision> PlanPart(const View& view,
                             static_cast<size_t>(request.part().count());
   const bool current = job->generation.number == request.generation() &&
                        job->generation.Is(GenerationState::Phase::kStarted);
-  if (!current && !complete) {
+  if (!current && (!complete || IsOvertaken(*job, request))) {
     return ErrorWithReason(
         absl::StatusCode::kFailedPrecondition, "GENERATION_FENCED",
         absl::StrCat("generation ", request.generation(), " of ", job->name,

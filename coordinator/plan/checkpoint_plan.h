@@ -71,6 +71,9 @@ struct PartDecision {
   lory::v1::Checkpoint checkpoint;  // of kAnswer
 };
 
+// A checkpoint whose parts were all in before its generation ended may still be
+// committed, as long as no newer generation has gone back behind its step.
+//
 // NOT_FOUND: no such job. INVALID_ARGUMENT: names or numbers that cannot be,
 // or another content than a part already in. FAILED_PRECONDITION,
 // GENERATION_FENCED: its generation has ended.

@@ -101,7 +101,9 @@ absl::StatusOr<lory::v1::Job> Fleet::Submit(const std::string& id,
   lory::v1::CreateJobRequest request;
   request.set_job_id(id);
   *request.mutable_spec() = std::move(spec);
-  return core_->CreateJob(request);
+  absl::StatusOr<lory::v1::Job> job = core_->CreateJob(request);
+  if (job.ok()) traces_.erase(job->name());  // of an earlier job, deleted
+  return job;
 }
 
 lory::v1::Job Fleet::Job(const std::string& id) {
@@ -325,8 +327,9 @@ void Fleet::Order(FleetDaemon& daemon, const Assignment& assignment) {
 
 void Fleet::CommitParts(FleetDaemon& daemon) {
   if (!daemon.alive || daemon.cut_off || core_ == nullptr) return;
+  // What happens while one is being committed may add others.
   std::vector<lory::v1::CommitCheckpointRequest> waiting;
-  for (const auto& request : daemon.parts) {
+  for (const auto& request : std::exchange(daemon.parts, {})) {
     const auto answer = core_->CommitCheckpoint(request);
     if (answer.ok()) {
       if (answer->state() == lory::v1::Checkpoint::WRITING) {
@@ -341,7 +344,7 @@ void Fleet::CommitParts(FleetDaemon& daemon) {
       waiting.push_back(request);
     }
   }
-  daemon.parts = std::move(waiting);
+  daemon.parts.insert(daemon.parts.begin(), waiting.begin(), waiting.end());
 }
 
 void Fleet::Round(absl::Duration time) {
@@ -383,6 +386,9 @@ std::string Fleet::CheckTrace(const std::string& job,
         record.generation_started().job() == job) {
       starts[record.generation_started().generation()] =
           record.generation_started().start_step();
+    } else if (record.has_job_deleted() &&
+               record.job_deleted().job() == job) {
+      starts.clear();
     }
   }
   std::map<int64_t, std::string> counting;

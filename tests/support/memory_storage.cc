@@ -24,6 +24,7 @@ class MemoryFileWriter final : public io::FileWriter {
   }
 
   absl::Status Commit() override {
+    storage_.Run(storage_.on_write_, path_);
     MutexLock lock(&storage_.mutex_);
     storage_.files_[path_] = std::move(bytes_);
     return absl::OkStatus();
@@ -69,6 +70,7 @@ absl::StatusOr<int64_t> MemoryStorage::Size(const std::string& path) {
 }
 
 absl::Status MemoryStorage::Remove(const std::string& path) {
+  Run(on_remove_, path);
   MutexLock lock(&mutex_);
   files_.erase(path);
   const std::string prefix = absl::StrCat(path, "/");
@@ -82,6 +84,26 @@ absl::Status MemoryStorage::Remove(const std::string& path) {
 void MemoryStorage::FillDiskFor(std::string piece) {
   MutexLock lock(&mutex_);
   full_ = std::move(piece);
+}
+
+void MemoryStorage::OnNextWrite(std::string piece, std::function<void()> act) {
+  MutexLock lock(&mutex_);
+  on_write_ = {std::move(piece), std::move(act)};
+}
+
+void MemoryStorage::OnNextRemove(std::string piece, std::function<void()> act) {
+  MutexLock lock(&mutex_);
+  on_remove_ = {std::move(piece), std::move(act)};
+}
+
+void MemoryStorage::Run(Hook& hook, const std::string& path) {
+  std::function<void()> act;
+  {
+    MutexLock lock(&mutex_);
+    if (!absl::StrContains(path, hook.piece)) return;
+    act = std::exchange(hook.act, nullptr);
+  }
+  if (act) act();
 }
 
 size_t MemoryStorage::file_count() {

@@ -1,6 +1,7 @@
 #ifndef LORY_TESTS_SUPPORT_MEMORY_STORAGE_H_
 #define LORY_TESTS_SUPPORT_MEMORY_STORAGE_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -26,14 +27,28 @@ class MemoryStorage final : public io::Storage {
   // From now on, until "" is given, writes of paths that contain `piece` fail
   // with RESOURCE_EXHAUSTED.
   void FillDiskFor(std::string piece);
+  // Before the next file whose path contains `piece` appears, `act` runs: what
+  // happens while a slow disk writes it. It may use this storage.
+  void OnNextWrite(std::string piece, std::function<void()> act);
+  // The same before the next removal of a path that contains `piece`.
+  void OnNextRemove(std::string piece, std::function<void()> act);
   size_t file_count();
 
  private:
   friend class MemoryFileWriter;
 
+  struct Hook {
+    std::string piece;
+    std::function<void()> act;
+  };
+  // Runs what a hook asks for, if `path` is meant; once.
+  void Run(Hook& hook, const std::string& path);
+
   Mutex mutex_;
   std::map<std::string, std::string> files_ ABSL_GUARDED_BY(mutex_);
   std::string full_ ABSL_GUARDED_BY(mutex_);
+  // Each is reached under the lock.
+  Hook on_write_, on_remove_;
 };
 
 }  // namespace lory::testing
