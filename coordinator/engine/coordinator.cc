@@ -34,6 +34,11 @@ constexpr size_t kMaxLossPoints = 400;
 // Workers that are gone are shown for a while.
 constexpr absl::Duration kForgetWorkers = absl::Hours(1);
 
+bool IsComplete(const PendingCheckpoint& pending) {
+  return !pending.parts.empty() && static_cast<int>(pending.parts.size()) ==
+                                       pending.parts.begin()->second.count();
+}
+
 }  // namespace
 
 Coordinator::Coordinator(Options options, Journal& journal, Clock& clock,
@@ -155,6 +160,13 @@ void Coordinator::AfterApply(const Record& record) {
       to_sweep_.insert(event.job());
       break;
     }
+    case Record::kGenerationEnded:
+      // The parts that are missing will not be taken any more.
+      std::erase_if(sessions_.pending, [&](const auto& pending) {
+        return pending.first.job == record.generation_ended().job() &&
+               !IsComplete(pending.second);
+      });
+      break;
     case Record::kCheckpointCommitted: {
       const auto& event = record.checkpoint_committed();
       const int64_t step = event.checkpoint().step();
@@ -175,6 +187,9 @@ void Coordinator::AfterApply(const Record& record) {
     case Record::kJobDeleted: {
       const std::string& name = record.job_deleted().job();
       sessions_.runs.erase(name);
+      std::erase_if(sessions_.pending, [&](const auto& pending) {
+        return pending.first.job == name;
+      });
       losses_.erase(name);
       reasons_.erase(name);
       to_sweep_.erase(name);

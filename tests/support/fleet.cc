@@ -386,8 +386,7 @@ std::string Fleet::CheckTrace(const std::string& job,
         record.generation_started().job() == job) {
       starts[record.generation_started().generation()] =
           record.generation_started().start_step();
-    } else if (record.has_job_deleted() &&
-               record.job_deleted().job() == job) {
+    } else if (record.has_job_deleted() && record.job_deleted().job() == job) {
       starts.clear();
     }
   }

@@ -81,8 +81,9 @@ TEST_F(LateCommitTest, IsRefusedWhenANewerGenerationCommittedTheStep) {
   EXPECT_EQ(At(5).generation(), 2);
   EXPECT_EQ(At(5).state(), Checkpoint::COMMITTED);
   fleet_.Round();
-  EXPECT_THAT(Folders(), ::testing::Not(::testing::Contains(
-                             ::testing::HasSubstr(".gen-1"))));
+  EXPECT_THAT(
+      Folders(),
+      ::testing::Not(::testing::Contains(::testing::HasSubstr(".gen-1"))));
   Finish();
 }
 

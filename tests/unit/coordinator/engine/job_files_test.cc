@@ -1,0 +1,101 @@
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/error_detail.h"
+#include "common/base/log.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/fleet.h"
+#include "tests/support/status_matchers.h"
+
+// What lies on storage under a job's name: whose it is, and when it goes.
+namespace lory::testing {
+namespace {
+
+using ::lory::coordinator::Coordinator;
+using ::lory::v1::Job;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+class JobFilesTest : public ::testing::Test {
+ protected:
+  JobFilesTest() {
+    SetLogOptions(LogLevel::kError, LogFormat::kText);
+    fleet_.AddWorker("w0");
+    fleet_.AddWorker("w1");
+  }
+  ~JobFilesTest() override { SetLogOptions(LogLevel::kInfo, LogFormat::kText); }
+
+  absl::Status Act(const std::string& id,
+                   absl::StatusOr<Job> (Coordinator::*verb)(
+                       const lory::v1::JobVerbRequest&)) {
+    lory::v1::JobVerbRequest request;
+    request.set_name(absl::StrCat("jobs/", id));
+    return (fleet_.core().*verb)(request).status();
+  }
+
+  void RunToTheEnd(const std::string& id) {
+    ASSERT_OK(fleet_.Submit(id, Fleet::Spec(1, 1, 10)));
+    ASSERT_TRUE(fleet_.RunUntilState(id, Job::SUCCEEDED));
+  }
+
+  std::vector<std::string> CheckpointFolders() {
+    const auto folders =
+        fleet_.storage().List("/storage/jobs/tiny/checkpoints");
+    return folders.ok() ? *folders : std::vector<std::string>();
+  }
+
+  // Until one part of step 5 is in; the other is lost.
+  void TrainUntilHalfACheckpointIsIn() {
+    ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(2, 2, 10)));
+    bool half = false;
+    ASSERT_TRUE(fleet_.RunUntil(
+        [&] {
+          fleet_.daemons()["w1"].parts.clear();
+          fleet_.core().Inspect(
+              [&](const auto&, const coordinator::Sessions& sessions) {
+                half = !sessions.pending.empty();
+              });
+          if (half) return true;
+          fleet_.MoveTrainers();
+          fleet_.daemons()["w1"].parts.clear();
+          return false;
+        },
+        30));
+  }
+
+  Fleet fleet_;
+};
+
+TEST_F(JobFilesTest, HalfACheckpointGoesWithItsGeneration) {
+  TrainUntilHalfACheckpointIsIn();
+  fleet_.KillTrainer("w0");
+  fleet_.KillTrainer("w1");
+  ASSERT_TRUE(
+      fleet_.RunUntil([&] { return fleet_.Job("tiny").generation() == 2; }));
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::RUNNING));
+  for (int i = 0; i < 3; ++i) fleet_.Round();
+  EXPECT_THAT(CheckpointFolders(), Not(Contains(HasSubstr(".gen-1"))));
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::SUCCEEDED));
+  EXPECT_EQ(fleet_.Audit("tiny"), "");
+}
+
+TEST_F(JobFilesTest, PartsOfADeletedJobAreNoneOfTheNextOnes) {
+  TrainUntilHalfACheckpointIsIn();
+  ASSERT_OK(Act("tiny", &Coordinator::CancelJob));
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::CANCELLED, 10));
+  ASSERT_OK(Act("tiny", &Coordinator::DeleteJob));
+  auto spec = Fleet::Spec(2, 2, 10);
+  spec.set_seed(8);
+  ASSERT_OK(fleet_.Submit("tiny", spec));
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::SUCCEEDED));
+  EXPECT_OK(fleet_.core().GetCheckpoint("jobs/tiny/checkpoints/5"));
+  EXPECT_EQ(fleet_.Audit("tiny"), "");
+}
+
+}  // namespace
+}  // namespace lory::testing
