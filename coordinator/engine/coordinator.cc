@@ -20,6 +20,7 @@
 #include "coordinator/plan/schedule_plan.h"
 #include "coordinator/state/job_state.h"
 #include "coordinator/state/names.h"
+#include "coordinator/state/stable_bytes.h"
 
 namespace lory::coordinator {
 namespace {
@@ -356,7 +357,7 @@ void Coordinator::PushDesired() {
     if (session == nullptr || !session->reported) continue;
     lory::v1::DesiredState desired =
         PlanDesiredState(view, attached.worker, options_.storage_root);
-    std::string bytes = desired.SerializeAsString();
+    std::string bytes = StableBytes(desired);
     if (attached.version > 0 && bytes == attached.desired) continue;
     attached.desired = std::move(bytes);
     desired.set_version(++attached.version);
@@ -429,7 +430,7 @@ absl::StatusOr<std::optional<std::string>> Coordinator::FindAnswered(
     return std::optional<std::string>();
   }
   if (found->second.method != method ||
-      found->second.request_hash != Sha256Hex(request.SerializeAsString())) {
+      found->second.request_hash != Sha256Hex(StableBytes(request))) {
     return ErrorWithReason(
         absl::StatusCode::kInvalidArgument, "REQUEST_ID_REUSED",
         absl::StrCat("request_id ", request_id,
@@ -449,7 +450,7 @@ absl::Status Coordinator::CommitCall(absl::string_view method,
     answered->set_request_id(request_id);
     answered->set_method(std::string(method));
     answered->set_resource(resource);
-    answered->set_request_hash(Sha256Hex(request.SerializeAsString()));
+    answered->set_request_hash(Sha256Hex(StableBytes(request)));
     records.push_back(std::move(record));
   }
   return Commit(std::move(records));

@@ -7,6 +7,7 @@
 #include "common/base/status_macros.h"
 #include "coordinator/rpc/log_relay.h"
 #include "coordinator/state/job_state.h"
+#include "coordinator/state/stable_bytes.h"
 
 namespace lory::coordinator {
 namespace {
@@ -44,7 +45,7 @@ absl::Status JobServiceRpc::Watch(grpc::ServerContext& context,
   std::string last;
   while (!context.IsCancelled() && !stopping_) {
     LORY_ASSIGN_OR_RETURN(const lory::v1::Job job, coordinator_.GetJob(name));
-    std::string bytes = job.SerializeAsString();
+    std::string bytes = StableBytes(job);
     if (bytes != last) {
       if (!writer.Write(job)) break;
       last = std::move(bytes);
