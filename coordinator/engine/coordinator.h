@@ -257,6 +257,9 @@ class Coordinator {
   void SweepCheckpoints(const std::string& job);
   // Reads again what a trainer was told to restore and could not.
   void JudgeUnreadable();
+  // Removes a folder that is to be deleted, unless somebody else does. What
+  // fails is tried again by the housekeeping. Blocks for the disk.
+  void RemoveFolder(const std::string& folder);
 
   const Options options_;
   Journal& journal_;
@@ -277,6 +280,9 @@ class Coordinator {
   std::map<std::string, std::deque<LossPoint>> losses_ ABSL_GUARDED_BY(mutex_);
   // Folders that nothing refers to any more.
   std::set<std::string> to_delete_ ABSL_GUARDED_BY(mutex_);
+  // Those of them that somebody is removing at this moment: in to_delete_
+  // until that is over, so that nobody puts new files there.
+  std::set<std::string> being_removed_ ABSL_GUARDED_BY(mutex_);
   // Jobs whose checkpoint folders may hold leftovers.
   std::set<std::string> to_sweep_ ABSL_GUARDED_BY(mutex_);
   absl::Time datasets_looked_at_ ABSL_GUARDED_BY(mutex_);

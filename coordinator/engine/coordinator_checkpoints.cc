@@ -406,15 +406,24 @@ void Coordinator::DoHousekeeping() {
     }
     folders = to_delete_;
   }
-  for (const std::string& folder : folders) {
-    const absl::Status removed = storage_.Remove(folder);
-    if (!removed.ok()) {
-      Log(LogLevel::kWarning, "files cannot be deleted",
-          {{"folder", folder}, {"error", removed.message()}});
-      continue;
-    }
+  for (const std::string& folder : folders) RemoveFolder(folder);
+}
+
+void Coordinator::RemoveFolder(const std::string& folder) {
+  {
     MutexLock lock(&mutex_);
+    // Gone already, and perhaps in use by a later job; or being removed.
+    if (to_delete_.count(folder) == 0 || !being_removed_.insert(folder).second)
+      return;
+  }
+  const absl::Status removed = storage_.Remove(folder);
+  MutexLock lock(&mutex_);
+  being_removed_.erase(folder);
+  if (removed.ok()) {
     to_delete_.erase(folder);
+  } else {
+    Log(LogLevel::kWarning, "files cannot be deleted",
+        {{"folder", folder}, {"error", removed.message()}});
   }
 }
 

@@ -2,6 +2,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/error_detail.h"
@@ -28,6 +29,10 @@ absl::Status WrongState(const JobState& job, absl::string_view wanted) {
   return ErrorWithReason(
       absl::StatusCode::kFailedPrecondition, "JOB_STATE",
       absl::StrCat(job.name, " is ", Job::State_Name(job.state), "; ", wanted));
+}
+
+bool IsWithin(const std::string& path, const std::string& folder) {
+  return path == folder || absl::StartsWith(path, absl::StrCat(folder, "/"));
 }
 
 // The new spec of an update, checked.
@@ -82,7 +87,11 @@ absl::Status Coordinator::CheckNewJob(const lory::v1::CreateJobRequest& request,
                      " exists already; choose another name, or delete "
                      "it when it has ended"));
   }
-  if (to_delete_.count(JobFolder(options_.storage_root, name)) > 0) {
+  const std::string folder = JobFolder(options_.storage_root, name);
+  const bool files_remain = std::any_of(
+      to_delete_.begin(), to_delete_.end(),
+      [&](const std::string& other) { return IsWithin(other, folder); });
+  if (files_remain) {
     return ErrorWithReason(absl::StatusCode::kUnavailable, "JOB_FILES_REMAIN",
                            absl::StrCat("files of an earlier ", name,
                                         " are still being deleted; try again"));
@@ -293,13 +302,13 @@ absl::StatusOr<Job> Coordinator::DeleteJob(
     record.mutable_job_deleted()->set_job(job->name);
     LORY_RETURN_IF_ERROR(CommitCall(kMethod, request, request.request_id(),
                                     request.name(), {std::move(record)}));
+    // Its checkpoints go with it.
+    std::erase_if(to_delete_, [&](const std::string& other) {
+      return IsWithin(other, folder) && being_removed_.count(other) == 0;
+    });
     to_delete_.insert(folder);
   }
-  // What fails here is tried again by the housekeeping.
-  if (storage_.Remove(folder).ok()) {
-    MutexLock lock(&mutex_);
-    to_delete_.erase(folder);
-  }
+  RemoveFolder(folder);
   return answer;
 }
 

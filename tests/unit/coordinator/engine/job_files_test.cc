@@ -97,5 +97,35 @@ TEST_F(JobFilesTest, PartsOfADeletedJobAreNoneOfTheNextOnes) {
   EXPECT_EQ(fleet_.Audit("tiny"), "");
 }
 
+TEST_F(JobFilesTest, ANameIsNotFreeWhileItsFilesAreBeingRemoved) {
+  RunToTheEnd("tiny");
+  std::string reason;
+  fleet_.storage().OnNextRemove("jobs/tiny", [&] {
+    fleet_.core().DoHousekeeping();
+    reason = ReasonOf(fleet_.Submit("tiny", Fleet::Spec(1, 1)).status());
+  });
+  ASSERT_OK(Act("tiny", &Coordinator::DeleteJob));
+  EXPECT_EQ(reason, "JOB_FILES_REMAIN");
+  RunToTheEnd("tiny");
+  EXPECT_EQ(fleet_.Audit("tiny"), "");
+}
+
+TEST_F(JobFilesTest, HousekeepingLeavesTheFilesOfALaterJobAlone) {
+  for (const char* id : {"older", "tiny"}) {
+    RunToTheEnd(id);
+    ASSERT_OK(Act(id, &Coordinator::DeleteJob));
+  }
+  // After a restart both folders are looked for again, one after the other.
+  fleet_.CrashCoordinator();
+  fleet_.StartCoordinator();
+  fleet_.storage().OnNextRemove("jobs/older", [&] {
+    fleet_.core().DoHousekeeping();
+    RunToTheEnd("tiny");
+  });
+  fleet_.core().DoHousekeeping();
+  ASSERT_EQ(fleet_.Job("tiny").state(), Job::SUCCEEDED);
+  EXPECT_EQ(fleet_.Audit("tiny"), "");
+}
+
 }  // namespace
 }  // namespace lory::testing
