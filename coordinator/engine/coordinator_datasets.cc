@@ -167,16 +167,21 @@ absl::StatusOr<lory::v1::ListDatasetsResponse> Coordinator::ListDatasets(
   LORY_ASSIGN_OR_RETURN(
       const PageRequest page,
       ReadPage("datasets", request.page_size(), request.page_token(), 50, 500));
-  MutexLock lock(&mutex_);
   lory::v1::ListDatasetsResponse response;
-  for (auto it = state_.datasets.upper_bound(page.after);
-       it != state_.datasets.end(); ++it) {
-    if (response.datasets_size() == page.size) {
-      response.set_next_page_token(
-          MakePageToken("datasets", response.datasets(page.size - 1).name()));
-      break;
+  {
+    MutexLock lock(&mutex_);
+    for (auto it = state_.datasets.upper_bound(page.after);
+         it != state_.datasets.end(); ++it) {
+      if (response.datasets_size() == page.size) {
+        response.set_next_page_token(
+            MakePageToken("datasets", response.datasets(page.size - 1).name()));
+        break;
+      }
+      *response.add_datasets() = it->second;
     }
-    *response.add_datasets() = it->second;
+  }
+  for (Dataset& dataset : *response.mutable_datasets()) {
+    dataset = LookAtDataset(std::move(dataset));
   }
   return response;
 }

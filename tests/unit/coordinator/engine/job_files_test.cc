@@ -127,5 +127,17 @@ TEST_F(JobFilesTest, HousekeepingLeavesTheFilesOfALaterJobAlone) {
   EXPECT_EQ(fleet_.Audit("tiny"), "");
 }
 
+TEST_F(JobFilesTest, AListShowsThatADatasetIsMissing) {
+  const auto list = [&] {
+    const auto response =
+        fleet_.core().ListDatasets(lory::v1::ListDatasetsRequest());
+    return response.ok() ? response->datasets(0) : lory::v1::Dataset();
+  };
+  EXPECT_EQ(list().state(), lory::v1::Dataset::READY);
+  ASSERT_OK(fleet_.storage().Remove("/data/fleet/manifest.json"));
+  EXPECT_EQ(list().state(), lory::v1::Dataset::MISSING);
+  EXPECT_THAT(list().reason(), HasSubstr("loryctl dataset register fleet"));
+}
+
 }  // namespace
 }  // namespace lory::testing
