@@ -227,7 +227,14 @@ class Coordinator {
       absl::string_view method, const lory::v1::JobVerbRequest& request,
       const Verb& verb);
   absl::Status CheckNewJob(const lory::v1::CreateJobRequest& request,
-                           std::string& name)
+                           const std::string& name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of a job that is not known and not being deleted: whether nothing lies in
+  // its folder. Looks at the disk.
+  absl::Status CheckFolderIsFree(const std::string& name) const;
+  // The job of a call that was answered before; nothing: the call is new.
+  absl::StatusOr<std::optional<lory::v1::Job>> FindCreated(
+      const lory::v1::CreateJobRequest& request)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<lory::v1::Worker> SetDrain(
       const lory::v1::WorkerVerbRequest& request, bool drain);

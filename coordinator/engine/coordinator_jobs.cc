@@ -74,11 +74,7 @@ absl::StatusOr<const JobState*> Coordinator::FindJob(
 }
 
 absl::Status Coordinator::CheckNewJob(const lory::v1::CreateJobRequest& request,
-                                      std::string& name) {
-  std::string id = request.job_id();
-  if (id.empty()) id = absl::StrCat("job-", SecureRandomHex(4));
-  LORY_RETURN_IF_ERROR(CheckId(id, "job_id"));
-  name = absl::StrCat(kJobs, id);
+                                      const std::string& name) {
   LORY_RETURN_IF_ERROR(config::ValidateJobSpec(request.spec()));
   if (state_.FindJob(name) != nullptr) {
     return ErrorWithReason(
@@ -108,18 +104,53 @@ absl::Status Coordinator::CheckNewJob(const lory::v1::CreateJobRequest& request,
                                      dataset->second.sequence_length());
 }
 
+absl::Status Coordinator::CheckFolderIsFree(const std::string& name) const {
+  const std::string folder = JobFolder(options_.storage_root, name);
+  const absl::StatusOr<std::vector<std::string>> files = storage_.List(folder);
+  if (files.ok() && files->empty()) return absl::OkStatus();
+  return ErrorWithReason(
+      absl::StatusCode::kFailedPrecondition, "JOB_FOLDER_TAKEN",
+      files.ok()
+          ? absl::StrCat(folder,
+                         " holds files of a job that this coordinator does "
+                         "not know: choose another name, move the folder away "
+                         "or remove it, or start the coordinator with the "
+                         "--state that belongs to this --storage-root")
+          : absl::StrCat("whether ", folder, " is free cannot be told: ",
+                         files.status().message()));
+}
+
+absl::StatusOr<std::optional<Job>> Coordinator::FindCreated(
+    const lory::v1::CreateJobRequest& request) {
+  LORY_ASSIGN_OR_RETURN(
+      const std::optional<std::string> answered,
+      FindAnswered("CreateJob", request, request.request_id()));
+  if (!answered) return std::optional<Job>();
+  LORY_ASSIGN_OR_RETURN(const JobState* job, FindJob(*answered));
+  return BuildJob(CurrentView(), *job, reasons_[job->name]);
+}
+
 absl::StatusOr<Job> Coordinator::CreateJob(
     const lory::v1::CreateJobRequest& request) {
-  constexpr absl::string_view kMethod = "CreateJob";
-  MutexLock lock(&mutex_);
-  LORY_ASSIGN_OR_RETURN(const std::optional<std::string> answered,
-                        FindAnswered(kMethod, request, request.request_id()));
-  if (answered) {
-    LORY_ASSIGN_OR_RETURN(const JobState* job, FindJob(*answered));
-    return BuildJob(CurrentView(), *job, reasons_[job->name]);
+  std::string id = request.job_id();
+  if (id.empty()) id = absl::StrCat("job-", SecureRandomHex(4));
+  const std::string name = absl::StrCat(kJobs, id);
+  {
+    MutexLock lock(&mutex_);
+    LORY_ASSIGN_OR_RETURN(const std::optional<Job> created,
+                          FindCreated(request));
+    if (created) return *created;
+    LORY_RETURN_IF_ERROR(CheckId(id, "job_id"));
+    LORY_RETURN_IF_ERROR(CheckNewJob(request, name));
   }
-  std::string name;
+  const absl::Status is_free = CheckFolderIsFree(name);
+
+  MutexLock lock(&mutex_);
+  // Another call may have come meanwhile: this one, or one for the same name.
+  LORY_ASSIGN_OR_RETURN(const std::optional<Job> created, FindCreated(request));
+  if (created) return *created;
   LORY_RETURN_IF_ERROR(CheckNewJob(request, name));
+  LORY_RETURN_IF_ERROR(is_free);
   Record record;
   Job* job = record.mutable_job_created()->mutable_job();
   job->set_name(name);
@@ -131,8 +162,8 @@ absl::StatusOr<Job> Coordinator::CreateJob(
   *job->mutable_create_time() = TimestampOf(clock_.WallNow());
   const Job answer = *job;
   if (request.validate_only()) return answer;
-  LORY_RETURN_IF_ERROR(CommitCall(kMethod, request, request.request_id(), name,
-                                  {std::move(record)}));
+  LORY_RETURN_IF_ERROR(CommitCall("CreateJob", request, request.request_id(),
+                                  name, {std::move(record)}));
   Evaluate();
   return answer;
 }

@@ -127,6 +127,22 @@ TEST_F(JobFilesTest, HousekeepingLeavesTheFilesOfALaterJobAlone) {
   EXPECT_EQ(fleet_.Audit("tiny"), "");
 }
 
+TEST_F(JobFilesTest, AFolderThatTheJournalDoesNotKnowIsNotMixedWithANewJob) {
+  ASSERT_OK(fleet_.storage().Write("/storage/jobs/tiny/trace/w0-slot-0.jsonl",
+                                   "of another life"));
+  const absl::Status refused =
+      fleet_.Submit("tiny", Fleet::Spec(1, 1)).status();
+  EXPECT_EQ(ReasonOf(refused), "JOB_FOLDER_TAKEN");
+  EXPECT_THAT(refused,
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("/storage/jobs/tiny holds files of a job "
+                                 "that this coordinator does not know")));
+  EXPECT_EQ(fleet_.Job("tiny").name(), "");
+  EXPECT_OK(fleet_.Submit("other", Fleet::Spec(1, 1)));
+  ASSERT_OK(fleet_.storage().Remove("/storage/jobs/tiny"));
+  EXPECT_OK(fleet_.Submit("tiny", Fleet::Spec(1, 1)));
+}
+
 TEST_F(JobFilesTest, AListShowsThatADatasetIsMissing) {
   const auto list = [&] {
     const auto response =
