@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -26,6 +27,32 @@ int64_t ChecksumOf(absl::string_view bytes) {
   return static_cast<int64_t>(FastHash64(bytes.data(), bytes.size()));
 }
 
+// Makes the file if it is not there, and keeps others from reading it: the
+// journal holds the secrets of collectives. SQLite gives its side files the
+// mode of the database.
+absl::Status MakePrivate(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  const absl::Cleanup close = [&] {
+    if (fd >= 0) ::close(fd);
+  };
+  if (fd >= 0 && ::fchmod(fd, 0600) == 0) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat(
+      "cannot close ", path, " to others: ", std::strerror(errno)));
+}
+
+// A folder of the journal's own is closed to others. One that holds other
+// things, or belongs to another user, stays as it is: the files are private.
+absl::Status CloseFolder(const std::string& folder, const std::string& file) {
+  std::error_code error;
+  const bool is_ours = std::filesystem::exists(file, error) ||
+                       std::filesystem::is_empty(folder, error);
+  if (!is_ours || ::chmod(folder.c_str(), 0700) == 0 || errno == EPERM) {
+    return absl::OkStatus();
+  }
+  return absl::InternalError(absl::StrCat(
+      "cannot close ", folder, " to others: ", std::strerror(errno)));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteJournal>> SqliteJournal::Open(
@@ -37,9 +64,15 @@ absl::StatusOr<std::unique_ptr<SqliteJournal>> SqliteJournal::Open(
         absl::StrCat("making ", folder, ": ", error.message()));
   }
   auto journal = std::unique_ptr<SqliteJournal>(new SqliteJournal);
+  const std::string file = absl::StrCat(folder, "/journal.db");
+  LORY_RETURN_IF_ERROR(CloseFolder(folder, file));
   LORY_RETURN_IF_ERROR(journal->Lock(folder));
-  LORY_RETURN_IF_ERROR(
-      journal->OpenDatabase(absl::StrCat(folder, "/journal.db")));
+  LORY_RETURN_IF_ERROR(MakePrivate(file));
+  const std::string log = absl::StrCat(file, "-wal");
+  if (std::filesystem::exists(log, error)) {
+    LORY_RETURN_IF_ERROR(MakePrivate(log));
+  }
+  LORY_RETURN_IF_ERROR(journal->OpenDatabase(file));
   return journal;
 }
 
@@ -51,7 +84,7 @@ SqliteJournal::~SqliteJournal() {
 
 absl::Status SqliteJournal::Lock(const std::string& folder) {
   const std::string path = absl::StrCat(folder, "/lock");
-  lock_fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  lock_fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (lock_fd_ < 0) {
     return absl::InternalError(
         absl::StrCat("opening ", path, ": ", std::strerror(errno)));

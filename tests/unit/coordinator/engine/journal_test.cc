@@ -139,6 +139,40 @@ absl::Status OpenAndReplay(const std::string& folder) {
       [](int64_t, const Journal::Record&) { return absl::OkStatus(); });
 }
 
+std::filesystem::perms ModeOf(const std::string& path) {
+  return std::filesystem::status(path).permissions();
+}
+
+TEST(SqliteJournal, NobodyElseCanReadIt) {
+  constexpr auto kFile = std::filesystem::perms(0600);
+  const testing::TemporaryFolder folder;
+  const std::string state = folder.At("state");
+  // As an earlier version left it, in the folder the coordinator made.
+  std::filesystem::create_directory(state);
+  std::filesystem::permissions(state, std::filesystem::perms(0755));
+  FillJournal(state);
+  EXPECT_EQ(ModeOf(state), std::filesystem::perms(0700));
+  std::filesystem::permissions(state + "/journal.db",
+                               std::filesystem::perms(0644));
+  LORY_ASSERT_OK_AND_ASSIGN(const auto journal, SqliteJournal::Open(state));
+  ASSERT_OK(journal->Append(std::vector<Journal::Record>{Draining("d")}));
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(state)) {
+    EXPECT_EQ(ModeOf(entry.path()), kFile) << entry.path();
+    ++files;
+  }
+  EXPECT_GE(files, 3);  // the database, its log, the lock
+}
+
+TEST(SqliteJournal, AFolderThatHoldsOtherThingsStaysOpen) {
+  const testing::TemporaryFolder folder;
+  std::filesystem::permissions(folder.path(), std::filesystem::perms(0755));
+  std::filesystem::create_directory(folder.At("others"));
+  FillJournal(folder.path());
+  EXPECT_EQ(ModeOf(folder.path()), std::filesystem::perms(0755));
+  EXPECT_EQ(ModeOf(folder.At("journal.db")), std::filesystem::perms(0600));
+}
+
 TEST(SqliteJournal, ASecondCoordinatorIsToldWhoHasTheJournal) {
   testing::TemporaryFolder folder;
   LORY_ASSERT_OK_AND_ASSIGN(const auto journal,
