@@ -2,6 +2,7 @@
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
 
 #include "absl/memory/memory.h"
@@ -15,8 +16,11 @@
 namespace lory::rpc {
 namespace {
 
-void SetLimits(int64_t max_message_bytes, grpc::ServerBuilder* builder) {
-  builder->SetMaxReceiveMessageSize(static_cast<int>(max_message_bytes));
+void SetLimits(const Server::Options& options, grpc::ServerBuilder* builder) {
+  builder->SetResourceQuota(
+      grpc::ResourceQuota("server").SetMaxThreads(options.max_threads));
+  builder->SetMaxReceiveMessageSize(
+      static_cast<int>(options.max_message_bytes));
   builder->AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, 8 << 10);
   builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, 100);
   builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 20'000);
@@ -38,7 +42,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   LORY_ASSIGN_OR_RETURN(const auto credentials,
                         ServerCredentialsFor(options.address, options.tls));
   grpc::ServerBuilder builder;
-  SetLimits(options.max_message_bytes, &builder);
+  SetLimits(options, &builder);
   int port = 0;
   builder.AddListeningPort(options.address, credentials, &port);
   for (grpc::Service* service : services) builder.RegisterService(service);

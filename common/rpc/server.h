@@ -15,13 +15,16 @@
 namespace lory::rpc {
 
 // A running gRPC server with health (NOT_SERVING until SetServing), reflection,
-// and limits on message, metadata and streams. Thread-safe.
+// and limits on message, metadata, streams and threads. Thread-safe.
 class Server {
  public:
   struct Options {
     std::string address;  // host:port, port 0: any; or unix:path
     TlsFiles tls;
     int64_t max_message_bytes = 4 << 20;
+    // Calls that are answered at one time, about; others get
+    // RESOURCE_EXHAUSTED. Callback services take no thread each.
+    int max_threads = 256;
   };
 
   // Starts serving `services`, which must outlive the server.

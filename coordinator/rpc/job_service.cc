@@ -41,6 +41,7 @@ grpc::Status JobServiceRpc::ListJobs(grpc::ServerContext*,
 absl::Status JobServiceRpc::Watch(grpc::ServerContext& context,
                                   const std::string& name,
                                   grpc::ServerWriter<lory::v1::Job>& writer) {
+  LORY_ASSIGN_OR_RETURN(const auto place, streams_.Take());
   int64_t seen = 0;
   std::string last;
   while (!context.IsCancelled() && !stopping_) {
@@ -117,12 +118,18 @@ grpc::Status JobServiceRpc::ListJobEvents(
                 coordinator_.ListJobEvents(*request), response);
 }
 
+absl::Status JobServiceRpc::StreamLogs(
+    grpc::ServerContext& context, const lory::v1::StreamJobLogsRequest& request,
+    grpc::ServerWriter<lory::v1::LogChunk>& writer) {
+  LORY_ASSIGN_OR_RETURN(const auto place, streams_.Take());
+  return RelayLogs(coordinator_, tls_, stopping_, context, request, writer);
+}
+
 grpc::Status JobServiceRpc::StreamJobLogs(
     grpc::ServerContext* context, const lory::v1::StreamJobLogsRequest* request,
     grpc::ServerWriter<lory::v1::LogChunk>* writer) {
-  return Finish(
-      observer_, "StreamJobLogs",
-      RelayLogs(coordinator_, tls_, stopping_, *context, *request, *writer));
+  return Finish(observer_, "StreamJobLogs",
+                StreamLogs(*context, *request, *writer));
 }
 
 }  // namespace lory::coordinator

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "common/rpc/credentials.h"
+#include "common/rpc/stream_limit.h"
 #include "coordinator/engine/coordinator.h"
 #include "coordinator/rpc/call.h"
 #include "lory/v1/job.grpc.pb.h"
@@ -14,10 +15,14 @@ namespace lory::coordinator {
 // the service.
 class JobServiceRpc final : public lory::v1::JobService::Service {
  public:
-  // `tls`: how worker daemons are called for their logs.
+  // `tls`: how worker daemons are called for their logs. `max_streams`: open
+  // watches and log streams, together.
   JobServiceRpc(Coordinator& coordinator, CallObserver* observer,
-                rpc::TlsFiles tls)
-      : coordinator_(coordinator), observer_(observer), tls_(std::move(tls)) {}
+                rpc::TlsFiles tls, int max_streams = 100)
+      : coordinator_(coordinator),
+        observer_(observer),
+        tls_(std::move(tls)),
+        streams_(max_streams) {}
 
   // Ends the streams that are open.
   void Stop() { stopping_ = true; }
@@ -63,10 +68,14 @@ class JobServiceRpc final : public lory::v1::JobService::Service {
  private:
   absl::Status Watch(grpc::ServerContext& context, const std::string& name,
                      grpc::ServerWriter<lory::v1::Job>& writer);
+  absl::Status StreamLogs(grpc::ServerContext& context,
+                          const lory::v1::StreamJobLogsRequest& request,
+                          grpc::ServerWriter<lory::v1::LogChunk>& writer);
 
   Coordinator& coordinator_;
   CallObserver* const observer_;
   const rpc::TlsFiles tls_;
+  rpc::StreamLimit streams_;
   std::atomic<bool> stopping_ = false;
 };
 

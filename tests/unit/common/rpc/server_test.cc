@@ -3,12 +3,16 @@
 #include <grpcpp/client_context.h>
 
 #include <filesystem>
+#include <future>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/time/time.h"
 #include "common/base/address.h"
 #include "common/base/clock.h"
 #include "common/base/error_detail.h"
+#include "common/base/mutex.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/status_convert.h"
 #include "gmock/gmock.h"
@@ -30,6 +34,7 @@ class FakeService final : public v1::WorkerControlService::Service {
  public:
   grpc::Status GetStatus(grpc::ServerContext*, const v1::GetStatusRequest*,
                          v1::Worker* response) override {
+    if (hold.valid()) hold.wait();
     response->set_name("workers/a");
     return grpc::Status::OK;
   }
@@ -38,6 +43,8 @@ class FakeService final : public v1::WorkerControlService::Service {
     return ToGrpc(ErrorWithReason(absl::StatusCode::kFailedPrecondition,
                                   "GENERATION_FENCED", "too old"));
   }
+
+  std::shared_future<void> hold;  // GetStatus waits for it
 };
 
 absl::Status CallGetStatus(const std::string& address, const TlsFiles& tls) {
@@ -80,6 +87,32 @@ TEST_F(ServerTest, AnswersOnTheRealPort) {
 TEST_F(ServerTest, AnswersOnAUnixSocket) {
   LORY_ASSERT_OK_AND_ASSIGN(auto server, Start("unix:" + (folder.At("s"))));
   EXPECT_OK(CallGetStatus(server->address(), {}));
+}
+
+TEST_F(ServerTest, MoreCallsThanItHasThreadsForAreRefused) {
+  std::promise<void> let_go;
+  service.hold = let_go.get_future().share();
+  LORY_ASSERT_OK_AND_ASSIGN(
+      auto server,
+      Server::Start({.address = "127.0.0.1:0", .max_threads = 4}, {&service}));
+  Mutex mutex;
+  int answered = 0, refused = 0;
+  std::vector<std::jthread> callers;
+  for (int i = 0; i < 6; ++i) {
+    callers.emplace_back([&] {
+      const absl::Status status = CallGetStatus(server->address(), {});
+      MutexLock lock(&mutex);
+      if (status.ok()) ++answered;
+      // Until one is refused, none is answered.
+      if (absl::IsResourceExhausted(status) && ++refused == 1) {
+        let_go.set_value();
+      }
+    });
+  }
+  callers.clear();
+  if (refused == 0) let_go.set_value();
+  EXPECT_GE(refused, 1);
+  EXPECT_EQ(answered + refused, 6);
 }
 
 TEST_F(ServerTest, ATakenPortIsRefusedByName) {

@@ -52,20 +52,24 @@ class JobFilesTest : public ::testing::Test {
   // Until one part of step 5 is in; the other is lost.
   void TrainUntilHalfACheckpointIsIn() {
     ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(2, 2, 10)));
+    FleetDaemon& deaf = fleet_.daemons()["w1"];
+    FleetDaemon& other = fleet_.daemons()["w0"];
     bool half = false;
-    ASSERT_TRUE(fleet_.RunUntil(
-        [&] {
-          fleet_.daemons()["w1"].parts.clear();
-          fleet_.core().Inspect(
-              [&](const auto&, const coordinator::Sessions& sessions) {
-                half = !sessions.pending.empty();
-              });
-          if (half) return true;
-          fleet_.MoveTrainers();
-          fleet_.daemons()["w1"].parts.clear();
-          return false;
-        },
-        30));
+    for (int i = 0; i < 60 && !half; ++i) {
+      fleet_.MoveDaemon(other);
+      fleet_.MoveDaemon(deaf);
+      fleet_.MoveTrainers();
+      deaf.parts.clear();
+      fleet_.CommitParts(other);
+      fleet_.clock().Advance(absl::Milliseconds(100));
+      fleet_.core().Tick();
+      fleet_.core().Inspect(
+          [&](const auto&, const coordinator::Sessions& sessions) {
+            half = !sessions.pending.empty();
+          });
+    }
+    ASSERT_TRUE(half);
+    ASSERT_EQ(fleet_.Job("tiny").checkpoint_step(), -1);
   }
 
   Fleet fleet_;

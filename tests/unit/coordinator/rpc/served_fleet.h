@@ -63,7 +63,7 @@ struct ServedFleet {
 
   testing::Fleet fleet;
   CountingObserver observer;
-  JobServiceRpc jobs{fleet.core(), &observer, {}};
+  JobServiceRpc jobs{fleet.core(), &observer, {}, /*max_streams=*/3};
   DatasetServiceRpc datasets{fleet.core(), &observer};
   CheckpointServiceRpc checkpoints{fleet.core(), &observer};
   WorkerServiceRpc workers{fleet.core(), &observer};

@@ -185,6 +185,33 @@ TEST_F(ServicesTest, AWatcherIsToldOfTheEndAndLetGo) {
   EXPECT_OK(rpc::FromGrpc(stream->Finish()));
 }
 
+TEST_F(ServicesTest, MoreStreamsThanItServesAreRefusedWithAReason) {
+  ASSERT_OK(Create(RequestFor("tiny")));
+  lory::v1::GetJobRequest request;
+  request.set_name("jobs/tiny");
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
+  std::vector<std::unique_ptr<grpc::ClientReader<Job>>> watches;
+  Job job;
+  for (int i = 0; i < 3; ++i) {
+    contexts.push_back(std::make_unique<grpc::ClientContext>());
+    watches.push_back(job_stub->WatchJob(contexts.back().get(), request));
+    ASSERT_TRUE(watches.back()->Read(&job));
+  }
+  lory::v1::StreamJobLogsRequest logs;
+  logs.set_name("jobs/tiny");
+  grpc::ClientContext context;
+  const auto stream = job_stub->StreamJobLogs(&context, logs);
+  lory::v1::LogChunk chunk;
+  EXPECT_FALSE(stream->Read(&chunk));
+  const absl::Status refused = rpc::FromGrpc(stream->Finish());
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReasonOf(refused), "TOO_MANY_STREAMS");
+  for (const auto& watch : contexts) watch->TryCancel();
+  for (const auto& watch : watches) {
+    EXPECT_EQ(watch->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+}
+
 TEST_F(ServicesTest, WhatIsWrongInTheStateIsSaid) {
   ASSERT_OK(Create(RequestFor("tiny")));
   EXPECT_EQ(ReasonOf(Create(RequestFor("tiny"))), "JOB_EXISTS");
