@@ -61,11 +61,17 @@ function(lory_binary name)
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
-# lory_test(name SRCS a_test.cc ... DEPS lory::x ... [LABEL unit]
-#           [TIMEOUT seconds]): one GoogleTest program, one ctest entry. Target
-# lory_LABEL_tests builds all of one label, and no more.
+# lory_test(name [SRCS a_test.cc ...] [FOLDERS unit/x ...] DEPS lory::x ...
+#           [LABEL unit] [TIMEOUT seconds]): one GoogleTest program of these
+# sources and of all in these folders, one ctest entry. Target lory_LABEL_tests
+# builds all of one label, and no more.
 function(lory_test name)
-  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SRCS;DEPS" ${ARGN})
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SRCS;FOLDERS;DEPS" ${ARGN})
+  foreach(folder ${arg_FOLDERS})
+    file(GLOB found CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}
+      ${folder}/*.cc)
+    list(APPEND arg_SRCS ${found})
+  endforeach()
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
   endif()
