@@ -149,7 +149,10 @@ class ImportTest(unittest.TestCase):
 
 
 def train_lory(folder):
-    """A checkpoint of forty steps by the real service, and its dataset."""
+    """A checkpoint of forty steps by the real service, and its dataset.
+
+    One worker writes one part, in which every tensor is whole.
+    """
     service_test.BIN = BIN
     data = service_test.make_dataset(folder)
     with Service(BIN, folder / "service", [folder]) as service:
