@@ -1,6 +1,7 @@
 """The whole service with real trainers: what happens when things die.
 
-Run by ./check, stage service; by hand: service_test.py --bin build/dev/bin [test names].
+Run by ./check, stage service; by hand:
+service_test.py --bin build/dev/bin [test names].
 Each test has its own coordinator and workers; all share one small dataset of
 real text.
 """
