@@ -335,6 +335,7 @@ absl::StatusOr<Job> Coordinator::DeleteJob(
                                     request.name(), {std::move(record)}));
     // Its checkpoints go with it.
     std::erase_if(to_delete_, [&](const std::string& other) {
+      mutex_.AssertHeld();
       return IsWithin(other, folder) && being_removed_.count(other) == 0;
     });
     to_delete_.insert(folder);
