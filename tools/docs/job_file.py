@@ -6,10 +6,9 @@
 """
 
 import re
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from page import ROOT, update
+
 PAGE = ROOT / "docs/job-file.md"
 BEGIN = "<!-- fields: written by tools/docs/job_file.py -->"
 END = "<!-- end of fields -->"
@@ -94,18 +93,5 @@ def tables():
     return "\n".join(lines) + "\n"
 
 
-def main():
-    page = PAGE.read_text()
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    wanted = f"{head}{BEGIN}\n{tables()}\n{END}{tail}"
-    if "--check" in sys.argv:
-        if wanted != page:
-            sys.exit(f"{PAGE.relative_to(ROOT)} is not what the .proto files "
-                     "say: run tools/docs/job_file.py")
-        return
-    PAGE.write_text(wanted)
-
-
 if __name__ == "__main__":
-    main()
+    update(PAGE, BEGIN, END, tables(), "tools/docs/job_file.py")

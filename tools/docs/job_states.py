@@ -6,10 +6,9 @@
 """
 
 import re
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from page import ROOT, update
+
 PAGE = ROOT / "docs/jobs.md"
 BEGIN = "<!-- states: written by tools/docs/job_states.py -->"
 END = "<!-- end of states -->"
@@ -52,18 +51,5 @@ def generated():
     return "\n".join(lines)
 
 
-def main():
-    page = PAGE.read_text()
-    head, _, rest = page.partition(BEGIN)
-    _, _, tail = rest.partition(END)
-    wanted = f"{head}{BEGIN}\n\n{generated()}\n\n{END}{tail}"
-    if "--check" in sys.argv:
-        if wanted != page:
-            sys.exit(f"{PAGE.relative_to(ROOT)} is not what the code says: run "
-                     "tools/docs/job_states.py")
-        return
-    PAGE.write_text(wanted)
-
-
 if __name__ == "__main__":
-    main()
+    update(PAGE, BEGIN, END, f"\n{generated()}\n", "tools/docs/job_states.py")
