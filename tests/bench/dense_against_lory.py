@@ -22,10 +22,10 @@ sys.path.insert(0, str(ROOT / "tools/quickstart"))
 
 from service import Service, wait_until  # noqa: E402
 
-# One line of YAML each: what --set lays over the quickstart's job.
+# What --set lays over the quickstart's job, which is Lory's.
 VARIANTS = {
-    "dense": "model.feed_forward={dense: {}}",
-    "lory": "model.feed_forward={lory: {expert_count: 4, segment_length: 64}}",
+    "dense": ["model.feed_forward={dense: {}}"],
+    "lory": [],
 }
 
 
@@ -42,9 +42,10 @@ def parse_arguments():
 
 def train(service, variant, seed, steps):
     name = f"{variant}-{seed}"
+    overrides = VARIANTS[variant] + [f"seed={seed}", f"steps={steps}"]
     service.ctl("job", "submit", "-f", ROOT / "tools/quickstart/job.yaml",
-                "--name", name, "--set", VARIANTS[variant],
-                "--set", f"seed={seed}", "--set", f"steps={steps}")
+                "--name", name,
+                *(word for text in overrides for word in ("--set", text)))
     start = time.monotonic()
 
     def ended():
