@@ -19,12 +19,13 @@ sys.path.insert(0, HERE)
 import budgets  # noqa: E402
 import files  # noqa: E402
 import include_graph  # noqa: E402
+import proto_numbers  # noqa: E402
 import protos  # noqa: E402
 import words  # noqa: E402
 from tree import Tree  # noqa: E402
 
 RULES = {**include_graph.RULES, **budgets.RULES, **words.RULES,
-         **protos.RULES, **files.RULES}
+         **protos.RULES, **proto_numbers.RULES, **files.RULES}
 
 
 def findings(tree, rule):
