@@ -90,6 +90,23 @@ function(lory_test name)
   add_dependencies(lory_${arg_LABEL}_tests ${name})
 endfunction()
 
+# lory_script_test(name script argument... [LABEL lint] [TIMEOUT seconds]): a
+# Python program that ends with 0, or with 77 where it cannot run. Paths are
+# from the root.
+function(lory_script_test name)
+  cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "" ${ARGN})
+  if(NOT arg_LABEL)
+    set(arg_LABEL lint)
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 60)
+  endif()
+  add_test(NAME ${name} COMMAND python3 ${arg_UNPARSED_ARGUMENTS}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS ${arg_LABEL}
+    TIMEOUT ${arg_TIMEOUT} SKIP_RETURN_CODE 77)
+endfunction()
+
 # lory_torch_precompiled(target...): targets whose files read tensor headers take
 # them precompiled from lory_ops, 1 s instead of up to 20. Programs are then
 # compiled as libraries are (-fPIC), or they could not share.

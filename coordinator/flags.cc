@@ -71,7 +71,7 @@ std::optional<int> ParseFlags(int argc, char** argv, AppOptions& options) {
   CLI::App app("lory-coordinator: decides who trains what, and remembers it.",
                "lory-coordinator");
   app.footer(kFooter);
-  app.set_version_flag("--version", LORY_VERSION);
+  app.set_version_flag("--version", "lory-coordinator " LORY_VERSION);
   Add(app, "--listen", options.listen, "Where gRPC is served; port 0: any");
   Add(app, "--http", options.http,
       "Where status page, /metrics and /healthz are served; port 0: any");

@@ -101,7 +101,7 @@ int Main(int argc, char** argv) {
   CLI::App app("Builds training data: documents to similarity-ordered shards.",
                "lory-corpus");
   app.footer(kFooter);
-  app.set_version_flag("--version", LORY_VERSION);
+  app.set_version_flag("--version", "lory-corpus " LORY_VERSION);
   app.require_subcommand(1);
 
   BuildFlags flags;

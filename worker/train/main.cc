@@ -27,7 +27,7 @@ int main(int argc, char** argv) {
   CLI::App app(
       "Trains one job on one device. Started by lory-worker, not by people.",
       "lory-trainer");
-  app.set_version_flag("--version", std::string(LORY_VERSION));
+  app.set_version_flag("--version", "lory-trainer " LORY_VERSION);
   app.add_option("--socket", flags.socket, "Daemon's socket, unix:PATH")
       ->required();
   app.add_option("--job", flags.job, "Job, jobs/ID")->required();
