@@ -114,12 +114,18 @@ class LocalFileWriter final : public FileWriter {
   std::string buffer_;
 };
 
-// Calls `use` with the pieces of the file in order.
+// Calls `use` with the pieces of the file in order. Pipes and devices are
+// refused: reading one might never end.
 template <typename Use>
 absl::Status ReadPieces(const std::string& path, const Use& use) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return ErrnoStatus(errno, absl::StrCat("opening ", path));
   const absl::Cleanup close_fd = [fd] { ::close(fd); };
+  struct stat info;
+  if (::fstat(fd, &info) == 0 && !S_ISREG(info.st_mode)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " is no regular file"));
+  }
   std::string buffer(kReadBytes, '\0');
   while (true) {
     const ssize_t count = ::read(fd, buffer.data(), buffer.size());

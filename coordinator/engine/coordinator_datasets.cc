@@ -24,6 +24,21 @@ absl::Status NoDataset(const std::string& name) {
                                       "'; `loryctl dataset list` shows all"));
 }
 
+// The coordinator holds a manifest in memory; a shard, named in its place by
+// mistake, may be larger than that.
+constexpr int64_t kManifestBytes = 64 << 20;
+
+absl::StatusOr<std::string> ReadManifest(io::Storage& storage,
+                                         const std::string& path) {
+  LORY_ASSIGN_OR_RETURN(const int64_t size, storage.Size(path));
+  if (size > kManifestBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        path, " has ", size, " bytes; a manifest has at most ", kManifestBytes,
+        ". Name the manifest.json that lory-corpus wrote"));
+  }
+  return storage.Read(path);
+}
+
 absl::Status CheckShard(io::Storage& storage, const std::string& folder,
                         const data::ShardEntry& shard) {
   const std::string bin = absl::StrCat(folder, "/", shard.file, ".bin");
@@ -52,7 +67,8 @@ absl::StatusOr<Dataset> Coordinator::ReadDataset(
   if (path.empty()) return FieldErrors({{"manifest_path", "is empty"}});
   LORY_ASSIGN_OR_RETURN(const std::string resolved,
                         io::ResolveBeneath(path, options_.data_roots));
-  LORY_ASSIGN_OR_RETURN(const std::string text, storage_.Read(resolved));
+  LORY_ASSIGN_OR_RETURN(const std::string text,
+                        ReadManifest(storage_, resolved));
   LORY_ASSIGN_OR_RETURN(const data::DatasetManifest manifest,
                         data::ParseDatasetManifest(text));
   const std::string folder = resolved.substr(0, resolved.rfind('/'));
@@ -86,7 +102,7 @@ absl::StatusOr<Dataset> Coordinator::ReadDataset(
 }
 
 Dataset Coordinator::LookAtDataset(Dataset dataset) const {
-  const auto text = storage_.Read(dataset.manifest_path());
+  const auto text = ReadManifest(storage_, dataset.manifest_path());
   if (!text.ok()) {
     dataset.set_state(Dataset::MISSING);
     dataset.set_reason(absl::StrCat(text.status().message(),

@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
 
 #include "absl/cleanup/cleanup.h"
@@ -42,11 +44,18 @@ absl::Status MakePrivate(const std::string& path) {
 
 // A folder of the journal's own is closed to others. One that holds other
 // things, or belongs to another user, stays as it is: the files are private.
-absl::Status CloseFolder(const std::string& folder, const std::string& file) {
+absl::Status CloseFolder(const std::string& folder) {
+  constexpr absl::string_view kOurs[] = {"lock", "journal.db", "journal.db-wal",
+                                         "journal.db-shm"};
   std::error_code error;
-  const bool is_ours = std::filesystem::exists(file, error) ||
-                       std::filesystem::is_empty(folder, error);
-  if (!is_ours || ::chmod(folder.c_str(), 0700) == 0 || errno == EPERM) {
+  bool is_ours = true;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    is_ours &=
+        std::find(std::begin(kOurs), std::end(kOurs), name) != std::end(kOurs);
+  }
+  if (error || !is_ours || ::chmod(folder.c_str(), 0700) == 0 ||
+      errno == EPERM) {
     return absl::OkStatus();
   }
   return absl::InternalError(absl::StrCat(
@@ -65,7 +74,7 @@ absl::StatusOr<std::unique_ptr<SqliteJournal>> SqliteJournal::Open(
   }
   auto journal = std::unique_ptr<SqliteJournal>(new SqliteJournal);
   const std::string file = absl::StrCat(folder, "/journal.db");
-  LORY_RETURN_IF_ERROR(CloseFolder(folder, file));
+  LORY_RETURN_IF_ERROR(CloseFolder(folder));
   LORY_RETURN_IF_ERROR(journal->Lock(folder));
   LORY_RETURN_IF_ERROR(MakePrivate(file));
   const std::string log = absl::StrCat(file, "-wal");

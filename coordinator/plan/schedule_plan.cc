@@ -144,10 +144,32 @@ class Scheduler {
         [&](const auto& lease) { return lease.second == job.name; }));
   }
 
+  bool MayUse(const JobState& job, const SlotKey& key) const {
+    return Attends(view_, key.worker) && !Drains(view_, key.worker) &&
+           FindBar(view_.sessions, key, job.name) == nullptr;
+  }
+
+  // How many slots that `holder` has would be of use to `job`.
+  int UsableHeld(const std::string& holder, const JobState& job) const {
+    int usable = 0;
+    for (const SlotKey& key : view_.sessions.LeasesOf(holder)) {
+      if (MayUse(job, key)) ++usable;
+    }
+    return usable;
+  }
+
+  // Whether a free slot waits for a job that has waited too long.
+  bool IsKeptFromOthers(const SlotKey& key, const JobState& job) const {
+    return kept_for_ != nullptr && kept_for_ != &job && MayUse(*kept_for_, key);
+  }
+
   std::vector<SlotKey> FreeFor(const JobState& job) const {
     std::vector<SlotKey> free;
     for (const SlotKey& key : unheld_) {
-      if (Obstacle(view_, key, job.name).empty()) free.push_back(key);
+      if (Obstacle(view_, key, job.name).empty() &&
+          !IsKeptFromOthers(key, job)) {
+        free.push_back(key);
+      }
     }
     // Where a trainer of the job waits already; then by name.
     std::stable_partition(free.begin(), free.end(), [&](const SlotKey& key) {
@@ -177,12 +199,6 @@ class Scheduler {
     }
     const std::vector<SlotKey> free = FreeFor(job);
     const int count = static_cast<int>(free.size());
-    if (!kept_for_.empty()) {
-      plan_.waiting[job.name] =
-          absl::StrCat("free slots are kept for ", kept_for_,
-                       ", which has waited too long already");
-      return;
-    }
     if (count >= missing) {
       Lease(job, free, missing);
       if (job.state == Job::QUEUED) {
@@ -195,6 +211,11 @@ class Scheduler {
     plan_.waiting[job.name] = absl::StrCat(
         "needs ", minimum, " slots at once, has ", Held(job), " and ", count,
         count == 1 ? " more is free" : " more are free", Attending());
+    if (kept_for_ != nullptr) {
+      plan_.waiting[job.name] +=
+          absl::StrCat("; free slots are kept for ", kept_for_->name,
+                       ", which has waited too long already");
+    }
     if (job.state == Job::STARTING && !job.generation.live()) {
       plan_.events.push_back(
           StateChange(job.name, Job::QUEUED,
@@ -208,19 +229,16 @@ class Scheduler {
   void NoteWaiting(const JobState& job) {
     int could_serve = 0;
     for (const auto& [name, worker] : view_.sessions.workers) {
-      if (!Attends(view_, name) || Drains(view_, name)) continue;
       for (int slot = 0; slot < worker.description.slot_count(); ++slot) {
-        const bool barred =
-            FindBar(view_.sessions, {name, slot}, job.name) != nullptr;
-        could_serve += barred ? 0 : 1;
+        could_serve += MayUse(job, {name, slot}) ? 1 : 0;
       }
     }
     if (could_serve < job.spec.min_workers()) return;
     starved_.push_back(&job);
     const JobRun* run = view_.sessions.FindRun(job.name);
-    if (run != nullptr &&
+    if (run != nullptr && kept_for_ == nullptr &&
         view_.now - run->waiting_since > view_.options.backfill_limit) {
-      kept_for_ = job.name;
+      kept_for_ = &job;
     }
   }
 
@@ -236,7 +254,7 @@ class Scheduler {
   }
 
   void GrowOrWait(const JobState& job) {
-    if (!kept_for_.empty() || !starved_.empty()) return;
+    if (!starved_.empty()) return;
     if (job.state == Job::QUEUED && Held(job) == 0) return;
     const std::vector<SlotKey> free = FreeFor(job);
     const int wanted = std::min(job.spec.max_workers() - Held(job),
@@ -259,15 +277,16 @@ class Scheduler {
     // Slots that are being given back already.
     for (const auto& [key, name] : view_.sessions.leases) {
       const JobRun* run = view_.sessions.FindRun(name);
-      if (run != nullptr && !run->evicted.empty()) --missing;
+      const bool returns = run != nullptr && !run->evicted.empty();
+      if (returns && MayUse(job, key)) --missing;
     }
     std::vector<const JobState*> victims;
     for (auto it = order_.rbegin(); it != order_.rend() && missing > 0; ++it) {
       const JobState& other = **it;
       if (other.spec.priority() >= job.spec.priority()) break;
-      const int held = Held(other);
-      if (!HoldsSlots(other.state) || held == 0) continue;
-      missing -= held;
+      const int usable = UsableHeld(other.name, job);
+      if (!HoldsSlots(other.state) || usable == 0) continue;
+      missing -= usable;
       victims.push_back(&other);
     }
     if (missing > 0) return;
@@ -283,7 +302,7 @@ class Scheduler {
   std::set<SlotKey> unheld_;
   std::vector<const JobState*> order_;
   std::vector<const JobState*> starved_;
-  std::string kept_for_;
+  const JobState* kept_for_ = nullptr;
 };
 
 }  // namespace

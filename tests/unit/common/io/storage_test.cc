@@ -1,5 +1,7 @@
 #include "common/io/storage.h"
 
+#include <sys/stat.h>
+
 #include <cerrno>
 #include <filesystem>
 
@@ -112,6 +114,14 @@ TEST_F(LocalStorageTest, AFileInTheWayOfAFolderIsAnError) {
   folder.Write("f", "x");
   EXPECT_THAT(storage.Write(folder.At("f/g"), "y"),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("f/g")));
+}
+
+TEST_F(LocalStorageTest, APipeIsRefusedInsteadOfWaitedFor) {
+  const std::string pipe = folder.At("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THAT(storage.Read(pipe),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("pipe is no regular file")));
 }
 
 TEST_F(LocalStorageTest, TheFileHashEqualsThatOfItsBytes) {

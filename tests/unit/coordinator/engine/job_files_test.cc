@@ -159,5 +159,17 @@ TEST_F(JobFilesTest, AListShowsThatADatasetIsMissing) {
   EXPECT_THAT(list().reason(), HasSubstr("loryctl dataset register fleet"));
 }
 
+// A shard named in place of the manifest may be larger than the machine.
+TEST_F(JobFilesTest, AFileTooLargeForAManifestIsNotReadAtAll) {
+  const std::string large(65 << 20, 'x');
+  ASSERT_OK(fleet_.storage().Write("/data/fleet/manifest.json", large));
+  lory::v1::ListDatasetsRequest request;
+  LORY_ASSERT_OK_AND_ASSIGN(const auto list,
+                            fleet_.core().ListDatasets(request));
+  EXPECT_EQ(list.datasets(0).state(), lory::v1::Dataset::MISSING);
+  EXPECT_THAT(list.datasets(0).reason(),
+              HasSubstr("a manifest has at most 67108864"));
+}
+
 }  // namespace
 }  // namespace lory::testing

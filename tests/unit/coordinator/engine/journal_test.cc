@@ -170,6 +170,9 @@ TEST(SqliteJournal, AFolderThatHoldsOtherThingsStaysOpen) {
   std::filesystem::create_directory(folder.At("others"));
   FillJournal(folder.path());
   EXPECT_EQ(ModeOf(folder.path()), std::filesystem::perms(0755));
+  // The journal is there already at the second start.
+  ASSERT_OK(OpenAndReplay(folder.path()));
+  EXPECT_EQ(ModeOf(folder.path()), std::filesystem::perms(0755));
   EXPECT_EQ(ModeOf(folder.At("journal.db")), std::filesystem::perms(0600));
 }
 

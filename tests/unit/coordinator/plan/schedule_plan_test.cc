@@ -17,6 +17,12 @@ using ::testing::SizeIs;
 
 struct SchedulePlanTest : ::testing::Test, MadeUpWorld {
   SchedulePlan Plan() { return PlanSchedule(view()); }
+
+  // `job` failed in this slot and nowhere else.
+  void Bar(const JobState& job, const SlotKey& key) {
+    sessions.runs[job.name].barred[key] = {
+        sessions.workers[key.worker].incarnation, "no such folder"};
+  }
 };
 
 TEST_F(SchedulePlanTest, AGangStartsTogetherOrNotAtAll) {
@@ -86,6 +92,34 @@ TEST_F(SchedulePlanTest, NobodyIsEvictedInVain) {
   Start(holder, {Slot("a")});
   AddJob("huge", Job::QUEUED, 3, 3).spec.set_priority(9);
   EXPECT_THAT(Plan().evicted, IsEmpty());
+}
+
+TEST_F(SchedulePlanTest, NobodyGivesASlotThatTheOtherMayNotUse) {
+  AddWorker("a");
+  AddWorker("b");
+  JobState& first = AddJob("first", Job::RUNNING);
+  first.spec.set_priority(20);
+  Start(first, {Slot("a")});
+  JobState& low = AddJob("low", Job::RUNNING);
+  Start(low, {Slot("b")});
+  JobState& barred = AddJob("barred", Job::QUEUED);
+  barred.spec.set_priority(10);
+  EXPECT_THAT(Plan().evicted, SizeIs(1));
+  Bar(barred, Slot("b"));
+  EXPECT_THAT(Plan().evicted, IsEmpty());
+}
+
+TEST_F(SchedulePlanTest, SlotsThatAWaitingJobMayNotUseAreNotKeptForIt) {
+  AddWorker("a");
+  AddWorker("b");
+  JobState& first = AddJob("first", Job::RUNNING);
+  Start(first, {Slot("a")});
+  JobState& barred = AddJob("barred", Job::QUEUED);
+  JobState& next = AddJob("next", Job::QUEUED);
+  Bar(barred, Slot("b"));
+  sessions.runs[barred.name].waiting_since =
+      now - options.backfill_limit - absl::Seconds(1);
+  EXPECT_THAT(Plan().leased, ElementsAre(Pair(Slot("b"), next.name)));
 }
 
 TEST_F(SchedulePlanTest, ASlotIsGivenBackWhenItsJobHasEnded) {
