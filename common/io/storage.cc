@@ -191,6 +191,20 @@ class PosixStorage final : public Storage {
     return info.st_size;
   }
 
+  absl::StatusOr<std::string> Sha256Hex(
+      const std::string& path, const std::stop_token& stop,
+      const std::function<void()>& progress) override {
+    Sha256 hash;
+    LORY_RETURN_IF_ERROR(ReadPieces(path, [&](absl::string_view piece) {
+      hash.Update(piece);
+      if (progress != nullptr) progress();
+      return stop.stop_requested()
+                 ? absl::CancelledError(absl::StrCat("hashing ", path))
+                 : absl::OkStatus();
+    }));
+    return absl::BytesToHexString(hash.Finish());
+  }
+
   absl::Status Remove(const std::string& path) override {
     std::error_code error;
     fs::remove_all(path, error);
@@ -215,16 +229,10 @@ Storage& LocalStorage() {
   return *storage;
 }
 
-absl::StatusOr<std::string> FileSha256Hex(const std::string& path,
-                                          const std::stop_token& stop) {
-  Sha256 hash;
-  LORY_RETURN_IF_ERROR(ReadPieces(path, [&](absl::string_view piece) {
-    hash.Update(piece);
-    return stop.stop_requested()
-               ? absl::CancelledError(absl::StrCat("hashing ", path))
-               : absl::OkStatus();
-  }));
-  return absl::BytesToHexString(hash.Finish());
+absl::StatusOr<std::string> FileSha256Hex(
+    const std::string& path, const std::stop_token& stop,
+    const std::function<void()>& progress) {
+  return LocalStorage().Sha256Hex(path, stop, progress);
 }
 
 }  // namespace lory::io

@@ -2,6 +2,7 @@
 #define LORY_COMMON_IO_STORAGE_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <string>
@@ -58,6 +59,13 @@ class Storage {
 
   virtual absl::StatusOr<int64_t> Size(const std::string& path) = 0;
 
+  // SHA-256 of the file's bytes in hex, read in pieces of at most 1 MiB;
+  // `progress`, if any, is called after each. CANCELLED: `stop` came before
+  // the end.
+  virtual absl::StatusOr<std::string> Sha256Hex(
+      const std::string& path, const std::stop_token& stop,
+      const std::function<void()>& progress) = 0;
+
   // Removes a file or a folder with all it holds; one already gone is fine.
   virtual absl::Status Remove(const std::string& path) = 0;
 };
@@ -65,10 +73,10 @@ class Storage {
 // The machine's own file systems. Lives for ever.
 Storage& LocalStorage();
 
-// SHA-256 of the file's bytes in hex, read in pieces. CANCELLED: `stop` came
-// before the end.
-absl::StatusOr<std::string> FileSha256Hex(const std::string& path,
-                                          const std::stop_token& stop = {});
+// Sha256Hex of a file of this machine.
+absl::StatusOr<std::string> FileSha256Hex(
+    const std::string& path, const std::stop_token& stop = {},
+    const std::function<void()>& progress = nullptr);
 
 // `path` made absolute, free of `..` and links, if it then lies beneath one of
 // `roots`; resolved by the kernel (openat2, RESOLVE_BENEATH), not by text.

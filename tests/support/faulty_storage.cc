@@ -100,6 +100,16 @@ absl::StatusOr<int64_t> FaultyStorage::Size(const std::string& path) {
   return storage_.Size(path);
 }
 
+absl::StatusOr<std::string> FaultyStorage::Sha256Hex(
+    const std::string& path, const std::stop_token& stop,
+    const std::function<void()>& progress) {
+  {
+    MutexLock lock(&mutex_);
+    LORY_RETURN_IF_ERROR(read_failure_);
+  }
+  return storage_.Sha256Hex(path, stop, progress);
+}
+
 absl::Status FaultyStorage::Remove(const std::string& path) {
   return storage_.Remove(path);
 }

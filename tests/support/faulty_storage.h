@@ -44,6 +44,9 @@ class FaultyStorage final : public io::Storage {
   absl::StatusOr<std::vector<std::string>> List(
       const std::string& folder) override;
   absl::StatusOr<int64_t> Size(const std::string& path) override;
+  absl::StatusOr<std::string> Sha256Hex(
+      const std::string& path, const std::stop_token& stop,
+      const std::function<void()>& progress) override;
   absl::Status Remove(const std::string& path) override;
 
  private:

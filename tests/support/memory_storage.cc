@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/hash.h"
 
 namespace lory::testing {
 
@@ -38,6 +39,9 @@ class MemoryFileWriter final : public io::FileWriter {
 
 absl::StatusOr<std::string> MemoryStorage::Read(const std::string& path) {
   MutexLock lock(&mutex_);
+  if (!read_failure_.ok() && absl::StrContains(path, unreadable_)) {
+    return read_failure_;
+  }
   const auto found = files_.find(path);
   if (found == files_.end()) {
     return absl::NotFoundError(absl::StrCat(path, ": no such file"));
@@ -69,6 +73,15 @@ absl::StatusOr<int64_t> MemoryStorage::Size(const std::string& path) {
   return static_cast<int64_t>(bytes->size());
 }
 
+absl::StatusOr<std::string> MemoryStorage::Sha256Hex(
+    const std::string& path, const std::stop_token& stop,
+    const std::function<void()>& progress) {
+  absl::StatusOr<std::string> bytes = Read(path);
+  if (!bytes.ok()) return bytes.status();
+  if (progress != nullptr) progress();
+  return lory::Sha256Hex(*bytes);
+}
+
 absl::Status MemoryStorage::Remove(const std::string& path) {
   Run(on_remove_, path);
   MutexLock lock(&mutex_);
@@ -79,6 +92,12 @@ absl::Status MemoryStorage::Remove(const std::string& path) {
     it = files_.erase(it);
   }
   return absl::OkStatus();
+}
+
+void MemoryStorage::FailReadsOf(std::string piece, absl::Status status) {
+  MutexLock lock(&mutex_);
+  unreadable_ = std::move(piece);
+  read_failure_ = std::move(status);
 }
 
 void MemoryStorage::FillDiskFor(std::string piece) {

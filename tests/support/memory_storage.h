@@ -22,8 +22,14 @@ class MemoryStorage final : public io::Storage {
   absl::StatusOr<std::vector<std::string>> List(
       const std::string& folder) override;
   absl::StatusOr<int64_t> Size(const std::string& path) override;
+  absl::StatusOr<std::string> Sha256Hex(
+      const std::string& path, const std::stop_token& stop,
+      const std::function<void()>& progress) override;
   absl::Status Remove(const std::string& path) override;
 
+  // From now on, until OK is given, reads of paths that contain `piece` fail
+  // with `status`.
+  void FailReadsOf(std::string piece, absl::Status status);
   // From now on, until "" is given, writes of paths that contain `piece` fail
   // with RESOURCE_EXHAUSTED.
   void FillDiskFor(std::string piece);
@@ -47,6 +53,8 @@ class MemoryStorage final : public io::Storage {
   Mutex mutex_;
   std::map<std::string, std::string> files_ ABSL_GUARDED_BY(mutex_);
   std::string full_ ABSL_GUARDED_BY(mutex_);
+  std::string unreadable_ ABSL_GUARDED_BY(mutex_);
+  absl::Status read_failure_ ABSL_GUARDED_BY(mutex_);
   // Each is reached under the lock.
   Hook on_write_, on_remove_;
 };

@@ -28,8 +28,10 @@ std::string ShapeText(const TensorInfo& info) {
 }
 
 absl::Status CheckHash(const std::string& path,
-                       const lory::v1::CheckpointPart& part) {
-  LORY_ASSIGN_OR_RETURN(const std::string hash, lory::io::FileSha256Hex(path));
+                       const lory::v1::CheckpointPart& part,
+                       const std::function<void()>& progress) {
+  LORY_ASSIGN_OR_RETURN(const std::string hash,
+                        lory::io::FileSha256Hex(path, /*stop=*/{}, progress));
   if (hash == part.sha256()) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(path, ": its SHA-256 is ", hash,
                                           ", committed was ", part.sha256(),
@@ -52,8 +54,7 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> CheckpointReader::Open(
   std::unique_ptr<CheckpointReader> reader(new CheckpointReader());
   for (const lory::v1::CheckpointPart& part : checkpoint.parts()) {
     const std::string path = absl::StrCat(folder, "/", part.file());
-    LORY_RETURN_IF_ERROR(CheckHash(path, part));
-    progress();
+    LORY_RETURN_IF_ERROR(CheckHash(path, part, progress));
     auto file = lory::io::SafetensorsReader::Open(path);
     if (!file.ok()) return Annotate(file.status(), "checkpoint");
     reader->parts_.push_back(

@@ -82,11 +82,12 @@ void DatasetCheck::Run(const std::stop_token& stop) {
 }
 
 absl::Status DatasetCheck::CheckFile(const File& file,
-                                     const std::stop_token& stop) const {
+                                     const std::stop_token& stop) {
   LORY_ASSIGN_OR_RETURN(const std::string line, LineOf(file.path, file.sha256));
   if (options_.known.count(line) > 0) return absl::OkStatus();
-  LORY_ASSIGN_OR_RETURN(const std::string found,
-                        io::FileSha256Hex(file.path, stop));
+  LORY_ASSIGN_OR_RETURN(
+      const std::string found,
+      io::FileSha256Hex(file.path, stop, [this] { ++pieces_read_; }));
   if (found != file.sha256) {
     return absl::DataLossError(absl::StrCat(file.path, ": SHA-256 is ", found,
                                             ", the manifest says ", file.sha256,

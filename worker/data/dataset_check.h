@@ -1,6 +1,7 @@
 #ifndef LORY_WORKER_DATA_DATASET_CHECK_H_
 #define LORY_WORKER_DATA_DATASET_CHECK_H_
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <set>
@@ -37,6 +38,9 @@ class DatasetCheck {
   // operating system's error: it cannot be read.
   absl::Status status();
 
+  // Pieces of files read so far: grows for as long as it gets on.
+  int64_t pieces_read() const { return pieces_read_; }
+
   // Waits at most `limit` for the end. Whether it came: every file is sound,
   // or status() says what is not.
   bool WaitUntilDone(absl::Duration limit);
@@ -48,10 +52,11 @@ class DatasetCheck {
   };
 
   void Run(const std::stop_token& stop);
-  absl::Status CheckFile(const File& file, const std::stop_token& stop) const;
+  absl::Status CheckFile(const File& file, const std::stop_token& stop);
 
   std::vector<File> files_;
   const Options options_;
+  std::atomic<int64_t> pieces_read_ = 0;
 
   Mutex mutex_;
   CondVar changed_;

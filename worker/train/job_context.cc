@@ -95,6 +95,7 @@ absl::StatusOr<std::unique_ptr<LineFile>> OpenLines(const std::string& path) {
 // Opens the dataset and begins to check its hashes.
 absl::Status OpenData(const Assignment& assignment,
                       const std::string& trace_name, int64_t check_first_bytes,
+                      const std::function<void()>& progress,
                       JobContext& context) {
   context.manifest_path = assignment.dataset_manifest_path();
   auto dataset = lory::data::Dataset::Open(context.manifest_path,
@@ -117,7 +118,11 @@ absl::Status OpenData(const Assignment& assignment,
           .on_sound = [lines = context.verified.get()](
                           const std::string& line) { lines->Append(line); }});
   if (lory::data::CheckedBytes(manifest) <= check_first_bytes) {
+    int64_t seen = 0;
     while (!context.check->WaitUntilDone(kLook)) {
+      const int64_t read = context.check->pieces_read();
+      // A disk that hangs is no progress.
+      if (std::exchange(seen, read) != read) progress();
     }
   }
   return CheckData(context);
@@ -131,7 +136,7 @@ absl::Status CheckData(JobContext& job) {
 
 absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
     const Assignment& assignment, const std::string& trace_name,
-    int64_t check_first_bytes) {
+    int64_t check_first_bytes, const std::function<void()>& progress) {
   auto context = std::make_unique<JobContext>();
   const JobSpec& spec = context->spec = assignment.spec();
   context->job = assignment.job();
@@ -143,7 +148,7 @@ absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
 
   LORY_RETURN_IF_ERROR(CheckManifestHash(assignment));
   LORY_RETURN_IF_ERROR(
-      OpenData(assignment, trace_name, check_first_bytes, *context));
+      OpenData(assignment, trace_name, check_first_bytes, progress, *context));
   LORY_RETURN_IF_ERROR(CheckFit(spec, context->dataset->manifest()));
   context->grid = {.seed = static_cast<uint64_t>(spec.seed()),
                    .micro_batch_count = spec.micro_batch_count(),

@@ -2,6 +2,7 @@
 #define LORY_WORKER_TRAIN_JOB_CONTEXT_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -44,7 +45,8 @@ inline constexpr int64_t kCheckFirstBytes = 256 << 20;
 // The hashes of a dataset of at most `check_first_bytes` are checked before
 // this returns; a larger one would keep a trainer waiting for minutes or hours,
 // so its check goes on in the background, CheckData says what it has found so
-// far, and no job ends well before it has ended.
+// far, and no job ends well before it has ended. `progress` is called while it
+// waits and the check gets on.
 //
 // FAILED_PRECONDITION: the dataset is not there, not the one that was
 // registered, or its tokenizer or length are not the model's. DATA_LOSS: its
@@ -53,7 +55,7 @@ inline constexpr int64_t kCheckFirstBytes = 256 << 20;
 // mends it.
 absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
     const lory::v1::Assignment& assignment, const std::string& trace_name,
-    int64_t check_first_bytes);
+    int64_t check_first_bytes, const std::function<void()>& progress);
 
 // OK while nothing is known to be wrong with the dataset's files; DATA_LOSS
 // names the file and what mends it.

@@ -121,7 +121,8 @@ absl::Status Trainer::Follow(const ControlBoard::Order& order) {
 
 absl::Status Trainer::Open(const Assignment& assignment) {
   LORY_ASSIGN_OR_RETURN(job_,
-                        OpenJob(assignment, trace_name_, check_first_bytes_));
+                        OpenJob(assignment, trace_name_, check_first_bytes_,
+                                [this] { board_.Progress(); }));
   checkpoints_ = std::make_unique<lory::checkpoint::CheckpointWriter>(
       storage_, [this](const lory::checkpoint::PartIdentity& identity,
                        const absl::StatusOr<CommitCheckpointRequest>& part) {

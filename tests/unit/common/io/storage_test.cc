@@ -131,6 +131,13 @@ TEST_F(LocalStorageTest, TheFileHashEqualsThatOfItsBytes) {
   EXPECT_EQ(hash, Sha256Hex(bytes));
 }
 
+TEST_F(LocalStorageTest, HashingALargeFileIsSeenToGetOn) {
+  const std::string path = folder.Write("f", std::string(3 << 20, 'q'));
+  int progress = 0;
+  ASSERT_OK(FileSha256Hex(path, /*stop=*/{}, [&] { ++progress; }).status());
+  EXPECT_GE(progress, 3);
+}
+
 TEST(FaultyStorage, EveryPlaceThatCanFailLeavesTheOldFileAndNoOther) {
   TemporaryFolder folder;
   folder.Write("f", "old");

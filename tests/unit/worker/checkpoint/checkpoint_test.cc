@@ -195,6 +195,16 @@ TEST_F(CheckpointTest, AHugeTensorIsSpreadOverPartsAndLoadsInAnyWorld) {
   ExpectEqual(state, original);
 }
 
+TEST_F(CheckpointTest, ReadingALargePartIsSeenToGetOn) {
+  const NamedTensors tensors = {{"param/a", at::full({1 << 20}, 1.0F)}};
+  const Checkpoint checkpoint = Write(1, tensors);
+  int progress = 0;
+  ASSERT_OK(CheckpointReader::Open(folder.path(), checkpoint, [&] {
+              ++progress;
+            }).status());
+  EXPECT_GE(progress, 4);  // once a MiB, not once a part
+}
+
 TEST_F(CheckpointTest, MissingRowsAreDataLoss) {
   Checkpoint checkpoint = Write(4, MakeHugeTensor(1));
   checkpoint.mutable_parts()->DeleteSubrange(2, 1);

@@ -48,6 +48,13 @@ TEST_F(DatasetCheckTest, NamesEverySoundFile) {
                                         manifest.held_out[0].shard.bin_bytes);
 }
 
+TEST_F(DatasetCheckTest, IsSeenToGetOn) {
+  DatasetCheck check(manifest, {.folder = folder.path()});
+  while (!check.WaitUntilDone(absl::Seconds(1))) {
+  }
+  EXPECT_GE(check.pieces_read(), 4);  // one a file at least
+}
+
 TEST_F(DatasetCheckTest, AFileThatIsKnownAndUnchangedIsNotReadAgain) {
   ASSERT_OK(Check());
   const std::set<std::string> known = told;

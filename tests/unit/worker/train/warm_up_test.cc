@@ -19,7 +19,7 @@ struct WarmUpTest : ::testing::Test {
   // What a trainer of its own holds after three steps.
   std::string DigestAfterThreeSteps(bool warm_up) {
     *assignment.mutable_spec() = spec;
-    const auto job = OpenJob(assignment, "w-0", kCheckFirstBytes);
+    const auto job = OpenJob(assignment, "w-0", kCheckFirstBytes, [] {});
     EXPECT_OK(job);
     if (warm_up) {
       EXPECT_OK(WarmUp(**job, RealClock(), [] {}));
@@ -61,8 +61,8 @@ TEST_F(WarmUpTest, ChangesNoBitOfAJobWithADensePhase) {
 
 TEST_F(WarmUpTest, ShowsSignsOfLife) {
   *assignment.mutable_spec() = spec;
-  LORY_ASSERT_OK_AND_ASSIGN(const auto job,
-                            OpenJob(assignment, "w-0", kCheckFirstBytes));
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const auto job, OpenJob(assignment, "w-0", kCheckFirstBytes, [] {}));
   int signs = 0;
   EXPECT_OK(WarmUp(*job, RealClock(), [&] { ++signs; }));
   EXPECT_EQ(signs, 2);
