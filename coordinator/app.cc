@@ -115,7 +115,7 @@ absl::Status App::Serve(const AppOptions& options) {
                : http::Response{.body = "ok\n"};
   };
   LORY_ASSIGN_OR_RETURN(
-      http_, http::HttpServer::Start(options.http, options.http_allow_remote,
+      http_, http::HttpServer::Start(options.http, options.http_token_file,
                                      std::move(pages)));
   LORY_ASSIGN_OR_RETURN(
       server_, rpc::Server::Start(

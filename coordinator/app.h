@@ -26,7 +26,7 @@ namespace lory::coordinator {
 struct AppOptions {
   std::string listen = "127.0.0.1:7440";
   std::string http = "127.0.0.1:7441";
-  bool http_allow_remote = false;
+  std::string http_token_file;  // empty: loopback only
   std::string state = "lory-state";
   std::string storage_root = "lory-storage";
   std::vector<std::string> data_roots;

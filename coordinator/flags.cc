@@ -75,9 +75,9 @@ std::optional<int> ParseFlags(int argc, char** argv, AppOptions& options) {
   Add(app, "--listen", options.listen, "Where gRPC is served; port 0: any");
   Add(app, "--http", options.http,
       "Where status page, /metrics and /healthz are served; port 0: any");
-  app.add_flag("--http-allow-remote", options.http_allow_remote,
-               "Serve the page beyond loopback although it has no password")
-      ->envname(EnvName("--http-allow-remote"));
+  Add(app, "--http-token-file", options.http_token_file,
+      "File with a secret that readers of --http must show; needed beyond "
+      "loopback");
   Add(app, "--state", options.state, "Folder of the journal");
   Add(app, "--storage-root", options.storage_root,
       "Folder shared by all hosts; jobs lie in its jobs/");

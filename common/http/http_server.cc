@@ -15,6 +15,7 @@
 #include "common/base/address.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
+#include "common/http/token_file.h"
 
 namespace lory::http {
 namespace {
@@ -25,6 +26,8 @@ absl::string_view TextOf(int status) {
       return "OK";
     case 400:
       return "Bad Request";
+    case 401:
+      return "Unauthorized";
     case 404:
       return "Not Found";
     case 405:
@@ -44,6 +47,9 @@ void Send(mg_connection* connection, const Response& response, bool with_body) {
       "Content-Type: ", response.content_type, "\r\n",
       "Content-Length: ", response.body.size(), "\r\n",
       response.status == 405 ? "Allow: GET, HEAD\r\n" : "",
+      response.status == 401
+          ? "WWW-Authenticate: Basic realm=\"lory: the token\"\r\n"
+          : "",
       "Cache-Control: no-store\r\n"
       "X-Content-Type-Options: nosniff\r\n"
       "Content-Security-Policy: default-src 'self' 'unsafe-inline' data:\r\n"
@@ -75,8 +81,11 @@ void Knock(const std::string& host, int port) {
 
 class CivetServer final : public HttpServer {
  public:
-  CivetServer(std::string host, std::map<std::string, Handler> handlers)
-      : host_(std::move(host)), handlers_(std::move(handlers)) {
+  CivetServer(std::string host, std::string token,
+              std::map<std::string, Handler> handlers)
+      : host_(std::move(host)),
+        token_(std::move(token)),
+        handlers_(std::move(handlers)) {
     mg_init_library(0);
   }
 
@@ -137,7 +146,12 @@ class CivetServer final : public HttpServer {
     const mg_request_info* request = mg_get_request_info(connection);
     auto* self = static_cast<CivetServer*>(request->user_data);
     const absl::string_view method = request->request_method;
-    const Response response = self->ResponseTo(method, *request);
+    const char* shown = mg_get_header(connection, "Authorization");
+    const bool welcome = self->token_.empty() ||
+                         (shown != nullptr && ShowsToken(shown, self->token_));
+    const Response response =
+        welcome ? self->ResponseTo(method, *request)
+                : Response{.status = 401, .body = "show the token\n"};
     Send(connection, response, method != "HEAD");
     return response.status;  // not 0: answered here
   }
@@ -157,6 +171,7 @@ class CivetServer final : public HttpServer {
   }
 
   const std::string host_;
+  const std::string token_;  // empty: none is asked for
   const std::map<std::string, Handler> handlers_;
   mg_context* context_ = nullptr;
   int port_ = 0;
@@ -165,22 +180,27 @@ class CivetServer final : public HttpServer {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(
-    const std::string& address, bool allow_remote,
+    const std::string& address, const std::string& token_file,
     std::map<std::string, Handler> handlers) {
   const HostPort parts = SplitHostPort(address);
   if (parts.host.empty() || parts.port.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("'", address, "' is not host:port"));
   }
-  if (!allow_remote && !IsLoopbackAddress(address)) {
+  std::string token;
+  if (!token_file.empty()) {
+    LORY_ASSIGN_OR_RETURN(token, ReadTokenFile(token_file));
+  } else if (!IsLoopbackAddress(address)) {
     return absl::PermissionDeniedError(absl::StrCat(
-        "HTTP pages have no password: they are served on loopback only, not "
-        "on ",
-        address, ", unless remote readers are allowed explicitly"));
+        "HTTP pages are served without a token on loopback only, not on ",
+        address,
+        ": give --http-token-file, a file with a secret that readers "
+        "must show"));
   }
   // CivetWeb takes numbers only.
   const std::string host = parts.host == "localhost" ? "127.0.0.1" : parts.host;
-  auto server = std::make_unique<CivetServer>(host, std::move(handlers));
+  auto server = std::make_unique<CivetServer>(host, std::move(token),
+                                              std::move(handlers));
   LORY_RETURN_IF_ERROR(server->Listen(JoinHostPort(host, parts.port)));
   return server;
 }

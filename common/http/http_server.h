@@ -25,12 +25,14 @@ using Handler = std::function<Response(const std::string& query)>;
 // Thread-safe.
 class HttpServer {
  public:
-  // Serves `handlers` by exact path on `address` (host:port, port 0: any).
+  // Serves `handlers` by exact path on `address` (host:port, port 0: any). If
+  // `token_file` is not empty, readers must show what it holds (token_file.h);
+  // others get 401.
   //
-  // PERMISSION_DENIED: the address is not loopback and `allow_remote` is
-  // false (these pages have no password). UNAVAILABLE: the port is taken.
+  // PERMISSION_DENIED: the address is not loopback and there is no token file.
+  // UNAVAILABLE: the port is taken. And the errors of ReadTokenFile.
   static absl::StatusOr<std::unique_ptr<HttpServer>> Start(
-      const std::string& address, bool allow_remote,
+      const std::string& address, const std::string& token_file,
       std::map<std::string, Handler> handlers);
   virtual ~HttpServer() = default;  // stops serving; waits for handlers
 

@@ -137,10 +137,10 @@ absl::Status App::Serve() {
     return http::Response{
         .body = session_->state().attached ? "ok\n" : "ok, not attached\n"};
   };
-  LORY_ASSIGN_OR_RETURN(http_server_, http::HttpServer::Start(
-                                          flags_.http, flags_.http_allow_remote,
-                                          {{"/metrics", metrics_page},
-                                           {"/healthz", health_page}}));
+  LORY_ASSIGN_OR_RETURN(
+      http_server_, http::HttpServer::Start(flags_.http, flags_.http_token_file,
+                                            {{"/metrics", metrics_page},
+                                             {"/healthz", health_page}}));
   return absl::OkStatus();
 }
 

@@ -114,8 +114,10 @@ void AddPlaces(CLI::App& app, Flags& flags) {
       ->type_name("HOST:PORT")
       ->check(CheckAddress)
       ->capture_default_str();
-  app.add_flag("--http-allow-remote", flags.http_allow_remote,
-               "Let --http be an address beyond loopback; it has no password");
+  app.add_option("--http-token-file", flags.http_token_file,
+                 "File with a secret that readers of --http must show; needed "
+                 "beyond loopback")
+      ->type_name("FILE");
   app.add_option("--advertise-host", flags.advertise_host,
                  "Address under which other hosts reach this one's trainers; "
                  "default: the host of --listen")

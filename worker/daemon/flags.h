@@ -18,7 +18,7 @@ struct Flags {
   int32_t slots = 1;
   std::string listen = "127.0.0.1:0";
   std::string http = "127.0.0.1:0";
-  bool http_allow_remote = false;
+  std::string http_token_file;  // empty: loopback only
   std::string work;
   std::string trainer;  // path of lory-trainer
   std::string advertise_host;

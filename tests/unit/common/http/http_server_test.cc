@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
@@ -9,9 +10,11 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "common/base/address.h"
+#include "common/http/token_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
 
 namespace lory::http {
 namespace {
@@ -46,7 +49,7 @@ std::string Exchange(const std::string& address, const std::string& request) {
 struct HttpServerTest : ::testing::Test {
   void SetUp() override {
     auto started = HttpServer::Start(
-        "127.0.0.1:0", false,
+        "127.0.0.1:0", "",
         {{"/healthz",
           [](const std::string&) { return Response{.body = "ok\n"}; }},
          {"/echo", [](const std::string& query) {
@@ -100,20 +103,65 @@ TEST_F(HttpServerTest, GarbageDoesNotEndTheServer) {
 
 TEST_F(HttpServerTest, ATakenPortIsRefusedByName) {
   EXPECT_THAT(
-      HttpServer::Start(server->address(), false, {}),
+      HttpServer::Start(server->address(), "", {}),
       StatusIs(absl::StatusCode::kUnavailable, HasSubstr(server->address())));
 }
 
-TEST_F(HttpServerTest, RemoteReadersMustBeAllowed) {
-  EXPECT_THAT(
-      HttpServer::Start("0.0.0.0:0", false, {}),
-      StatusIs(absl::StatusCode::kPermissionDenied, HasSubstr("loopback")));
-  EXPECT_OK(HttpServer::Start("0.0.0.0:0", true, {}));
+TEST_F(HttpServerTest, BeyondLoopbackThereMustBeAToken) {
+  EXPECT_THAT(HttpServer::Start("0.0.0.0:0", "", {}),
+              StatusIs(absl::StatusCode::kPermissionDenied,
+                       HasSubstr("--http-token-file")));
+}
+
+TEST_F(HttpServerTest, WithATokenOnlyThoseWhoShowItAreAnswered) {
+  const lory::testing::TemporaryFolder folder;
+  const std::string file = folder.Write("token", "0123456789abcdef\n");
+  ASSERT_EQ(::chmod(file.c_str(), 0600), 0);
+  auto started = HttpServer::Start("0.0.0.0:0", file,
+                                   {{"/healthz", [](const std::string&) {
+                                       return Response{.body = "ok\n"};
+                                     }}});
+  ASSERT_OK(started);
+  server = *std::move(started);
+  const auto ask = [&](const std::string& header) {
+    return Exchange(server->address(),
+                    "GET /healthz HTTP/1.1\r\nHost: x\r\n" + header + "\r\n");
+  };
+  EXPECT_THAT(ask(""), StartsWith("HTTP/1.1 401 "));
+  EXPECT_THAT(ask(""), HasSubstr("WWW-Authenticate: Basic"));
+  EXPECT_THAT(ask("Authorization: Bearer 0123456789abcdee\r\n"),
+              StartsWith("HTTP/1.1 401 "));
+  EXPECT_THAT(ask("Authorization: Bearer 0123456789abcdef\r\n"),
+              EndsWith("\r\n\r\nok\n"));
+  // anyone:0123456789abcdef
+  EXPECT_THAT(ask("Authorization: Basic YW55b25lOjAxMjM0NTY3ODlhYmNkZWY=\r\n"),
+              EndsWith("\r\n\r\nok\n"));
+  EXPECT_THAT(ask("Authorization: Basic !\r\n"), StartsWith("HTTP/1.1 401 "));
+  // Nor is it told which pages there are.
+  EXPECT_THAT(Ask("GET /none"), StartsWith("HTTP/1.1 401 "));
+}
+
+TEST(TokenFile, MustBeASecretOfItsOwner) {
+  const lory::testing::TemporaryFolder folder;
+  EXPECT_THAT(ReadTokenFile(folder.At("none")),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
+  const std::string open = folder.Write("open", "0123456789abcdef");
+  ASSERT_EQ(::chmod(open.c_str(), 0644), 0);
+  EXPECT_THAT(ReadTokenFile(open), StatusIs(absl::StatusCode::kPermissionDenied,
+                                            HasSubstr("chmod 600")));
+  for (const char* bad : {"", "short", "two words 0123456789"}) {
+    const std::string file = folder.Write("bad", bad);
+    ASSERT_EQ(::chmod(file.c_str(), 0600), 0);
+    EXPECT_THAT(
+        ReadTokenFile(file),
+        StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("openssl rand")))
+        << bad;
+  }
 }
 
 TEST_F(HttpServerTest, AnAddressWithoutPortIsRefused) {
   EXPECT_THAT(
-      HttpServer::Start("localhost", false, {}),
+      HttpServer::Start("localhost", "", {}),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("host:port")));
 }
 
