@@ -22,6 +22,7 @@
 namespace lory::coordinator {
 namespace {
 
+using ::lory::internal::v1::GenerationEnded;
 using ::lory::v1::Job;
 using Record = Journal::Record;
 
@@ -265,7 +266,8 @@ absl::StatusOr<Job> Coordinator::PauseJob(
         }
         std::vector<Record> records;
         if (job.generation.live()) {
-          records.push_back(EndGeneration(job, false, "paused on request"));
+          records.push_back(EndGeneration(
+              job, GenerationEnded::CAUSE_UNSPECIFIED, "paused on request"));
         }
         records.push_back(
             StateChange(job.name, Job::PAUSED, "paused on request"));
@@ -303,7 +305,8 @@ absl::StatusOr<Job> Coordinator::CancelJob(
         }
         std::vector<Record> records;
         if (job.generation.live()) {
-          records.push_back(EndGeneration(job, false, "cancelled on request"));
+          records.push_back(EndGeneration(
+              job, GenerationEnded::CAUSE_UNSPECIFIED, "cancelled on request"));
         }
         records.push_back(StateChange(job.name, Job::CANCELLING,
                                       "its trainers are being ended"));

@@ -3,8 +3,8 @@
 #include <array>
 #include <map>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "coordinator/state/job_events.h"
 #include "coordinator/state/names.h"
 
 namespace lory::coordinator {
@@ -50,22 +50,6 @@ const char* CodeName(grpc::StatusCode code) {
 
 }  // namespace
 
-std::string CauseOfFault(absl::string_view reason) {
-  if (absl::StrContains(reason, "did not prepare")) return "prepare";
-  if (absl::StrContains(reason, "nothing was heard") ||
-      absl::StrContains(reason, "did not come back") ||
-      absl::StrContains(reason, "stream is broken")) {
-    return "silence";
-  }
-  if (absl::StrContains(reason, "collective failed")) return "collective";
-  if (absl::StrContains(reason, "ended: ") ||
-      absl::StrContains(reason, "failed: ") ||
-      absl::StrContains(reason, "trainer")) {
-    return "exit";
-  }
-  return "other";
-}
-
 CoordinatorMetrics::CoordinatorMetrics() {
   registry_.DeclareGauge(kJobState,
                          "1 for the state a job is in, 0 for the others");
@@ -87,7 +71,7 @@ CoordinatorMetrics::CoordinatorMetrics() {
       {0.0001, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5});
   registry_.DeclareGauge(kJournalRecords, "Records in the journal");
   for (const char* cause :
-       {"exit", "silence", "collective", "prepare", "other"}) {
+       {"exit", "silence", "collective", "prepare", "checkpoint", "other"}) {
     registry_.Add(kRecoveries, {{"cause", cause}}, 0);
   }
   registry_.Add(kCheckpoints, {}, 0);
@@ -99,9 +83,8 @@ void CoordinatorMetrics::Appended(absl::Duration took,
   for (const Journal::Record& record : records) {
     NoteRecovery(record);
     if (record.has_generation_ended() && record.generation_ended().by_fault()) {
-      registry_.Add(
-          kRecoveries,
-          {{"cause", CauseOfFault(record.generation_ended().reason())}});
+      registry_.Add(kRecoveries,
+                    {{"cause", CauseName(record.generation_ended().cause())}});
     } else if (record.has_checkpoint_committed()) {
       registry_.Add(kCheckpoints, {});
     } else if (record.has_job_deleted()) {

@@ -34,10 +34,6 @@ class CoordinatorMetrics final : public EngineObserver, public CallObserver {
   std::map<std::string, absl::Time> faults_;
 };
 
-// Which kind of fault a generation ended by, of a closed set: exit, silence,
-// collective, prepare or other. From the reason given to people.
-std::string CauseOfFault(absl::string_view reason);
-
 }  // namespace lory::coordinator
 
 #endif  // LORY_COORDINATOR_METRICS_METRICS_H_

@@ -15,18 +15,19 @@
 namespace lory::coordinator {
 namespace {
 
+using ::lory::internal::v1::GenerationEnded;
 using ::lory::v1::Job;
 using ::lory::v1::TrainerStatus;
 using Phase = GenerationState::Phase;
 
 // The new state; a generation that lives ends first.
 Plan Go(const JobState& job, Job::State state, std::string reason,
-        bool by_fault = false) {
+        GenerationEnded::Cause cause = GenerationEnded::CAUSE_UNSPECIFIED) {
   Plan plan;
   plan.reason = reason;
   if (state != Job::RUNNING && state != Job::RECOVERING &&
       job.generation.live()) {
-    plan.events.push_back(EndGeneration(job, by_fault, reason));
+    plan.events.push_back(EndGeneration(job, cause, reason));
   }
   plan.events.push_back(StateChange(job.name, state, std::move(reason)));
   return plan;
@@ -162,7 +163,7 @@ Plan PlanJob(const View& view, const JobState& job) {
   const JobRun* run = view.sessions.FindRun(job.name);
   if (run == nullptr) return {};
   if (!run->permanent_error.empty()) {
-    return Go(job, Job::FAILED, run->permanent_error, /*by_fault=*/true);
+    return Go(job, Job::FAILED, run->permanent_error, GenerationEnded::EXIT);
   }
   if (run->exits_without_progress >= view.options.exit_limit) {
     return Go(job, Job::FAILED,
@@ -170,7 +171,7 @@ Plan PlanJob(const View& view, const JobState& job) {
                            " trainers ended without a step in between; the "
                            "last: ",
                            run->last_error),
-              /*by_fault=*/true);
+              GenerationEnded::EXIT);
   }
   if (job.state == Job::PAUSING && job.NewestCheckpoint() != nullptr &&
       job.NewestCheckpoint()->step() == job.spec.step_count()) {

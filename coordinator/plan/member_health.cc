@@ -9,6 +9,7 @@
 namespace lory::coordinator {
 namespace {
 
+using ::lory::internal::v1::GenerationEnded;
 using ::lory::v1::TrainerStatus;
 using Kind = MemberHealth::Kind;
 
@@ -27,8 +28,9 @@ bool Accused(const View& view, const JobState& job, int rank) {
   return false;
 }
 
-MemberHealth Lost(const SlotKey& key, absl::string_view why) {
-  return {Kind::kLost, absl::StrCat(ToString(key), " ", why), nullptr};
+MemberHealth Lost(const SlotKey& key, GenerationEnded::Cause cause,
+                  absl::string_view why) {
+  return {Kind::kLost, absl::StrCat(ToString(key), " ", why), nullptr, cause};
 }
 
 // What its own daemon said: the process that was the member is no more.
@@ -64,7 +66,10 @@ MemberHealth HealthOf(const View& view, const JobState& job, int rank) {
   const WorkerSession* worker = view.sessions.FindWorker(key.worker);
   const bool grace = view.now - view.sessions.started < view.options.lease;
   if (worker == nullptr) {
-    if (!grace) return Lost(key, "did not come back after the restart");
+    if (!grace) {
+      return Lost(key, GenerationEnded::SILENCE,
+                  "did not come back after the restart");
+    }
     return {Kind::kUnknown, absl::StrCat(ToString(key), " has not reported"),
             nullptr};
   }
@@ -76,7 +81,7 @@ MemberHealth HealthOf(const View& view, const JobState& job, int rank) {
       bound_known ? run->members[static_cast<size_t>(rank)] : "";
   if (worker->reported) {
     std::string proof = ProvenEnd(*worker, key, job, bound, status);
-    if (!proof.empty()) return Lost(key, proof);
+    if (!proof.empty()) return Lost(key, GenerationEnded::EXIT, proof);
   }
   std::vector<std::string> signs;
   if (!worker->stream_open) signs.push_back("its daemon's stream is broken");
@@ -87,7 +92,9 @@ MemberHealth HealthOf(const View& view, const JobState& job, int rank) {
   if (Accused(view, job, rank)) {
     signs.push_back("a peer's collective failed at it");
   }
-  if (signs.size() >= 2) return Lost(key, absl::StrJoin(signs, ", and "));
+  if (signs.size() >= 2) {
+    return Lost(key, GenerationEnded::SILENCE, absl::StrJoin(signs, ", and "));
+  }
   if (signs.empty()) {
     if (worker->reported) return {Kind::kAlive, "", status};
     return {Kind::kUnknown, absl::StrCat(ToString(key), " has not reported"),

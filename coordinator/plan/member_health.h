@@ -19,6 +19,9 @@ struct MemberHealth {
   Kind kind = Kind::kAlive;
   std::string reason;  // names the member; empty while alive
   const lory::v1::TrainerStatus* status = nullptr;  // null: none
+  // What became of it, when it is lost.
+  lory::internal::v1::GenerationEnded::Cause cause =
+      lory::internal::v1::GenerationEnded::CAUSE_UNSPECIFIED;
 };
 
 // Of the member with `rank` in the job's newest generation.

@@ -4,6 +4,7 @@
 
 namespace lory::coordinator {
 
+using ::lory::internal::v1::GenerationEnded;
 using ::lory::internal::v1::JournalRecord;
 
 JournalRecord StateChange(const std::string& job, lory::v1::Job::State state,
@@ -33,14 +34,15 @@ JournalRecord OpenGeneration(const std::string& job, int64_t generation,
   return record;
 }
 
-JournalRecord EndGeneration(const JobState& job, bool by_fault,
+JournalRecord EndGeneration(const JobState& job, GenerationEnded::Cause cause,
                             std::string reason) {
   JournalRecord record;
   auto* event = record.mutable_generation_ended();
   event->set_job(job.name);
   event->set_generation(job.generation.number);
   event->set_reason(std::move(reason));
-  event->set_by_fault(by_fault);
+  event->set_by_fault(cause != GenerationEnded::CAUSE_UNSPECIFIED);
+  event->set_cause(cause);
   return record;
 }
 

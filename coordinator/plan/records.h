@@ -16,9 +16,10 @@ lory::internal::v1::JournalRecord StateChange(const std::string& job,
 lory::internal::v1::JournalRecord OpenGeneration(
     const std::string& job, int64_t generation,
     const std::vector<SlotKey>& members, std::string reason);
-lory::internal::v1::JournalRecord EndGeneration(const JobState& job,
-                                                bool by_fault,
-                                                std::string reason);
+// CAUSE_UNSPECIFIED: no fault ends it.
+lory::internal::v1::JournalRecord EndGeneration(
+    const JobState& job, lory::internal::v1::GenerationEnded::Cause cause,
+    std::string reason);
 
 }  // namespace lory::coordinator
 

@@ -15,6 +15,7 @@
 namespace lory::coordinator {
 namespace {
 
+using ::lory::internal::v1::GenerationEnded;
 using ::lory::v1::Job;
 using ::lory::v1::TrainerStatus;
 using Kind = MemberHealth::Kind;
@@ -51,10 +52,11 @@ const MemberHealth* FirstOf(const std::vector<MemberHealth>& members,
   return nullptr;
 }
 
-RendezvousPlan End(const JobState& job, bool by_fault, std::string reason) {
+RendezvousPlan End(const JobState& job, GenerationEnded::Cause cause,
+                   std::string reason) {
   RendezvousPlan plan;
   plan.reason = reason;
-  plan.events.push_back(EndGeneration(job, by_fault, std::move(reason)));
+  plan.events.push_back(EndGeneration(job, cause, std::move(reason)));
   return plan;
 }
 
@@ -70,7 +72,7 @@ RendezvousPlan Open(const JobState& job, const std::vector<SlotKey>& members,
 // A planned change: the old generation ends and the new one opens at once.
 RendezvousPlan Replace(const JobState& job, const std::vector<SlotKey>& members,
                        const std::string& reason) {
-  RendezvousPlan plan = End(job, /*by_fault=*/false, reason);
+  RendezvousPlan plan = End(job, GenerationEnded::CAUSE_UNSPECIFIED, reason);
   plan.events.push_back(
       OpenGeneration(job.name, job.generation.number + 1, members, reason));
   return plan;
@@ -169,7 +171,7 @@ RendezvousPlan PlanOpened(const View& view, const JobState& job,
                           const std::string& token) {
   const std::vector<MemberHealth> members = HealthOfAll(view, job);
   if (const MemberHealth* lost = FirstOf(members, Kind::kLost)) {
-    return End(job, /*by_fault=*/true, lost->reason);
+    return End(job, lost->cause, lost->reason);
   }
   const JobRun* run = view.sessions.FindRun(job.name);
   const bool bound = run != nullptr && run->generation == job.generation.number;
@@ -195,7 +197,7 @@ RendezvousPlan PlanOpened(const View& view, const JobState& job,
   };
   if (!hung.empty()) {
     RendezvousPlan plan = End(
-        job, /*by_fault=*/true,
+        job, GenerationEnded::PREPARE,
         absl::StrCat(names(hung), " did not prepare generation ",
                      job.generation.number, " within ", ShortDuration(limit)));
     plan.condemned = hung;
@@ -252,10 +254,10 @@ RendezvousPlan PlanUnreadable(const JobState& job, const JobRun& run,
   const auto& checkpoint =
       job.checkpoints.at(job.started.restored_checkpoint_step);
   if (checkpoint.state() != lory::v1::Checkpoint::COMMITTED) {
-    return End(job, /*by_fault=*/true, complaint);
+    return End(job, GenerationEnded::CHECKPOINT, complaint);
   }
   if (run.whole_for == job.started.number) {
-    return End(job, /*by_fault=*/true,
+    return End(job, GenerationEnded::CHECKPOINT,
                absl::StrCat(complaint, "; the coordinator finds it whole"));
   }
   return Wait(absl::StrCat(complaint, "; the coordinator looks at it"));
@@ -264,7 +266,7 @@ RendezvousPlan PlanUnreadable(const JobState& job, const JobRun& run,
 RendezvousPlan PlanStarted(const View& view, const JobState& job) {
   const std::vector<MemberHealth> members = HealthOfAll(view, job);
   if (const MemberHealth* lost = FirstOf(members, Kind::kLost)) {
-    return End(job, /*by_fault=*/true, lost->reason);
+    return End(job, lost->cause, lost->reason);
   }
   const JobRun* run = view.sessions.FindRun(job.name);
   if (run == nullptr) return Wait("");
@@ -284,7 +286,7 @@ RendezvousPlan PlanStarted(const View& view, const JobState& job) {
                           status->error());
       break;
     }
-    return End(job, /*by_fault=*/true, what);
+    return End(job, GenerationEnded::COLLECTIVE, what);
   }
   for (const MemberHealth& member : members) {
     if (member.kind != Kind::kAlive) return Wait(member.reason);

@@ -204,7 +204,7 @@ class Change {
     if (event.by_fault() && !job->fault_time) job->fault_time = time_;
     generation.phase = Phase::kEnded;
     generation.ended_by_fault = event.by_fault();
-    AddEvent(*job, time_, EndedEvent(*job, event.reason(), event.by_fault()));
+    AddEvent(*job, time_, EndedEvent(*job, event));
     return absl::OkStatus();
   }
 

@@ -11,6 +11,7 @@
 namespace lory::coordinator {
 namespace {
 
+using ::lory::internal::v1::GenerationEnded;
 using ::lory::v1::Checkpoint;
 using ::lory::v1::Job;
 using ::lory::v1::JobEvent;
@@ -95,12 +96,32 @@ JobEvent StartedEvent(const JobState& job) {
   return event;
 }
 
-JobEvent EndedEvent(const JobState& job, const std::string& reason,
-                    bool by_fault) {
+JobEvent EndedEvent(const JobState& job, const GenerationEnded& ended) {
   JobEvent event =
-      Make(JobEvent::GENERATION_ENDED, job.generation.number, reason);
-  (*event.mutable_attributes())["by_fault"] = by_fault ? "true" : "false";
+      Make(JobEvent::GENERATION_ENDED, job.generation.number, ended.reason());
+  (*event.mutable_attributes())["by_fault"] =
+      ended.by_fault() ? "true" : "false";
+  if (ended.by_fault()) {
+    (*event.mutable_attributes())["cause"] = CauseName(ended.cause());
+  }
   return event;
+}
+
+std::string CauseName(GenerationEnded::Cause cause) {
+  switch (cause) {
+    case GenerationEnded::EXIT:
+      return "exit";
+    case GenerationEnded::SILENCE:
+      return "silence";
+    case GenerationEnded::COLLECTIVE:
+      return "collective";
+    case GenerationEnded::PREPARE:
+      return "prepare";
+    case GenerationEnded::CHECKPOINT:
+      return "checkpoint";
+    default:
+      return "other";
+  }
 }
 
 JobEvent CheckpointEvent(const Checkpoint& checkpoint) {

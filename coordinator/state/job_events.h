@@ -5,6 +5,7 @@
 
 #include "absl/time/time.h"
 #include "coordinator/state/coordinator_state.h"
+#include "lory/internal/v1/journal.pb.h"
 #include "lory/v1/job.pb.h"
 
 // The timeline of a job, derived from records while they are applied.
@@ -21,8 +22,10 @@ lory::v1::JobEvent SpecEvent(const JobState& job,
                              const lory::v1::JobSpec& changed);
 lory::v1::JobEvent OpenedEvent(const JobState& job);
 lory::v1::JobEvent StartedEvent(const JobState& job);
-lory::v1::JobEvent EndedEvent(const JobState& job, const std::string& reason,
-                              bool by_fault);
+lory::v1::JobEvent EndedEvent(const JobState& job,
+                              const lory::internal::v1::GenerationEnded& ended);
+// "exit", "silence", "collective", "prepare", "checkpoint", or "other".
+std::string CauseName(lory::internal::v1::GenerationEnded::Cause cause);
 lory::v1::JobEvent CheckpointEvent(const lory::v1::Checkpoint& checkpoint);
 
 }  // namespace lory::coordinator

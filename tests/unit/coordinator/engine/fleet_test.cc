@@ -294,7 +294,8 @@ TEST_F(FleetTest, FiveExitsWithoutAStepFailTheJob) {
   }
   EXPECT_EQ(fleet_.Job("tiny").state(), Job::FAILED);
   EXPECT_THAT(fleet_.Job("tiny").reason(),
-              HasSubstr("5 trainers ended without a step in between"));
+              HasSubstr("its trainers ended 5 times without a step in "
+                        "between; the last: exit status 137"));
   EXPECT_EQ(fleet_.CheckInvariants(), "");
 }
 

@@ -1,5 +1,6 @@
 #include "coordinator/plan/rendezvous_plan.h"
 
+#include "coordinator/state/job_events.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/coordinator/plan/made_up_world.h"
@@ -31,10 +32,15 @@ struct RendezvousPlanTest : ::testing::Test, MadeUpWorld {
     for (const auto& event : plan.events) {
       kinds += event.has_generation_opened()    ? "opened "
                : event.has_generation_started() ? "started "
-               : event.has_generation_ended()   ? "ended "
-                                                : "other ";
+               : event.has_generation_ended() ? Ended(event.generation_ended())
+                                              : "other ";
     }
     return kinds;
+  }
+
+  static std::string Ended(const lory::internal::v1::GenerationEnded& ended) {
+    return ended.by_fault() ? "ended:" + CauseName(ended.cause()) + " "
+                            : "ended ";
   }
 
   void Pass(absl::Duration time) {
@@ -91,7 +97,7 @@ TEST_F(RendezvousPlanTest, WhoDoesNotPrepareIsLeftOutAndMustEnd) {
   PutTrainer(Slot("b"), job, TrainerStatus::READY);
   Pass(options.prepare_limit + absl::Milliseconds(1));
   const RendezvousPlan plan = Plan(job);
-  EXPECT_EQ(Kinds(plan), "ended ");
+  EXPECT_EQ(Kinds(plan), "ended:prepare ");
   EXPECT_THAT(plan.condemned, ElementsAre(Slot("b")));
   EXPECT_THAT(plan.reason,
               HasSubstr("did not prepare generation 1 within 10s"));
@@ -105,7 +111,7 @@ TEST_F(RendezvousPlanTest, ALongStepDelaysTheLimit) {
   Pass(absl::Seconds(59));
   EXPECT_EQ(Kinds(Plan(job)), "");
   Pass(absl::Seconds(2));
-  EXPECT_EQ(Kinds(Plan(job)), "ended ");
+  EXPECT_EQ(Kinds(Plan(job)), "ended:prepare ");
 }
 
 TEST_F(RendezvousPlanTest, WhoIsBusyIsWaitedForWhileItMoves) {
@@ -138,7 +144,7 @@ TEST_F(RunningGeneration, ABrokenStreamAloneIsSuspicion) {
   EXPECT_EQ(Kinds(Plan(job)), "");
   PutTrainer(Slot("a"), job, TrainerStatus::BROKEN, 1, 10).set_failed_rank(1);
   const RendezvousPlan plan = Plan(job);
-  EXPECT_EQ(Kinds(plan), "ended ");
+  EXPECT_EQ(Kinds(plan), "ended:silence ");
   EXPECT_THAT(plan.reason, HasSubstr("a peer's collective failed at it"));
 }
 
@@ -148,13 +154,13 @@ TEST_F(RunningGeneration, SilenceAloneIsSuspicionToo) {
   sessions.workers["workers/a"].last_heard = now;
   EXPECT_EQ(Kinds(Plan(job)), "");
   sessions.workers["workers/b"].stream_open = false;
-  EXPECT_EQ(Kinds(Plan(job)), "ended ");
+  EXPECT_EQ(Kinds(Plan(job)), "ended:silence ");
 }
 
 TEST_F(RunningGeneration, AReplacedProcessIsProof) {
   sessions.workers["workers/b"].trainers[0].set_incarnation("another");
   const RendezvousPlan plan = Plan(job);
-  EXPECT_EQ(Kinds(plan), "ended ");
+  EXPECT_EQ(Kinds(plan), "ended:exit ");
   EXPECT_THAT(plan.reason, HasSubstr("has a new trainer instead"));
 }
 
@@ -164,7 +170,7 @@ TEST_F(RunningGeneration, ACollectiveThatFailedWithoutACulpritEndsItSoon) {
   EXPECT_EQ(Kinds(Plan(job)), "");
   Pass(options.suspicion);
   const RendezvousPlan plan = Plan(job);
-  EXPECT_EQ(Kinds(plan), "ended ");
+  EXPECT_EQ(Kinds(plan), "ended:collective ");
   EXPECT_THAT(plan.reason, HasSubstr("connection reset"));
 }
 
@@ -193,7 +199,7 @@ TEST_F(UnreadableRestore, IsLookedAtBeforeAnythingIsDecided) {
 
 TEST_F(UnreadableRestore, DamageLeadsToTheCheckpointBefore) {
   job.checkpoints[10].set_state(lory::v1::Checkpoint::DAMAGED);
-  EXPECT_EQ(Kinds(Plan(job)), "ended ");
+  EXPECT_EQ(Kinds(Plan(job)), "ended:checkpoint ");
   End(job, /*by_fault=*/true);
   Open(job, {Slot("a"), Slot("b")});
   PutTrainer(Slot("a"), job, TrainerStatus::PREPARED, 2);
@@ -220,7 +226,7 @@ TEST_F(UnreadableRestore, WithoutAWholeOneItStartsOverAndSaysSo) {
 TEST_F(UnreadableRestore, AWholeOneIsTriedAgain) {
   sessions.runs[job.name].whole_for = 1;
   const RendezvousPlan plan = Plan(job);
-  EXPECT_EQ(Kinds(plan), "ended ");
+  EXPECT_EQ(Kinds(plan), "ended:checkpoint ");
   EXPECT_THAT(plan.reason, HasSubstr("the coordinator finds it whole"));
 }
 

@@ -11,6 +11,7 @@
 namespace lory::coordinator {
 namespace {
 
+using ::lory::internal::v1::GenerationEnded;
 using ::lory::internal::v1::JournalRecord;
 using ::lory::testing::StatusIs;
 using ::lory::v1::Job;
@@ -81,12 +82,14 @@ TEST_F(StateTest, AGenerationEndsBeforeTheNextIsOpened) {
 
 TEST_F(StateTest, OnlyAFaultOfAStartedGenerationIsARecovery) {
   EXPECT_OK(state_.Apply(OpenGeneration("jobs/a", 1, {{"workers/w", 0}}, "")));
-  EXPECT_OK(state_.Apply(EndGeneration(*state_.FindJob("jobs/a"), true, "x")));
+  EXPECT_OK(state_.Apply(
+      EndGeneration(*state_.FindJob("jobs/a"), GenerationEnded::EXIT, "x")));
   EXPECT_EQ(state_.FindJob("jobs/a")->recovery_count, 0);
   EXPECT_OK(state_.Apply(OpenGeneration("jobs/a", 2, {{"workers/w", 0}}, "")));
   EXPECT_TRUE(state_.FindJob("jobs/a")->generation.urgent);
   EXPECT_OK(state_.Apply(Started("jobs/a", 2)));
-  EXPECT_OK(state_.Apply(EndGeneration(*state_.FindJob("jobs/a"), true, "x")));
+  EXPECT_OK(state_.Apply(
+      EndGeneration(*state_.FindJob("jobs/a"), GenerationEnded::EXIT, "x")));
   EXPECT_EQ(state_.FindJob("jobs/a")->recovery_count, 1);
 }
 
