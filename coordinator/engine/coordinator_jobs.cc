@@ -158,6 +158,10 @@ absl::StatusOr<Job> Coordinator::CreateJob(
   *job->mutable_spec() = config::FillDefaults(request.spec());
   job->set_state(Job::QUEUED);
   job->set_reason("waits for its turn");
+  const auto deleted = state_.deleted_generations.find(name);
+  if (deleted != state_.deleted_generations.end()) {
+    job->set_generation(deleted->second);
+  }
   job->set_checkpoint_step(-1);
   job->mutable_progress()->set_step_count(job->spec().step_count());
   *job->mutable_create_time() = TimestampOf(clock_.WallNow());
@@ -357,7 +361,7 @@ absl::StatusOr<lory::v1::ExplainJobResponse> Coordinator::ExplainJob(
   response.add_sentences(absl::StrCat(name, " is ", Job::State_Name(job->state),
                                       ": ", shown.reason(), "."));
   if (IsFinal(job->state)) return response;
-  if (job->generation.number > 0) {
+  if (!job->generation.Is(GenerationState::Phase::kNone)) {
     response.add_sentences(
         absl::StrCat("Its newest generation is ", job->generation.number,
                      " with ", job->generation.members.size(),

@@ -357,7 +357,7 @@ RendezvousPlan PlanEnded(const View& view, const JobState& job) {
   }
   return Open(
       job, members,
-      job.generation.number == 0 || !job.generation.ended_by_fault
+      !job.generation.ended_by_fault
           ? absl::StrCat(members.size(), " trainers are ready")
           : absl::StrCat(members.size(), " trainers are left after the fault"));
 }

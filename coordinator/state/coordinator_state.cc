@@ -100,6 +100,9 @@ class Change {
     created.state = Job::QUEUED;
     created.reason = job.reason();
     created.create_time = TimeOf(job.create_time());
+    created.generations_before = job.generation();
+    created.generation.number = job.generation();
+    state_.deleted_generations.erase(job.name());
     AddEvent(created, time_, StateEvent(created));
     return absl::OkStatus();
   }
@@ -140,6 +143,9 @@ class Change {
     if (job == nullptr) return NoJob(name);
     if (!IsFinal(job->state)) {
       return Impossible(absl::StrCat(name, " was deleted while alive"));
+    }
+    if (job->generation.number > 0) {
+      state_.deleted_generations[name] = job->generation.number;
     }
     state_.jobs.erase(name);
     return absl::OkStatus();

@@ -35,7 +35,7 @@ std::string ToString(const SlotKey& key);
 struct GenerationState {
   enum class Phase { kNone, kOpened, kStarted, kEnded };
 
-  int64_t number = 0;  // 0: none yet
+  int64_t number = 0;  // while kNone: JobState::generations_before
   Phase phase = Phase::kNone;
   std::vector<SlotKey> members;  // by rank
   std::string reason;            // why it was opened
@@ -73,6 +73,8 @@ struct JobState {
   lory::v1::JobSpec spec;
   lory::v1::Job::State state = lory::v1::Job::QUEUED;
   std::string reason;
+  // The last generation of the deleted job that had this name; 0: none had.
+  int64_t generations_before = 0;
   GenerationState generation;
   StartedGeneration started;
   int64_t recovery_count = 0;
@@ -107,6 +109,9 @@ struct CoordinatorState {
   std::set<std::string> draining_workers;           // names
   std::map<std::string, AnsweredRequest> requests;  // by request id
   std::deque<std::string> request_order;            // oldest first
+  // The last generation of deleted jobs, by name: the next job of that name
+  // goes on from there, so that what is left of the old one stays fenced off.
+  std::map<std::string, int64_t> deleted_generations;
   int64_t jobs_created = 0;
   int64_t records_applied = 0;
 

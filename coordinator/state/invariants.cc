@@ -40,6 +40,11 @@ std::string CheckGeneration(const JobState& job) {
       job.started.number != generation.number) {
     return "the started generation is not the newest";
   }
+  if (generation.number < job.generations_before ||
+      (job.started.number > 0 &&
+       job.started.number <= job.generations_before)) {
+    return "a generation of a deleted job is used again";
+  }
   if (job.started.start_step > job.spec.step_count()) {
     return "a generation starts beyond the last step";
   }
@@ -124,8 +129,11 @@ std::string FindViolationBetween(const CoordinatorState& before,
                                  const CoordinatorState& after) {
   for (const auto& [name, old] : before.jobs) {
     const JobState* job = after.FindJob(name);
-    if (job == nullptr || job->create_order != old.create_order) {
-      if (!IsFinal(old.state) && job == nullptr) continue;  // many steps apart
+    if (job == nullptr) continue;  // deleted, perhaps many steps ago
+    if (job->create_order != old.create_order) {
+      if (job->generations_before < old.generation.number) {
+        return absl::StrCat(name, ": generations of a deleted job come again");
+      }
       continue;
     }
     if (IsFinal(old.state) && job->state != old.state) {
@@ -162,9 +170,9 @@ std::string Describe(const CoordinatorState& state) {
                     job.recovery_count, " ", absl::FormatTime(job.create_time),
                     "\n", job.spec.ShortDebugString(), "\n");
     const GenerationState& generation = job.generation;
-    absl::StrAppend(&text, " generation ", generation.number, " ",
-                    static_cast<int>(generation.phase), " ",
-                    generation.ended_by_fault, generation.urgent, " '",
+    absl::StrAppend(&text, " after ", job.generations_before, " generation ",
+                    generation.number, " ", static_cast<int>(generation.phase),
+                    " ", generation.ended_by_fault, generation.urgent, " '",
                     generation.reason, "'");
     for (const SlotKey& key : generation.members) {
       absl::StrAppend(&text, " ", ToString(key));
@@ -186,6 +194,10 @@ std::string Describe(const CoordinatorState& state) {
   }
   for (const std::string& worker : state.draining_workers) {
     absl::StrAppend(&text, worker, " drains\n");
+  }
+  for (const auto& [name, generation] : state.deleted_generations) {
+    absl::StrAppend(&text, name, " was deleted after generation ", generation,
+                    "\n");
   }
   for (const std::string& id : state.request_order) {
     const AnsweredRequest& answered = state.requests.at(id);

@@ -25,6 +25,11 @@ JobEvent Make(JobEvent::Kind kind, int64_t generation, std::string message) {
   return event;
 }
 
+// 0 before the first, whatever number that will have.
+int64_t NumberOf(const GenerationState& generation) {
+  return generation.Is(GenerationState::Phase::kNone) ? 0 : generation.number;
+}
+
 std::string MemberList(const std::vector<SlotKey>& members) {
   return absl::StrJoin(members, ", ", [](std::string* out, const SlotKey& key) {
     absl::StrAppend(out, IdOf(key.worker), ":", key.slot);
@@ -42,7 +47,7 @@ void AddEvent(JobState& job, absl::Time time, JobEvent event) {
 
 JobEvent StateEvent(const JobState& job) {
   const std::string& state = Job::State_Name(job.state);
-  JobEvent event = Make(JobEvent::STATE_CHANGED, job.generation.number,
+  JobEvent event = Make(JobEvent::STATE_CHANGED, NumberOf(job.generation),
                         absl::StrCat(state, ": ", job.reason));
   (*event.mutable_attributes())["state"] = state;
   return event;
@@ -60,7 +65,7 @@ JobEvent RecoveredEvent(const JobState& job, absl::Duration after) {
 
 JobEvent SpecEvent(const JobState& job, const lory::v1::JobSpec& changed) {
   return Make(
-      JobEvent::UPDATED, job.generation.number,
+      JobEvent::UPDATED, NumberOf(job.generation),
       absl::StrCat("workers ", job.spec.min_workers(), "..",
                    job.spec.max_workers(), " became ", changed.min_workers(),
                    "..", changed.max_workers(), ", priority ",

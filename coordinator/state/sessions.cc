@@ -53,6 +53,12 @@ void ObserveEnd(const SlotKey& key, const TrainerStatus& status, bool replaced,
   if (permanent) run.permanent_error = run.last_error;
 }
 
+// Whether it trained for a deleted job that had the same name.
+bool IsOfDeleted(const TrainerStatus& status, const JobState& job) {
+  return status.generation() > 0 &&
+         status.generation() <= job.generations_before;
+}
+
 // The process that may stand for a member: the one in its slot, if it has been
 // told of `generation`.
 std::string Candidate(const SlotKey& key, const std::string& job,
@@ -199,7 +205,8 @@ void Observe(const CoordinatorState& state, absl::Time now,
   }
   for (const TrainerStatus& status : message.trainers()) {
     const SlotKey key{worker, status.slot()};
-    if (state.FindJob(status.job()) != nullptr && HasEnded(status)) {
+    const JobState* job = state.FindJob(status.job());
+    if (job != nullptr && HasEnded(status) && !IsOfDeleted(status, *job)) {
       const bool replaced =
           std::any_of(message.trainers().begin(), message.trainers().end(),
                       [&](const TrainerStatus& other) {

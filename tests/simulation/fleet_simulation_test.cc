@@ -1,12 +1,15 @@
 #include <cstdio>
 #include <cstdlib>
+#include <set>
 #include <string>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/error_detail.h"
 #include "common/base/log.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
+#include "coordinator/state/job_state.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/fleet.h"
@@ -35,10 +38,10 @@ class History {
     }
     const int min_workers = 1 + Below(2);
     const int max_workers = min_workers + Below(3);
-    auto spec = Fleet::Spec(min_workers, max_workers, 20 + Below(60));
-    spec.mutable_checkpoint()->set_every_steps(Below(3) == 0 ? 0
-                                                             : 3 + Below(9));
-    EXPECT_TRUE(fleet_.Submit("sim", spec).ok());
+    spec_ = Fleet::Spec(min_workers, max_workers, 20 + Below(60));
+    spec_.mutable_checkpoint()->set_every_steps(Below(3) == 0 ? 0
+                                                              : 3 + Below(9));
+    EXPECT_TRUE(fleet_.Submit("sim", spec_).ok());
     faults_left_ = Below(14);
   }
 
@@ -55,6 +58,10 @@ class History {
     const bool ended = fleet_.RunUntil(
         [&] {
           const Job job = fleet_.Job("sim");
+          if (replaced_) {
+            GoOnReplacing();
+            return false;
+          }
           if (job.state() == Job::PAUSED)
             Verb(&coordinator::Coordinator::ResumeJob);
           return job.state() == Job::SUCCEEDED || job.state() == Job::FAILED;
@@ -97,11 +104,41 @@ class History {
                  "the worker may not be known");
   }
 
+  // The job is cancelled, deleted, and another one takes its name: one move
+  // at a time, for trainers and files go slowly.
+  void GoOnReplacing() {
+    const Job job = fleet_.Job("sim");
+    if (job.name().empty()) {
+      // Other samples in each life: nothing of an earlier one can pass for it.
+      spec_.set_seed(spec_.seed() + 1);
+      const absl::Status submitted = fleet_.Submit("sim", spec_).status();
+      replaced_ = !submitted.ok();
+      if (!replaced_) zombies_.clear();
+      if (ReasonOf(submitted) == "JOB_FOLDER_TAKEN") {
+        // What a trainer wrote after the deletion; a person removes it.
+        EXPECT_TRUE(fleet_.storage().Remove("/storage/jobs/sim").ok());
+      }
+    } else if (coordinator::IsFinal(job.state())) {
+      Verb(&coordinator::Coordinator::DeleteJob);
+    } else {
+      Verb(&coordinator::Coordinator::CancelJob);
+    }
+  }
+
+  // Its trainers live and train on, but nobody hears of them before their job
+  // is deleted and another one has its name.
+  void MakeZombies(const std::string& worker) {
+    fleet_.BreakStream(worker);
+    fleet_.CutOff(worker, true);
+    zombies_.insert(worker);
+    replaced_ = true;
+  }
+
   void Disturb() {
     if (faults_left_ == 0 || Below(12) != 0) return;
     --faults_left_;
     const bool up = fleet_.coordinator_up();
-    switch (Below(13)) {
+    switch (Below(16)) {
       case 0:
         fleet_.KillTrainer(AnyWorker());
         break;
@@ -148,6 +185,19 @@ class History {
           trainer.busy_moves = 10 + Below(150);
         }
         break;
+      case 13:
+        replaced_ = true;
+        break;
+      case 14:
+        MakeZombies(AnyWorker());
+        break;
+      case 15:
+        // The next manifest is late: by then its generation has ended.
+        fleet_.storage().OnNextWrite("manifest.json", [this] {
+          fleet_.KillTrainer(AnyWorker());
+          for (int move = 5 + Below(40); move > 0; --move) MoveSome();
+        });
+        break;
     }
   }
 
@@ -156,7 +206,9 @@ class History {
   void MoveSome() {
     for (auto& [name, daemon] : fleet_.daemons()) {
       if (!daemon.alive && Below(20) == 0) fleet_.ReviveDaemon(name);
-      if (daemon.cut_off && Below(30) == 0) fleet_.CutOff(name, false);
+      if (daemon.cut_off && zombies_.count(name) == 0 && Below(30) == 0) {
+        fleet_.CutOff(name, false);
+      }
       if (Below(4) != 0) fleet_.MoveDaemon(daemon);
     }
     if (Below(3) != 0) fleet_.MoveTrainers();
@@ -172,6 +224,7 @@ class History {
     }
     fleet_.core().Tick();
     if (Below(3) == 0) fleet_.core().DoHousekeeping();
+    if (replaced_ && Below(3) == 0) GoOnReplacing();
     if (Below(20) == 0) Verb(&coordinator::Coordinator::ResumeJob);
     if (Below(20) == 0) Drain(false);
   }
@@ -193,6 +246,9 @@ class History {
   Random random_;
   Fleet fleet_;
   std::vector<std::string> names_;
+  lory::v1::JobSpec spec_;
+  bool replaced_ = false;  // by another job of its name, as soon as it can be
+  std::set<std::string> zombies_;  // workers that do not know of that
   int faults_left_ = 0;
 };
 

@@ -102,7 +102,9 @@ absl::StatusOr<lory::v1::Job> Fleet::Submit(const std::string& id,
   request.set_job_id(id);
   *request.mutable_spec() = std::move(spec);
   absl::StatusOr<lory::v1::Job> job = core_->CreateJob(request);
-  if (job.ok()) traces_.erase(job->name());  // of an earlier job, deleted
+  if (!job.ok()) return job;
+  traces_.erase(job->name());
+  deleted_up_to_[job->name()] = job->generation();
   return job;
 }
 

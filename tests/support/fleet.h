@@ -176,6 +176,9 @@ class Fleet {
   std::map<std::string, FleetDaemon> daemons_;
   // Lines by job, step.
   std::map<std::string, std::multimap<int64_t, TraceLine>> traces_;
+  // Lines of generations up to this go to files that were deleted with their
+  // job, by job.
+  std::map<std::string, int64_t> deleted_up_to_;
   std::map<std::string, std::set<int>> step_faults_;  // by job
   int64_t next_incarnation_ = 1;
   std::optional<coordinator::CoordinatorState> checked_;

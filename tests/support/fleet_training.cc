@@ -108,7 +108,10 @@ void Fleet::Connect(std::vector<Member>& members) {
   } else if (order.has_checkpoint()) {
     const auto bytes = storage_.Read(absl::StrCat(
         order.checkpoint().folder(), "/", order.checkpoint().parts(0).file()));
-    LORY_CHECK(bytes.ok());
+    if (!bytes.ok()) {  // deleted with its job, which nobody told them
+      Break(members, -1);
+      return;
+    }
     start.applied_step = order.checkpoint().step();
     start.chain = bytes->substr(bytes->find('\n') + 1);
   } else {
@@ -257,7 +260,9 @@ void Fleet::Step(std::vector<Member>& members) {
       continue;
     }
     trainer.state = {at + 1, chain};
-    traces_[job].insert({at, {trainer.generation, chain, shares}});
+    if (trainer.generation > deleted_up_to_[job]) {
+      traces_[job].insert({at, {trainer.generation, chain, shares}});
+    }
     const int64_t every = spec.checkpoint().every_steps();
     if (every > 0 && (at + 1) % every == 0) WritePart(members[rank]);
   }

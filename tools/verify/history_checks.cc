@@ -118,7 +118,7 @@ Verdict CheckSpec(const JobHistory& history) {
 
 Verdict CheckGenerations(const JobHistory& history) {
   Verdict verdict("generations grow by one and start from a known state");
-  int64_t newest = 0;
+  int64_t newest = history.generations_before;
   for (const GenerationOpening& opening : history.openings) {
     if (opening.generation != newest + 1) {
       verdict.Fail(absl::StrCat("record ", opening.at + 1, ": generation ",

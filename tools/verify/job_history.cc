@@ -55,6 +55,7 @@ JobHistory CreatedBy(const Job& job, RecordIndex at) {
   history.name = job.name();
   history.specs.push_back(job.spec());
   history.states.push_back({at, job.state()});
+  history.generations_before = job.generation();
   return history;
 }
 

@@ -52,6 +52,8 @@ struct CheckpointChange {
 
 struct JobHistory {
   std::string name;  // jobs/{job}
+  // The last generation of the deleted job that had this name; 0: none had.
+  int64_t generations_before = 0;
   // As created, then as changed by people, in order.
   std::vector<lory::v1::JobSpec> specs;
   lory::v1::Dataset dataset;        // as registered when the job was created

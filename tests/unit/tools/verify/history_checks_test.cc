@@ -11,6 +11,7 @@ namespace {
 using ::lory::testing::StatusIs;
 using ::lory::v1::Checkpoint;
 using ::lory::v1::Job;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -53,6 +54,17 @@ TEST(HistoryChecks, AFaultlessHistoryPasses) {
   EXPECT_THAT(CheckStates(history).failures(), IsEmpty());
   EXPECT_THAT(CheckSpec(history).failures(), IsEmpty());
   EXPECT_THAT(CheckGenerations(history).failures(), IsEmpty());
+}
+
+TEST(CheckGenerations, GoOnFromThoseOfADeletedJobOfTheName) {
+  MadeUpRun run;
+  for (auto& record : run.records) {
+    if (record.has_job_created()) {
+      record.mutable_job_created()->mutable_job()->set_generation(3);
+    }
+  }
+  EXPECT_THAT(CheckGenerations(run.History()).failures(),
+              Contains(HasSubstr("generation 1 opened after 3")));
 }
 
 TEST(CheckStates, RefusesToComeBackFromAFinalState) {
