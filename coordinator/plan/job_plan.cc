@@ -167,9 +167,8 @@ Plan PlanJob(const View& view, const JobState& job) {
   }
   if (run->exits_without_progress >= view.options.exit_limit) {
     return Go(job, Job::FAILED,
-              absl::StrCat(run->exits_without_progress,
-                           " trainers ended without a step in between; the "
-                           "last: ",
+              absl::StrCat("its trainers ended ", run->exits_without_progress,
+                           " times without a step in between; the last: ",
                            run->last_error),
               GenerationEnded::EXIT);
   }

@@ -25,9 +25,22 @@ bool OthersAreUp(const SlotKey& key, const std::string& job,
   return false;
 }
 
+// See JobRun::exits_without_progress.
+void CountFailure(const SlotKey& key, int64_t generation, JobRun& run) {
+  const bool another =
+      generation > run.failed_generation || run.failed_slots.count(key) > 0;
+  if (another) {
+    ++run.exits_without_progress;
+    run.failed_generation = std::max(run.failed_generation, generation);
+    run.failed_slots.clear();
+  }
+  run.failed_slots.insert(key);
+}
+
 // Counts the end of a process once, and takes its slot back: whatever comes
 // there next is another trainer. `replaced`: that one is there already.
-void ObserveEnd(const SlotKey& key, const TrainerStatus& status, bool replaced,
+void ObserveEnd(const JobState& job, const SlotKey& key,
+                const TrainerStatus& status, bool replaced,
                 Sessions& sessions) {
   WorkerSession& session = sessions.workers[key.worker];
   TrainerStatus& last = session.ended[key.slot];
@@ -46,7 +59,7 @@ void ObserveEnd(const SlotKey& key, const TrainerStatus& status, bool replaced,
     run.barred[key] = {.daemon = session.incarnation, .error = status.error()};
     return;
   }
-  ++run.exits_without_progress;
+  CountFailure(key, std::min(status.generation(), job.started.number), run);
   run.last_error = status.error().empty()
                        ? absl::StrCat("exit status ", status.exit_status())
                        : status.error();
@@ -123,6 +136,7 @@ void FollowProgress(const JobState& job, absl::Time now,
       if (run.highest_step > run.furthest_step &&
           run.highest_step > job.started.start_step) {
         run.exits_without_progress = 0;
+        run.failed_generation = -1;
       }
       run.furthest_step = std::max(run.furthest_step, run.highest_step);
     }
@@ -214,7 +228,7 @@ void Observe(const CoordinatorState& state, absl::Time now,
                                other.incarnation() != status.incarnation() &&
                                other.phase() != TrainerStatus::EXITED;
                       });
-      ObserveEnd(key, status, replaced, sessions);
+      ObserveEnd(*job, key, status, replaced, sessions);
     }
   }
   // A condemned process is forgotten when its slot shows another, or none.

@@ -81,8 +81,13 @@ struct JobRun {
   // restores, although the coordinator can; 0: none.
   int64_t whole_for = 0;
 
-  // Trainers that ended by themselves since the last progress.
+  // Times that trainers ended by themselves since the last progress. One event,
+  // such as the loss of a rack, may end many at once, or each while the others
+  // prepare to go on without it: ends count once for each generation that
+  // started, and again when one comes from a slot that is in the count already.
   int exits_without_progress = 0;
+  int64_t failed_generation = -1;  // of the newest that was counted
+  std::set<SlotKey> failed_slots;  // that ended in it
   std::string last_error;
   // Not empty: the job must fail, for nobody is left who could do better.
   std::string permanent_error;
