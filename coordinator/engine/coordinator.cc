@@ -248,6 +248,7 @@ bool Coordinator::EvaluateJob(const JobState& job) {
     }
     return true;
   }
+  if (CommitPlan(PlanCheckpointFailure(view, job))) return true;
   if (CommitPlan(PlanRetention(job))) return true;
 
   JobRun& run = sessions_.runs[job.name];

@@ -163,6 +163,11 @@ absl::StatusOr<Checkpoint> Coordinator::CommitCheckpoint(
   if (!written.ok()) {
     Log(LogLevel::kWarning, "checkpoint cannot be committed yet",
         {{"checkpoint", checkpoint.name()}, {"error", written.message()}});
+    lory::v1::FailedCheckpoint failed;
+    failed.set_step(key.step);
+    failed.set_generation(key.generation);
+    failed.set_error(std::string(written.message()));
+    CommitPlan(CheckpointFailure(*now, failed));
     checkpoint.set_reason(std::string(written.message()));
     return checkpoint;
   }

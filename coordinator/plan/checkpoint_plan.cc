@@ -221,4 +221,40 @@ absl::StatusOr<PartDecision> PlanPart(const View& view,
   return decision;
 }
 
+Plan CheckpointFailure(const JobState& job,
+                       const lory::v1::FailedCheckpoint& failed) {
+  Plan plan;
+  if (std::pair(failed.generation(), failed.step()) <= job.failed_checkpoint) {
+    return plan;
+  }
+  plan.reason = absl::StrCat("the checkpoint of step ", failed.step(),
+                             " could not be written: ", failed.error());
+  lory::internal::v1::JournalRecord record;
+  record.mutable_job_event_added()->set_job(job.name);
+  auto* event = record.mutable_job_event_added()->mutable_event();
+  event->set_kind(lory::v1::JobEvent::CHECKPOINT_FAILED);
+  event->set_generation(failed.generation());
+  event->set_step(failed.step());
+  event->set_message(plan.reason);
+  plan.events.push_back(std::move(record));
+  return plan;
+}
+
+Plan PlanCheckpointFailure(const View& view, const JobState& job) {
+  lory::v1::FailedCheckpoint newest;
+  for (const SlotKey& key : job.started.members) {
+    const auto* status = view.sessions.FindTrainer(key, job.name);
+    if (status == nullptr || !status->has_failed_checkpoint()) continue;
+    const lory::v1::FailedCheckpoint& failed = status->failed_checkpoint();
+    // Of the job that had the name before: none of this one's.
+    if (failed.generation() <= job.generations_before) continue;
+    if (std::pair(failed.generation(), failed.step()) >
+        std::pair(newest.generation(), newest.step())) {
+      newest = failed;
+      newest.set_error(absl::StrCat(ToString(key), ": ", failed.error()));
+    }
+  }
+  return newest.generation() == 0 ? Plan() : CheckpointFailure(job, newest);
+}
+
 }  // namespace lory::coordinator

@@ -80,6 +80,14 @@ struct PartDecision {
 absl::StatusOr<PartDecision> PlanPart(
     const View& view, const lory::v1::CommitCheckpointRequest& request);
 
+// The event for a checkpoint that could not be written, unless it is told
+// already, or a newer one is.
+Plan CheckpointFailure(const JobState& job,
+                       const lory::v1::FailedCheckpoint& failed);
+
+// That of the newest one that a member reports and that is not told yet.
+Plan PlanCheckpointFailure(const View& view, const JobState& job);
+
 }  // namespace lory::coordinator
 
 #endif  // LORY_COORDINATOR_PLAN_CHECKPOINT_PLAN_H_

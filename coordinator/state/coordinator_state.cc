@@ -264,6 +264,10 @@ class Change {
     JobState* job = Find(event.job());
     if (job == nullptr) return NoJob(event.job());
     if (event.has_evaluation()) job->evaluation = event.evaluation();
+    if (event.event().kind() == lory::v1::JobEvent::CHECKPOINT_FAILED) {
+      job->failed_checkpoint = {event.event().generation(),
+                                event.event().step()};
+    }
     AddEvent(*job, time_, event.event());
     return absl::OkStatus();
   }

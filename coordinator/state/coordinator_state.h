@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -86,6 +87,8 @@ struct JobState {
 
   std::map<int64_t, lory::v1::Checkpoint> checkpoints;  // by step
   std::optional<lory::v1::Evaluation> evaluation;       // the newest
+  // Generation and step of the newest CHECKPOINT_FAILED.
+  std::pair<int64_t, int64_t> failed_checkpoint = {0, -1};
 
   std::deque<lory::v1::JobEvent> events;  // the newest kMaxEvents
   int64_t event_count = 0;                // ever

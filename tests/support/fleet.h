@@ -43,8 +43,10 @@ struct FleetTrainer {
   std::pair<int64_t, int64_t> written = {0, -1};
   int start_moves = 0;    // it is STARTING for so many moves
   std::string complaint;  // reported as an error it can live with
-  int busy_moves = 0;     // it evaluates for so many moves, between steps
-  int64_t progress = 0;   // counter
+  // The newest checkpoint that it could not write.
+  std::optional<lory::v1::FailedCheckpoint> failed_checkpoint;
+  int busy_moves = 0;    // it evaluates for so many moves, between steps
+  int64_t progress = 0;  // counter
 };
 
 // Whether it applies steps, or waits for a round to.

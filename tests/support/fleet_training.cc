@@ -191,7 +191,13 @@ bool Fleet::WritePart(Member& member) {
       storage_.Write(absl::StrCat(order.job_folder(), "/checkpoints/",
                                   request.folder(), "/", part->file()),
                      bytes);
-  if (!written.ok()) return false;
+  if (!written.ok()) {
+    trainer.failed_checkpoint.emplace();
+    trainer.failed_checkpoint->set_step(request.step());
+    trainer.failed_checkpoint->set_generation(request.generation());
+    trainer.failed_checkpoint->set_error(std::string(written.message()));
+    return false;
+  }
   trainer.written = key;
   member.daemon->parts.push_back(std::move(request));
   return true;

@@ -140,6 +140,11 @@ absl::Status Trainer::Open(const Assignment& assignment) {
               kNoCheckpoint, identity.step,
               " could not be written: ", part.status().message(),
               "; the one before stays, the next one is tried when it is due"));
+          lory::v1::FailedCheckpoint& failed =
+              *status.mutable_failed_checkpoint();
+          failed.set_step(identity.step);
+          failed.set_generation(identity.generation);
+          failed.set_error(std::string(part.status().message()));
         });
         Log(LogLevel::kError, "a checkpoint's part could not be written",
             {{"step", identity.step}, {"reason", part.status().ToString()}});

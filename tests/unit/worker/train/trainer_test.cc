@@ -284,6 +284,9 @@ TEST(Trainer, AFullDiskCostsACheckpointAndNothingElse) {
   });
   EXPECT_THAT(failed.error(), HasSubstr("checkpoint of step"));
   EXPECT_THAT(failed.error(), HasSubstr("the one before stays"));
+  EXPECT_EQ(failed.failed_checkpoint().generation(), 1);
+  EXPECT_GT(failed.failed_checkpoint().step(), 0);
+  EXPECT_THAT(failed.failed_checkpoint().error(), HasSubstr("No space left"));
   storage.Heal();
   fleet.GrantRound(2, 6, 3);
   EXPECT_EQ(a.AwaitPhase(TrainerStatus::FINISHED).error(), "");
