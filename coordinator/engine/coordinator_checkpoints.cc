@@ -69,24 +69,57 @@ Record CheckpointChange(const Checkpoint& checkpoint, Checkpoint::State state,
   return record;
 }
 
-// What is wrong with the files of a checkpoint; empty: nothing.
-std::string FindDamage(const Checkpoint& checkpoint) {
-  const auto compare = [&](const std::string& file,
-                           const std::string& sha256) -> std::string {
-    const std::string path = absl::StrCat(checkpoint.folder(), "/", file);
-    const absl::StatusOr<std::string> found = io::FileSha256Hex(path);
-    if (!found.ok()) {
-      return absl::StrCat(file, ": ", found.status().message());
-    }
-    return *found == sha256
-               ? ""
-               : absl::StrCat(file, " has another content than was written");
+// What is wrong with a file of a checkpoint; empty: nothing. `size_bytes` -1:
+// it is not known.
+//
+// UNAVAILABLE: the file could not be read; what is in it is not known.
+absl::StatusOr<std::string> FindDamageOf(io::Storage& storage,
+                                         const std::string& folder,
+                                         const std::string& file,
+                                         int64_t size_bytes,
+                                         const std::string& sha256) {
+  const std::string path = absl::StrCat(folder, "/", file);
+  const auto unread = [&](const absl::Status& status) {
+    return absl::UnavailableError(
+        absl::StrCat(path, " cannot be read now, so nothing is known of it: ",
+                     status.message(), "; look at the storage and try again"));
   };
-  std::string damage = compare("manifest.json", checkpoint.manifest_sha256());
-  for (const CheckpointPart& part : checkpoint.parts()) {
-    if (damage.empty()) damage = compare(part.file(), part.sha256());
+  const absl::StatusOr<int64_t> size = storage.Size(path);
+  if (absl::IsNotFound(size.status())) {
+    return absl::StrCat(file, ": ", size.status().message());
   }
-  return damage;
+  if (!size.ok()) return unread(size.status());
+  if (size_bytes >= 0 && *size != size_bytes) {
+    return absl::StrCat(file, " has ", *size, " bytes, ", size_bytes,
+                        " bytes were written");
+  }
+  const absl::StatusOr<std::string> found =
+      storage.Sha256Hex(path, /*stop=*/{}, /*progress=*/nullptr);
+  if (absl::IsNotFound(found.status())) {
+    return absl::StrCat(file, ": ", found.status().message());
+  }
+  if (!found.ok()) return unread(found.status());
+  return *found == sha256
+             ? ""
+             : absl::StrCat(file, " has another content than was written");
+}
+
+// The same for all files of a checkpoint: the first that is not as it was
+// written. Damage is told also where other files cannot be read.
+absl::StatusOr<std::string> FindDamage(io::Storage& storage,
+                                       const Checkpoint& checkpoint) {
+  absl::StatusOr<std::string> result =
+      FindDamageOf(storage, checkpoint.folder(), "manifest.json", -1,
+                   checkpoint.manifest_sha256());
+  for (const CheckpointPart& part : checkpoint.parts()) {
+    if (result.ok() && !result->empty()) break;
+    absl::StatusOr<std::string> damage =
+        FindDamageOf(storage, checkpoint.folder(), part.file(),
+                     part.size_bytes(), part.sha256());
+    const bool tells_more = !damage.ok() || !damage->empty();
+    if (tells_more && (result.ok() || damage.ok())) result = std::move(damage);
+  }
+  return result;
 }
 
 }  // namespace
@@ -277,7 +310,8 @@ absl::StatusOr<Checkpoint> Coordinator::VerifyCheckpoint(
         absl::StatusCode::kFailedPrecondition, "CHECKPOINT_DELETED",
         absl::StrCat(name, " was deleted: ", checkpoint.reason()));
   }
-  const std::string damage = FindDamage(checkpoint);
+  LORY_ASSIGN_OR_RETURN(const std::string damage,
+                        FindDamage(storage_, checkpoint));
 
   MutexLock lock(&mutex_);
   LORY_ASSIGN_OR_RETURN(const Checkpoint now, FindCheckpoint(name));
@@ -362,9 +396,16 @@ void Coordinator::JudgeUnreadable() {
       continue;
     }
     const absl::StatusOr<Checkpoint> seen = VerifyCheckpoint(unreadable.name);
-    if (!seen.ok() || seen->state() != Checkpoint::COMMITTED) continue;
     MutexLock lock(&mutex_);
+    if (state_.FindJob(job) == nullptr) continue;
     JobRun& run = sessions_.runs[job];
+    const std::string failure(seen.status().message());
+    if (std::exchange(run.look_failure, failure) != failure && !seen.ok()) {
+      Log(LogLevel::kWarning, "a checkpoint cannot be looked at; tried again",
+          {{"checkpoint", unreadable.name}, {"error", failure}});
+      Evaluate();  // the job's reason says so
+    }
+    if (!seen.ok() || seen->state() != Checkpoint::COMMITTED) continue;
     run.whole_for = generation;
     // Once may be chance; a host that never can read it is not fit.
     if (++run.exits_without_progress + 1 >= options_.plan.exit_limit) {

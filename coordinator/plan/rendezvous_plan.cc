@@ -260,7 +260,9 @@ RendezvousPlan PlanUnreadable(const JobState& job, const JobRun& run,
     return End(job, GenerationEnded::CHECKPOINT,
                absl::StrCat(complaint, "; the coordinator finds it whole"));
   }
-  return Wait(absl::StrCat(complaint, "; the coordinator looks at it"));
+  return Wait(absl::StrCat(
+      complaint, "; the coordinator looks at it",
+      run.look_failure.empty() ? "" : " again, for: ", run.look_failure));
 }
 
 RendezvousPlan PlanStarted(const View& view, const JobState& job) {

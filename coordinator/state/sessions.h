@@ -80,6 +80,8 @@ struct JobRun {
   // A generation one of whose members cannot read the checkpoint that it
   // restores, although the coordinator can; 0: none.
   int64_t whole_for = 0;
+  // Why the coordinator could not look at it either; empty: it could.
+  std::string look_failure;
 
   // Times that trainers ended by themselves since the last progress. One event,
   // such as the loss of a rack, may end many at once, or each while the others

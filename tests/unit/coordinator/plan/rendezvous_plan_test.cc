@@ -197,6 +197,15 @@ TEST_F(UnreadableRestore, IsLookedAtBeforeAnythingIsDecided) {
             "cut; the coordinator looks at it");
 }
 
+TEST_F(UnreadableRestore, WhatCannotBeLookedAtNowIsWaitedFor) {
+  sessions.runs[job.name].look_failure = "the mount is gone";
+  Pass(absl::Hours(1));
+  const RendezvousPlan plan = Plan(job);
+  EXPECT_EQ(Kinds(plan), "");
+  EXPECT_THAT(plan.reason,
+              HasSubstr("looks at it again, for: the mount is gone"));
+}
+
 TEST_F(UnreadableRestore, DamageLeadsToTheCheckpointBefore) {
   job.checkpoints[10].set_state(lory::v1::Checkpoint::DAMAGED);
   EXPECT_EQ(Kinds(Plan(job)), "ended:checkpoint ");

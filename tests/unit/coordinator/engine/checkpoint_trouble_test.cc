@@ -1,0 +1,139 @@
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/log.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/fleet.h"
+#include "tests/support/status_matchers.h"
+
+// Checkpoints on a disk that fails: what is damage and what is not, and what
+// people are told.
+namespace lory::testing {
+namespace {
+
+using ::lory::v1::Checkpoint;
+using ::lory::v1::Job;
+using ::lory::v1::JobEvent;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class CheckpointTroubleTest : public ::testing::Test {
+ protected:
+  CheckpointTroubleTest() {
+    SetLogOptions(LogLevel::kError, LogFormat::kText);
+    fleet_.AddWorker("w0");
+    fleet_.AddWorker("w1");
+  }
+  ~CheckpointTroubleTest() override {
+    SetLogOptions(LogLevel::kInfo, LogFormat::kText);
+  }
+
+  void RunToTheEnd() {
+    ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(2, 2, 12)));
+    ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::SUCCEEDED));
+  }
+
+  absl::StatusOr<Checkpoint> Verify() {
+    return fleet_.core().VerifyCheckpoint("jobs/tiny/checkpoints/12");
+  }
+
+  // Steps of the checkpoints that could not be written, as the timeline has
+  // them.
+  std::vector<int64_t> FailedSteps() {
+    lory::v1::ListJobEventsRequest request;
+    request.set_parent("jobs/tiny");
+    request.set_page_size(1000);
+    std::vector<int64_t> steps;
+    const auto events = fleet_.core().ListJobEvents(request);
+    for (const JobEvent& event : events->events()) {
+      if (event.kind() != JobEvent::CHECKPOINT_FAILED) continue;
+      EXPECT_THAT(event.message(), HasSubstr("no space left"));
+      steps.push_back(event.step());
+    }
+    return steps;
+  }
+
+  Fleet fleet_;
+};
+
+TEST_F(CheckpointTroubleTest, WholeFilesAreVerified) {
+  RunToTheEnd();
+  LORY_ASSERT_OK_AND_ASSIGN(const Checkpoint seen, Verify());
+  EXPECT_EQ(seen.state(), Checkpoint::COMMITTED);
+  EXPECT_THAT(seen.reason(), HasSubstr("every byte"));
+}
+
+TEST_F(CheckpointTroubleTest, WhatCannotBeReadNowIsNotDamaged) {
+  RunToTheEnd();
+  for (const absl::Status& failure :
+       {absl::UnavailableError("the mount is gone"),
+        absl::InternalError("reading: Input/output error"),
+        absl::PermissionDeniedError("not for this user")}) {
+    fleet_.storage().FailReadsOf("part-1", failure);
+    EXPECT_THAT(Verify(), StatusIs(absl::StatusCode::kUnavailable,
+                                   HasSubstr(failure.message())));
+    const auto now = fleet_.core().GetCheckpoint("jobs/tiny/checkpoints/12");
+    EXPECT_EQ(now->state(), Checkpoint::COMMITTED);
+  }
+  fleet_.storage().FailReadsOf("", absl::OkStatus());
+  LORY_ASSERT_OK_AND_ASSIGN(const Checkpoint seen, Verify());
+  EXPECT_EQ(seen.state(), Checkpoint::COMMITTED);
+}
+
+TEST_F(CheckpointTroubleTest, AMissingACutAndAnAlteredPartAreDamage) {
+  RunToTheEnd();
+  const auto checkpoint =
+      fleet_.core().GetCheckpoint("jobs/tiny/checkpoints/12");
+  const std::string part =
+      absl::StrCat(checkpoint->folder(), "/", checkpoint->parts(1).file());
+  const std::string bytes = *fleet_.storage().Read(part);
+  const auto expect = [&](Checkpoint::State state, const char* reason) {
+    LORY_ASSERT_OK_AND_ASSIGN(const Checkpoint seen, Verify());
+    EXPECT_EQ(seen.state(), state);
+    EXPECT_THAT(seen.reason(), HasSubstr(reason));
+  };
+  ASSERT_OK(fleet_.storage().Remove(part));
+  expect(Checkpoint::DAMAGED, "part-1-of-2.safetensors");
+  ASSERT_OK(fleet_.storage().Write(part, bytes.substr(1)));
+  expect(Checkpoint::DAMAGED, "bytes were written");
+  std::string altered = bytes;
+  altered[3] ^= 1;
+  ASSERT_OK(fleet_.storage().Write(part, altered));
+  expect(Checkpoint::DAMAGED, "another content");
+  ASSERT_OK(fleet_.storage().Write(part, bytes));
+  expect(Checkpoint::COMMITTED, "every byte");
+}
+
+TEST_F(CheckpointTroubleTest, EachThatCannotBeWrittenIsInTheTimelineOnce) {
+  ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(2, 2, 18)));
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::RUNNING));
+  EXPECT_THAT(FailedSteps(), IsEmpty());
+  fleet_.storage().FillDiskFor("part-1");
+  ASSERT_TRUE(fleet_.RunUntil(
+      [&] { return fleet_.Job("tiny").progress().step() >= 12; }));
+  EXPECT_THAT(FailedSteps(), ElementsAre(5, 10));
+  // Also across a restart of the coordinator.
+  fleet_.CrashCoordinator();
+  fleet_.StartCoordinator();
+  for (int i = 0; i < 20; ++i) fleet_.Round();
+  EXPECT_THAT(FailedSteps(), ElementsAre(5, 10, 15, 18));
+  fleet_.storage().FillDiskFor("");
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::SUCCEEDED));
+  EXPECT_EQ(fleet_.CheckInvariants(), "");
+}
+
+TEST_F(CheckpointTroubleTest, AManifestThatCannotBeWrittenIsToldToo) {
+  ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(2, 2, 12)));
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::RUNNING));
+  fleet_.storage().FillDiskFor("manifest");
+  for (int i = 0; i < 30; ++i) fleet_.Round();
+  EXPECT_THAT(FailedSteps(), ElementsAre(5, 10, 12));
+  fleet_.storage().FillDiskFor("");
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::SUCCEEDED));
+}
+
+}  // namespace
+}  // namespace lory::testing
