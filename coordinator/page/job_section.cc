@@ -37,7 +37,8 @@ std::string Progress(const Job& job, const StatusPageData& data) {
     absl::StrAppend(&out, "<div><dt>", name, "</dt><dd>", value, "</dd></div>");
   };
   pair("loss", absl::StrFormat("%.4f", progress.loss()));
-  pair("tokens/s", Compact(progress.tokens_per_second()));
+  pair(job.state() == Job::SUCCEEDED ? "mean tokens/s" : "tokens/s",
+       Compact(progress.tokens_per_second()));
   pair("learning rate", absl::StrFormat("%.2e", progress.learning_rate()));
   pair("gradient norm", absl::StrFormat("%.2f", progress.gradient_norm()));
   pair("epoch", absl::StrFormat("%.2f", progress.epoch()));

@@ -57,6 +57,18 @@ std::string Complaint(const View& view, const JobState& job) {
   return "";
 }
 
+// Tokens of the whole job, over the time from its first generation to its end;
+// in the sum is everything that was not training, too.
+double MeanTokensPerSecond(const JobState& job) {
+  if (!job.start_time || !job.end_time) return 0;
+  const double seconds = absl::ToDoubleSeconds(*job.end_time - *job.start_time);
+  const lory::v1::JobSpec& spec = job.spec;
+  const double tokens =
+      static_cast<double>(spec.step_count()) * spec.micro_batch_count() *
+      spec.micro_batch_sequences() * spec.model().sequence_length();
+  return seconds > 0 ? tokens / seconds : 0;
+}
+
 void FillProgress(const View& view, const JobState& job, Job& out) {
   const JobRun* run = view.sessions.FindRun(job.name);
   JobProgress* progress = out.mutable_progress();
@@ -74,7 +86,9 @@ void FillProgress(const View& view, const JobState& job, Job& out) {
   }
   const double seconds = progress->step_times().total_seconds();
   progress->clear_remaining_time();
-  if (job.state != Job::RUNNING) {
+  if (job.state == Job::SUCCEEDED) {
+    progress->set_tokens_per_second(MeanTokensPerSecond(job));
+  } else if (job.state != Job::RUNNING) {
     progress->clear_tokens_per_second();
   } else if (seconds > 0) {
     progress->mutable_remaining_time()->set_seconds(static_cast<int64_t>(

@@ -156,9 +156,11 @@ std::string ProgressLine(const Job& job) {
   if (progress.step() > 0) {
     parts.push_back(absl::StrCat("loss ", Decimals(progress.loss(), 3)));
   }
-  if (progress.tokens_per_second() > 0 && !IsFinal(job.state())) {
-    parts.push_back(absl::StrCat(
-        Grouped(std::llround(progress.tokens_per_second())), " tokens/s"));
+  const bool is_mean = job.state() == Job::SUCCEEDED;
+  if (progress.tokens_per_second() > 0 && (is_mean || !IsFinal(job.state()))) {
+    parts.push_back(
+        absl::StrCat(Grouped(std::llround(progress.tokens_per_second())),
+                     " tokens/s", is_mean ? " on average" : ""));
   }
   if (progress.has_remaining_time() && !IsFinal(job.state())) {
     parts.push_back(

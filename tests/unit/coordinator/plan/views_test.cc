@@ -37,6 +37,20 @@ TEST_F(ViewsTest, ARunningJobNamesTheGenerationThatTrains) {
   EXPECT_EQ(JobReason(job), "generation 2 trains on 2 trainers");
 }
 
+TEST_F(ViewsTest, AJobThatSucceededShowsTheMeanSpeedOfItsRun) {
+  JobState& job = AddJob("tiny", Job::SUCCEEDED);
+  job.spec.set_step_count(100);
+  job.spec.set_micro_batch_count(4);
+  job.spec.set_micro_batch_sequences(2);
+  job.spec.mutable_model()->set_sequence_length(64);
+  job.start_time = now;
+  job.end_time = now + absl::Seconds(100);
+  EXPECT_DOUBLE_EQ(BuildJob(view(), job, "").progress().tokens_per_second(),
+                   512);
+  job.state = Job::FAILED;
+  EXPECT_EQ(BuildJob(view(), job, "").progress().tokens_per_second(), 0);
+}
+
 TEST_F(ViewsTest, ASlotIsHeldFromItsLeaseToTheEndOfItsTrainer) {
   WorkerSession& worker = AddWorker("a", 2);
   JobState& job = AddJob("tiny", Job::STARTING);
