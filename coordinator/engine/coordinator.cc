@@ -192,6 +192,7 @@ void Coordinator::AfterApply(const Record& record) {
         return pending.first.job == name;
       });
       losses_.erase(name);
+      sample_orders_.erase(name);
       reasons_.erase(name);
       to_sweep_.erase(name);
       break;

@@ -20,6 +20,7 @@
 #include "common/base/mutex.h"
 #include "common/io/storage.h"
 #include "coordinator/engine/journal.h"
+#include "coordinator/engine/sample_order_check.h"
 #include "coordinator/plan/plan_options.h"
 #include "coordinator/state/coordinator_state.h"
 #include "coordinator/state/sessions.h"
@@ -60,6 +61,7 @@ struct Snapshot {
   std::vector<lory::v1::Worker> workers;
   std::map<std::string, std::vector<LossPoint>> losses;           // by job
   std::map<std::string, std::vector<lory::v1::JobEvent>> events;  // newest
+  std::map<std::string, SampleOrderCheck> sample_orders;          // by job
   int64_t journal_records = 0;
 };
 
@@ -155,9 +157,9 @@ class Coordinator {
   // ---- for whoever drives it ----
   // Acts on time that has passed. A few times a second.
   void Tick();
-  // Work on files: deletes what the journal calls deleted, looks at datasets
-  // that jobs wait for, and at checkpoints that a trainer cannot read. Blocks
-  // for the disk.
+  // What takes time: deletes what the journal calls deleted, looks at datasets
+  // that jobs wait for, at checkpoints that a trainer cannot read, and at which
+  // samples jobs train. Blocks for the disk. One caller at a time.
   void DoHousekeeping();
   // Ends every stream with UNAVAILABLE, and answers no more.
   void Shutdown();
@@ -264,6 +266,9 @@ class Coordinator {
   void SweepCheckpoints(const std::string& job);
   // Reads again what a trainer was told to restore and could not.
   void JudgeUnreadable();
+  void TakeSampleClaims() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Goes on comparing what jobs trained with what they should have.
+  void CheckSampleOrders();
   // Removes a folder that is to be deleted, unless somebody else does. What
   // fails is tried again by the housekeeping. Blocks for the disk.
   void RemoveFolder(const std::string& folder);
@@ -285,6 +290,8 @@ class Coordinator {
   // Why jobs are where they are, beyond what the journal says.
   std::map<std::string, std::string> reasons_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::deque<LossPoint>> losses_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, SampleOrderCheck> sample_orders_
+      ABSL_GUARDED_BY(mutex_);
   // Folders that nothing refers to any more.
   std::set<std::string> to_delete_ ABSL_GUARDED_BY(mutex_);
   // Those of them that somebody is removing at this moment: in to_delete_

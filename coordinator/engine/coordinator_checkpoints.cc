@@ -420,6 +420,7 @@ void Coordinator::JudgeUnreadable() {
 
 void Coordinator::DoHousekeeping() {
   JudgeUnreadable();
+  CheckSampleOrders();
   std::set<std::string> folders, jobs;
   std::vector<lory::v1::Dataset> datasets;
   {

@@ -444,6 +444,7 @@ Snapshot Coordinator::TakeSnapshot(size_t events_per_job) {
   for (const std::string& name : workers) {
     snapshot.workers.push_back(BuildWorker(view, name));
   }
+  snapshot.sample_orders = sample_orders_;
   snapshot.journal_records = state_.records_applied;
   return snapshot;
 }

@@ -18,6 +18,10 @@ constexpr char kJobGeneration[] = "lory_coordinator_job_generation";
 constexpr char kJobStep[] = "lory_coordinator_job_step";
 constexpr char kJobMembers[] = "lory_coordinator_job_members";
 constexpr char kJobCheckpointStep[] = "lory_coordinator_job_checkpoint_step";
+constexpr char kJobVerifiedStep[] =
+    "lory_coordinator_job_sample_order_verified_step";
+constexpr char kJobMismatches[] =
+    "lory_coordinator_job_sample_order_mismatches";
 constexpr char kWorkersByState[] = "lory_coordinator_workers";
 constexpr char kRecoveries[] = "lory_coordinator_recoveries_total";
 constexpr char kRecoverySeconds[] = "lory_coordinator_recovery_seconds";
@@ -58,6 +62,13 @@ CoordinatorMetrics::CoordinatorMetrics() {
   registry_.DeclareGauge(kJobMembers, "Members of a job's newest generation");
   registry_.DeclareGauge(kJobCheckpointStep,
                          "Step of a job's newest committed checkpoint, or -1");
+  registry_.DeclareGauge(
+      kJobVerifiedStep,
+      "Steps of a job that are proved to have trained their samples once each");
+  registry_.DeclareGauge(
+      kJobMismatches,
+      "Comparisons since the start in which a job had trained other samples "
+      "than it should have");
   registry_.DeclareGauge(kWorkersByState, "Workers by state");
   registry_.DeclareCounter(kRecoveries,
                            "Generations ended by a fault, by its cause");
@@ -135,6 +146,13 @@ void CoordinatorMetrics::SetJob(const Job& job) {
 
 std::string CoordinatorMetrics::Serialize(const Snapshot& snapshot) {
   for (const Job& job : snapshot.jobs) SetJob(job);
+  for (const auto& [job, order] : snapshot.sample_orders) {
+    const metrics::Labels labels = {{"job", std::string(IdOf(job))}};
+    registry_.Set(kJobVerifiedStep, labels,
+                  static_cast<double>(order.verified_step()));
+    registry_.Set(kJobMismatches, labels,
+                  static_cast<double>(order.mismatch_count()));
+  }
   std::map<Worker::State, int> counts;
   for (const Worker& worker : snapshot.workers) ++counts[worker.state()];
   for (int state = Worker::READY; state <= Worker::LOST; ++state) {

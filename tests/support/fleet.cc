@@ -235,6 +235,10 @@ lory::v1::AttendRequest Fleet::Report(FleetDaemon& daemon, bool hello) {
     status->mutable_progress()->set_step(
         std::max<int64_t>(trainer.state.applied_step, 0));
     status->mutable_progress()->mutable_step_times()->set_total_seconds(0.1);
+    status->mutable_progress()->set_sample_digest(trainer.state.chain);
+    if (trainer.failed_checkpoint) {
+      *status->mutable_failed_checkpoint() = *trainer.failed_checkpoint;
+    }
   }
   daemon.ended.clear();
   return request;
