@@ -188,6 +188,9 @@ absl::StatusOr<Checkpoint> Coordinator::CommitCheckpoint(
   MutexLock lock(&mutex_);
   const JobState* now = state_.FindJob(key.job);
   if (now == nullptr || now->create_order != job.create_order) {
+    // What was written is nobody's; the job's folder may be back with it.
+    to_delete_.insert(now == nullptr ? JobFolder(options_.storage_root, key.job)
+                                     : checkpoint.folder());
     return ErrorWithReason(absl::StatusCode::kNotFound, "JOB_NOT_FOUND",
                            absl::StrCat(key.job, " was deleted meanwhile"));
   }
@@ -320,10 +323,18 @@ absl::StatusOr<Checkpoint> Coordinator::VerifyCheckpoint(
       now.generation() != checkpoint.generation()) {
     return now;
   }
-  const Checkpoint::State state =
-      damage.empty() ? Checkpoint::COMMITTED : Checkpoint::DAMAGED;
-  const std::string reason =
-      damage.empty() ? "verified: every byte is as it was written" : damage;
+  Checkpoint::State state = Checkpoint::COMMITTED;
+  std::string reason = "verified: every byte is as it was written";
+  const JobState& job = *state_.FindJob(ParseCheckpointName(name)->job);
+  if (!damage.empty()) {
+    state = Checkpoint::DAMAGED;
+    reason = damage;
+  } else if (now.state() == Checkpoint::DAMAGED &&
+             job.started.number > now.generation()) {
+    state = Checkpoint::DAMAGED;  // its steps may have been trained again
+    reason = absl::StrCat("whole again, but generation ", job.started.number,
+                          " has gone on without it");
+  }
   if (now.state() == state && now.reason() == reason) return now;
   LORY_RETURN_IF_ERROR(Commit({CheckpointChange(now, state, reason)}));
   Evaluate();
@@ -397,7 +408,8 @@ void Coordinator::JudgeUnreadable() {
     }
     const absl::StatusOr<Checkpoint> seen = VerifyCheckpoint(unreadable.name);
     MutexLock lock(&mutex_);
-    if (state_.FindJob(job) == nullptr) continue;
+    const JobState* judged = state_.FindJob(job);
+    if (judged == nullptr || judged->started.number != generation) continue;
     JobRun& run = sessions_.runs[job];
     const std::string failure(seen.status().message());
     if (std::exchange(run.look_failure, failure) != failure && !seen.ok()) {
@@ -408,11 +420,12 @@ void Coordinator::JudgeUnreadable() {
     if (!seen.ok() || seen->state() != Checkpoint::COMMITTED) continue;
     run.whole_for = generation;
     // Once may be chance; a host that never can read it is not fit.
-    if (++run.exits_without_progress + 1 >= options_.plan.exit_limit) {
+    const WorkerSession* worker = sessions_.FindWorker(unreadable.by.worker);
+    if (++run.exits_without_progress + 1 >= options_.plan.exit_limit &&
+        worker != nullptr) {
       run.exits_without_progress = 0;
-      run.barred[unreadable.by] = {
-          .daemon = sessions_.workers[unreadable.by.worker].incarnation,
-          .error = unreadable.error};
+      run.barred[unreadable.by] = {.daemon = worker->incarnation,
+                                   .error = unreadable.error};
     }
     Evaluate();
   }

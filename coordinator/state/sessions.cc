@@ -11,18 +11,44 @@ namespace {
 
 using ::lory::v1::TrainerStatus;
 
-// Whether the job has a trainer elsewhere that is up, or may be: then what
-// failed in `key` is that host's fault, not the job's.
-bool OthersAreUp(const SlotKey& key, const std::string& job,
-                 const Sessions& sessions) {
-  for (const SlotKey& other : sessions.LeasesOf(job)) {
+// What fails alike on so many hosts, and has not worked on any, is the job's
+// fault.
+constexpr int kHostsThatProve = 3;
+
+// Slots of known hosts other than `key` that the job may use, free or not.
+int OtherSlots(const SlotKey& key, const std::string& job,
+               const Sessions& sessions) {
+  int count = 0;
+  for (const auto& [name, worker] : sessions.workers) {
+    for (int slot = 0; slot < worker.description.slot_count(); ++slot) {
+      const SlotKey other{name, slot};
+      if (other != key && FindBar(sessions, other, job) == nullptr) ++count;
+    }
+  }
+  return count;
+}
+
+// Whether what failed for good in `key` is that host's fault, not the job's:
+// the job has a trainer elsewhere that is up, or one that may yet come up and
+// hosts enough.
+bool IsHostsFault(const SlotKey& key, const TrainerStatus& failed,
+                  const JobState& job, const JobRun& run,
+                  const Sessions& sessions) {
+  if (failed.error_is_of_job()) return false;
+  bool may_come_up = false;
+  for (const SlotKey& other : sessions.LeasesOf(failed.job())) {
     if (other == key) continue;
     const WorkerSession* worker = sessions.FindWorker(other.worker);
     if (worker == nullptr || !worker->reported) return true;
-    const TrainerStatus* status = sessions.FindTrainer(other, job);
+    const TrainerStatus* status = sessions.FindTrainer(other, failed.job());
     if (status != nullptr && IsUp(*status)) return true;
+    may_come_up |= status == nullptr || !HasEnded(*status);
   }
-  return false;
+  const auto alike = std::count_if(
+      run.barred.begin(), run.barred.end(),
+      [&](const auto& bar) { return bar.second.error == failed.error(); });
+  return may_come_up && alike + 1 < kHostsThatProve &&
+         OtherSlots(key, job.name, sessions) >= job.spec.min_workers();
 }
 
 // See JobRun::exits_without_progress.
@@ -55,7 +81,7 @@ void ObserveEnd(const JobState& job, const SlotKey& key,
   JobRun& run = sessions.runs[status.job()];
   const bool permanent =
       status.phase() == TrainerStatus::FAILED && status.error_is_permanent();
-  if (permanent && OthersAreUp(key, status.job(), sessions)) {
+  if (permanent && IsHostsFault(key, status, job, run, sessions)) {
     run.barred[key] = {.daemon = session.incarnation, .error = status.error()};
     return;
   }

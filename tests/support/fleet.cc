@@ -229,6 +229,7 @@ lory::v1::AttendRequest Fleet::Report(FleetDaemon& daemon, bool hello) {
                           ? daemon.unfit
                           : trainer.complaint);
     status->set_error_is_permanent(trainer.phase == TrainerStatus::FAILED);
+    status->set_error_is_of_job(daemon.diverges);
     status->set_progress_counter(trainer.progress);
     status->set_checkpoint_order(trainer.checkpoint_order);
     status->set_micro_batch_seconds(0.05);

@@ -5,6 +5,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/error_detail.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "worker/checkpoint/checkpoint_reader.h"
@@ -81,6 +82,7 @@ absl::Status Trainer::Run() {
         report.set_phase(TrainerStatus::FAILED);
         report.set_error(std::string(status.message()));
         report.set_error_is_permanent(IsPermanent(status));
+        report.set_error_is_of_job(ReasonOf(status) == "DIVERGED");
       });
       return status;
     }

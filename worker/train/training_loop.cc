@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/error_detail.h"
 #include "common/base/log.h"
 #include "common/base/status_macros.h"
 #include "worker/device/cpu.h"
@@ -126,11 +127,13 @@ absl::StatusOr<Decision> TrainingLoop::Step() {
                                  report.times.checkpoint_seconds());
   ReportStep(*reduced, result, report);
   if (state_.nonfinite_in_row >= job_.nonfinite_step_limit) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "loss or gradient was not finite in ", state_.nonfinite_in_row,
-        " steps in a row, the last one step ", step,
-        "; lower optimizer.peak_learning_rate or clip_norm, or look at the "
-        "data of these steps, and submit the job anew"));
+    return ErrorWithReason(
+        absl::StatusCode::kFailedPrecondition, "DIVERGED",
+        absl::StrCat(
+            "loss or gradient was not finite in ", state_.nonfinite_in_row,
+            " steps in a row, the last one step ", step,
+            "; lower optimizer.peak_learning_rate or clip_norm, or look at the "
+            "data of these steps, and submit the job anew"));
   }
   return reduced->decision;
 }

@@ -124,5 +124,21 @@ TEST_F(LateCommitTest, CountsWhenTheNewerGenerationWentOnFromThere) {
   Finish();
 }
 
+TEST_F(LateCommitTest, LeavesNothingOfAJobThatWasDeletedMeanwhile) {
+  Train(2, [&] {
+    lory::v1::JobVerbRequest cancel;
+    cancel.set_name("jobs/tiny");
+    ASSERT_OK(fleet_.core().CancelJob(cancel));
+    ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::CANCELLED));
+    lory::v1::JobVerbRequest request;
+    request.set_name("jobs/tiny");
+    ASSERT_OK(fleet_.core().DeleteJob(request));
+    fleet_.Round();
+  });
+  fleet_.Round();
+  EXPECT_THAT(Folders(), ::testing::IsEmpty());
+  EXPECT_OK(fleet_.Submit("tiny", Fleet::Spec(1, 1)));
+}
+
 }  // namespace
 }  // namespace lory::testing

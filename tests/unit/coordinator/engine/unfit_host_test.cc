@@ -76,6 +76,41 @@ TEST_F(UnfitHostTest, AJoinerThatFailsForGoodIsBarredAndTheJobGoesOn) {
   Finish();
 }
 
+TEST_F(UnfitHostTest, AHostThatFailsBeforeTheOthersAreUpDoesNotFailTheJob) {
+  fleet_.AddWorker("w0");
+  fleet_.daemons()["w0"].unfit = "/data is not there";
+  fleet_.AddWorker("w1");
+  ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(1, 2, 300)));
+  ASSERT_TRUE(fleet_.RunUntil(
+      [&] { return fleet_.daemons()["w1"].trainers.count(0) > 0; }));
+  fleet_.daemons()["w1"].trainers[0].start_moves = 30;
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::RUNNING));
+  EXPECT_EQ(fleet_.Job("tiny").members_size(), 1);
+  EXPECT_EQ(BarsTold(), 1);
+  Finish();
+}
+
+TEST_F(UnfitHostTest, WhatFailsAlikeOnThreeHostsFailsTheJob) {
+  for (const char* name : {"w0", "w1", "w2", "w3", "w4"}) {
+    fleet_.AddWorker(name);
+    fleet_.daemons()[name].unfit = "wrong vocabulary";
+  }
+  ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(1, 5)));
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::FAILED));
+  EXPECT_EQ(fleet_.Job("tiny").reason(), "wrong vocabulary");
+  EXPECT_LE(BarsTold(), 2);
+}
+
+TEST_F(UnfitHostTest, WhatIsTheJobsOwnFaultBarsNobody) {
+  Begin(2, Fleet::Spec(1, 2, 300));
+  fleet_.daemons()["w0"].unfit = "the loss is not finite";
+  fleet_.daemons()["w0"].diverges = true;
+  fleet_.daemons()["w0"].trainers[0].phase = lory::v1::TrainerStatus::FAILED;
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::FAILED));
+  EXPECT_EQ(fleet_.Job("tiny").reason(), "the loss is not finite");
+  EXPECT_EQ(BarsTold(), 0);
+}
+
 TEST_F(UnfitHostTest, WhatFailsForGoodEverywhereFailsTheJob) {
   for (const char* name : {"w0", "w1"}) {
     fleet_.AddWorker(name);

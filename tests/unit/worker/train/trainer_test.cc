@@ -432,6 +432,7 @@ TEST(Trainer, LossesThatAreNotFiniteFailTheJobAfterTheLimit) {
   fleet.Start({&a}, 50);
   const TrainerStatus status = a.AwaitPhase(TrainerStatus::FAILED);
   EXPECT_TRUE(status.error_is_permanent());
+  EXPECT_TRUE(status.error_is_of_job());
   EXPECT_THAT(status.error(), HasSubstr("not finite in 3 steps in a row"));
   EXPECT_EQ(status.progress().nonfinite_step_count(), 3);
 }
