@@ -219,8 +219,9 @@ TEST_F(WatchTest, OffATerminalPrintsALineAtEachChangeAndHowItEnded) {
                          "RUNNING  step 120/400  30 %  loss 4.513  12,346 "
                          "tokens/s  2m10s left  generation 2  both members "
                          "train\n"
-                         "SUCCEEDED  step 400/400  100 %  loss 4.513  "
-                         "generation 2  all steps are applied\n"
+                         "SUCCEEDED  step 400/400  100 %  loss 4.513  12,346 "
+                         "tokens/s on average  generation 2  all steps are "
+                         "applied\n"
                          "\nheld-out text after step 100\n"));
 }
 
