@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -29,10 +30,12 @@ constexpr ShortName kShortNames[] = {
     {"lory.v1.OptimizerSpec.peak_learning_rate", "learning_rate"},
 };
 
+// Those with a name that starts with a dot are alike in all messages that have
+// them: the variants of the feed-forward.
 constexpr absl::string_view kNoneFields[] = {
     "lory.v1.OptimizerSpec.weight_decay",
     "lory.v1.OptimizerSpec.clip_norm",
-    "lory.v1.LoryFeedForward.dense_fraction",
+    ".dense_fraction",
 };
 
 // Those whose comment in the proto says "0: the default".
@@ -40,7 +43,7 @@ constexpr absl::string_view kTakenFields[] = {
     "lory.v1.ModelSpec.rotary_base",
     "lory.v1.ModelSpec.norm_epsilon",
     "lory.v1.ModelSpec.init_stddev",
-    "lory.v1.LoryFeedForward.router_init_stddev",
+    ".router_init_stddev",
     "lory.v1.OptimizerSpec.beta1",
     "lory.v1.OptimizerSpec.beta2",
     "lory.v1.OptimizerSpec.epsilon",
@@ -52,7 +55,10 @@ constexpr absl::string_view kTakenFields[] = {
 
 template <typename List>
 bool Contains(const List& list, absl::string_view name) {
-  return std::find(std::begin(list), std::end(list), name) != std::end(list);
+  return std::any_of(
+      std::begin(list), std::end(list), [&](absl::string_view entry) {
+        return entry[0] == '.' ? absl::EndsWith(name, entry) : entry == name;
+      });
 }
 
 // One spelling for segmentLength, segment-length and Segment_Length.

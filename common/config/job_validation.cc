@@ -149,14 +149,7 @@ JobSpec FillDefaults(JobSpec spec) {
     model->set_rotary_base(shape->rotary_base);
     model->set_norm_epsilon(shape->norm_epsilon);
     model->set_init_stddev(shape->init_stddev);
-    if (model->feed_forward().has_lory()) {
-      auto* lory = model->mutable_feed_forward()->mutable_lory();
-      lory->set_first_segment(shape->first_segment);
-      lory->set_router_init_stddev(shape->router_init_stddev);
-      if (lory->dense_fraction() == 0) {
-        lory->set_dense_fraction(shape->dense_fraction);
-      }
-    }
+    *model->mutable_feed_forward() = shape->feed_forward_spec;
   }
   const auto optimizer = ResolveOptimizer(spec.optimizer());
   if (optimizer.ok()) {

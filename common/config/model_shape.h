@@ -15,8 +15,26 @@
 // a job and loryctl can print its size.
 namespace lory::config {
 
-// Which feed-forward every layer has.
-enum class FeedForwardKind { kDense, kLory };
+// Which feed-forward every layer has: kDense, kLory and so on, as the fields of
+// FeedForwardSpec are called.
+using FeedForwardKind = lory::v1::FeedForwardSpec::VariantCase;
+
+// How a parameter starts.
+enum class Initialisation {
+  kNormal,    // N(0, scale)
+  kConstant,  // scale
+};
+
+// One tensor of the model.
+struct ParameterShape {
+  std::string name;  // as in Hugging Face's LLaMA, "lm_head.weight"
+  std::vector<int64_t> sizes;
+  Initialisation initialisation = Initialisation::kNormal;
+  double scale = 0;
+  bool decays = true;  // under weight decay: matrices, not vectors
+
+  int64_t element_count() const;
+};
 
 // A ModelSpec with nothing left to default.
 struct ModelShape {
@@ -32,15 +50,26 @@ struct ModelShape {
   double norm_epsilon = 0;
   double init_stddev = 0;
 
+  // The feed-forward of every layer. What follows it is 0, false or empty where
+  // the variant has no such thing.
   FeedForwardKind feed_forward = FeedForwardKind::kDense;
-  // Of a Lory feed-forward only.
+  // Its options with their defaults; a dense_fraction of none is negative.
+  lory::v1::FeedForwardSpec feed_forward_spec;
   int64_t expert_count = 0;
+  // Experts that a token meets, unless they are merged into one for it.
+  int64_t active_expert_count = 0;
+  bool merges_experts = false;
+  // Tokens routed together.
   int64_t segment_length = 0;
-  lory::v1::LoryFeedForward::FirstSegment first_segment =
-      lory::v1::LoryFeedForward::FIRST_SEGMENT_UNSPECIFIED;
-  double router_init_stddev = 0;
-  // Share of the steps that train the dense model; 0: none.
+  // Share of the steps that train the dense model.
   double dense_fraction = 0;
+  // Whether, outside of training, no token sees later ones but, in some
+  // variants, those of a first segment. Otherwise the model generates no text.
+  bool is_causal = true;
+  // In a few words: "8 experts, segments of 256".
+  std::string feed_forward_summary;
+  // Its tensors in one layer, named as after LayerPrefix.
+  std::vector<ParameterShape> feed_forward_parameters;
 };
 
 // Checks `spec` and fills in its defaults.
@@ -67,33 +96,19 @@ int64_t DenseStepCount(const ModelShape& shape, int64_t total_steps);
 // or of 32 where D is below 512.
 int64_t LlamaFeedForwardWidth(int64_t width);
 
-// How a parameter starts.
-enum class Initialisation {
-  kNormal,  // N(0, init_stddev)
-  kRouter,  // N(0, router_init_stddev)
-  kOnes,
-  kZeros,
-};
-
-// One tensor of the model.
-struct ParameterShape {
-  std::string name;  // as in Hugging Face's LLaMA, "lm_head.weight"
-  std::vector<int64_t> sizes;
-  Initialisation initialisation = Initialisation::kNormal;
-  bool decays = true;  // under weight decay: matrices, not vectors
-
-  int64_t element_count() const;
-};
-
 // Every parameter, in the model's fixed order: embedding, layers, norm, head.
 std::vector<ParameterShape> ParameterShapes(const ModelShape& shape);
 
 // Numbers in all of them.
 int64_t ParameterCount(const ModelShape& shape);
 
-// Numbers a token meets once experts are merged: the size of the dense model
-// that a Lory model routed by a prompt is.
+// Numbers that a token meets. Where experts are merged: the size of the dense
+// model that a model routed by a prompt is. Elsewhere: all but the experts that
+// a token passes by, with Soft MoE none.
 int64_t ActiveParameterCount(const ModelShape& shape);
+
+// Whether the tensor called `name` routes, in whatever layer.
+bool IsRoutingParameter(absl::string_view name);
 
 // Names of the tensors of layer `layer`.
 std::string LayerPrefix(int64_t layer);  // "model.layers.3."
@@ -115,12 +130,15 @@ inline constexpr absl::string_view kFeedForwardNorm =
 inline constexpr absl::string_view kGate = "mlp.gate_proj.weight";
 inline constexpr absl::string_view kUp = "mlp.up_proj.weight";
 inline constexpr absl::string_view kDown = "mlp.down_proj.weight";
-// Lory: the same with the experts in front, [E, D], and [E] where learned.
+// With experts: the same with E in front.
 inline constexpr absl::string_view kExpertGate = "mlp.experts.gate_proj.weight";
 inline constexpr absl::string_view kExpertUp = "mlp.experts.up_proj.weight";
 inline constexpr absl::string_view kExpertDown = "mlp.experts.down_proj.weight";
-inline constexpr absl::string_view kRouter = "mlp.router.weight";
-inline constexpr absl::string_view kFirstSegment = "mlp.first_segment";
+// What decides who goes where; all of it starts with kRouterPrefix but the
+// learned first mixture of Lory. A dense model has no counterpart.
+inline constexpr absl::string_view kRouterPrefix = "mlp.router.";
+inline constexpr absl::string_view kRouter = "mlp.router.weight";  // [E, D]
+inline constexpr absl::string_view kFirstSegment = "mlp.first_segment";  // [E]
 
 }  // namespace lory::config
 

@@ -18,13 +18,13 @@ SECTIONS = {
     "JobSpec": "At the top",
     "ModelSpec": "`model:`",
     "FeedForwardSpec": "`model.feed_forward:`",
-    "LoryFeedForward": "`model.feed_forward.lory:`",
     "OptimizerSpec": "`optimizer:`",
     "CheckpointSpec": "`checkpoint:`",
     "EvaluationSpec": "`evaluation:`",
 }
 TYPES = {"int32": "whole number", "int64": "whole number", "double": "number",
-         "string": "text", "google.protobuf.Duration": "duration",
+         "string": "text",
+         "bool": "`true` or `false`", "google.protobuf.Duration": "duration",
          "map<string, string>": "map of texts"}
 
 
@@ -61,6 +61,16 @@ def messages(text):
     return found
 
 
+def add_variants(found):
+    """A section for each feed-forward that has options, after theirs."""
+    sections = list(SECTIONS.items())
+    at = 1 + list(SECTIONS).index("FeedForwardSpec")
+    variants = [(kind, f"`model.feed_forward.{name}:`")
+                for _, kind, name in found["FeedForwardSpec"] if kind in found]
+    SECTIONS.clear()
+    SECTIONS.update(sections[:at] + variants + sections[at:])
+
+
 def type_text(kind, found):
     if kind in TYPES:
         return TYPES[kind]
@@ -77,6 +87,7 @@ def tables():
         found.update(messages(
             (ROOT / f"proto/lory/v1/{name}.proto").read_text()))
     short = short_names()
+    add_variants(found)
     lines = []
     for message, title in SECTIONS.items():
         lines += ["", f"### {title}", "", "| key | value | meaning |",

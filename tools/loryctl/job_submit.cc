@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/error_detail.h"
 #include "common/base/random.h"
+#include "common/config/feed_forward_shape.h"
 #include "common/config/job_file.h"
 #include "common/config/job_validation.h"
 #include "common/io/storage.h"
@@ -99,9 +100,9 @@ lory::v1::JobSpec WithStandIns(lory::v1::JobSpec spec) {
   constexpr int kSegments = 16;
   if (model.vocabulary_size() == 0) model.set_vocabulary_size(kVocabulary);
   if (model.sequence_length() == 0) {
-    const int segment = model.feed_forward().lory().segment_length();
-    model.set_sequence_length(
-        segment > 0 && segment < 1 << 16 ? kSegments * segment : 1024);
+    const int64_t segment = config::SegmentLengthOf(model.feed_forward());
+    model.set_sequence_length(static_cast<int32_t>(
+        segment > 0 && segment < 1 << 16 ? kSegments * segment : 1024));
   }
   return spec;
 }

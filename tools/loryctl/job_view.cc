@@ -155,6 +155,10 @@ std::string ProgressLine(const Job& job) {
   }
   if (progress.step() > 0) {
     parts.push_back(absl::StrCat("loss ", Decimals(progress.loss(), 3)));
+    if (progress.auxiliary_loss() != 0) {
+      parts.push_back(absl::StrCat("auxiliary loss ",
+                                   Decimals(progress.auxiliary_loss(), 3)));
+    }
   }
   const bool is_mean = job.state() == Job::SUCCEEDED;
   if (progress.tokens_per_second() > 0 && (is_mean || !IsFinal(job.state()))) {
@@ -172,20 +176,19 @@ std::string ProgressLine(const Job& job) {
 std::string ModelText(const lory::v1::ModelSpec& spec) {
   const auto shape = config::ResolveModelShape(spec);
   if (!shape.ok()) return "(not a model that can be built)";
-  const bool is_lory = shape->feed_forward == config::FeedForwardKind::kLory;
+  const bool has_experts = shape->expert_count > 0;
   std::string text = absl::StrCat(
       Short(static_cast<double>(config::ActiveParameterCount(*shape))),
-      is_lory ? " active of " : " parameters");
-  if (is_lory) {
+      has_experts ? " active of " : " parameters");
+  if (has_experts) {
     absl::StrAppend(&text,
                     Short(static_cast<double>(config::ParameterCount(*shape))),
                     " parameters");
   }
   absl::StrAppend(&text, "; ", shape->layer_count, " layers of width ",
                   shape->width);
-  if (is_lory) {
-    absl::StrAppend(&text, ", ", shape->expert_count, " experts, segments of ",
-                    shape->segment_length);
+  if (has_experts) {
+    absl::StrAppend(&text, ", ", shape->feed_forward_summary);
   }
   return absl::StrCat(text, " in sequences of ", shape->sequence_length,
                       " tokens");

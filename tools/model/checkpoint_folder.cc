@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/config/feed_forward_shape.h"
 #include "common/config/model_shape.h"
 #include "common/data/sample_digest.h"
 #include "common/io/storage.h"
@@ -162,7 +163,7 @@ lory::v1::ModelSpec SpecAsIs(const Transformer& model) {
   if (model.shape().feed_forward == lory::config::FeedForwardKind::kDense) {
     spec.mutable_feed_forward()->mutable_dense();
   } else {
-    spec.mutable_feed_forward()->mutable_lory()->set_dense_fraction(-1);
+    lory::config::RemoveDensePhase(*spec.mutable_feed_forward());
   }
   return spec;
 }

@@ -197,8 +197,8 @@ absl::StatusOr<Answer> RunUpcycle(const Flags& flags) {
   lory.set_dense_fraction(-1);
   LORY_ASSIGN_OR_RETURN(
       const ModelPointer model, GuardTorch("making experts", [&] {
-        return lory::model::UpcycleToLory(*dense.model, spec,
-                                          static_cast<uint64_t>(flags.seed));
+        return lory::model::UpcycleToExperts(*dense.model, spec,
+                                             static_cast<uint64_t>(flags.seed));
       }));
   return Save(*model, "upcycle",
               absl::StrCat("upcycling of ", BaseName(flags.checkpoint), " to ",

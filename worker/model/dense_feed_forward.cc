@@ -15,11 +15,11 @@ DenseFeedForward::DenseFeedForward(const ParameterStore& parameters,
   down_DF_ = parameters.Get(absl::StrCat(prefix, lory::config::kDown));
 }
 
-FeedForwardResult DenseFeedForward::Forward(
-    const at::Tensor& hidden_BLD) const {
+FeedForwardResult DenseFeedForward::Forward(const at::Tensor& hidden_BLD,
+                                            const Pass&) const {
   const at::Tensor inner_BLF = lory::ops::Swiglu(
       at::linear(hidden_BLD, gate_FD_), at::linear(hidden_BLD, up_FD_));
-  return {at::linear(inner_BLF, down_DF_), at::Tensor()};
+  return {at::linear(inner_BLF, down_DF_), at::Tensor(), {}};
 }
 
 }  // namespace lory::model

@@ -14,7 +14,8 @@ class DenseFeedForward final : public FeedForward {
  public:
   DenseFeedForward(const ParameterStore& parameters, int64_t layer);
 
-  FeedForwardResult Forward(const at::Tensor& hidden_BLD) const override;
+  FeedForwardResult Forward(const at::Tensor& hidden_BLD,
+                            const Pass& pass) const override;
 
  private:
   at::Tensor gate_FD_;

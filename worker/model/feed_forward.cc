@@ -3,19 +3,30 @@
 #include "common/base/check.h"
 #include "worker/model/dense_feed_forward.h"
 #include "worker/model/lory_feed_forward.h"
+#include "worker/model/prefix_routing_feed_forward.h"
 
 namespace lory::model {
+
+using ::lory::config::FeedForwardKind;
+
+at::Tensor FeedForward::AuxiliaryLoss(std::span<const RouterLoad>) const {
+  return at::Tensor();
+}
 
 std::unique_ptr<FeedForward> MakeFeedForward(
     const lory::config::ModelShape& shape, const ParameterStore& parameters,
     int64_t layer) {
   switch (shape.feed_forward) {
-    case lory::config::FeedForwardKind::kDense:
+    case FeedForwardKind::kDense:
       return std::make_unique<DenseFeedForward>(parameters, layer);
-    case lory::config::FeedForwardKind::kLory:
+    case FeedForwardKind::kLory:
       return std::make_unique<LoryFeedForward>(shape, parameters, layer);
+    case FeedForwardKind::kPrefixRouting:
+      return std::make_unique<PrefixRoutingFeedForward>(shape, parameters,
+                                                        layer);
+    default:
+      LORY_CHECK(false);  // ResolveModelShape lets nothing else through
   }
-  LORY_CHECK(false);
 }
 
 }  // namespace lory::model

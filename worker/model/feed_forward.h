@@ -5,18 +5,43 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "common/config/model_shape.h"
 #include "worker/model/parameter_store.h"
 
 namespace lory::model {
 
+// What a forward pass is for.
+struct Pass {
+  // In training some variants do otherwise than at inference: Expert Choice
+  // lets experts choose, SMEAR drops some, routers have a balance loss.
+  bool training = false;
+  // What is drawn at random in training follows from this number and the
+  // layer, so that a micro-batch gives one result wherever it is trained.
+  uint64_t noise_seed = 0;
+};
+
+// What a layer's router did to one micro-batch, for losses that spread the load
+// over experts. Undefined tensors: the variant has no such loss.
+struct RouterLoad {
+  // How many times a token chose each expert, on average; no gradient.
+  at::Tensor chosen_E;
+  // Mean probability of each expert.
+  at::Tensor probability_E;
+  // Mean square of the log of the sum of exponentiated logits; a scalar.
+  at::Tensor squared_partition;
+};
+
 // What a feed-forward answers.
 struct FeedForwardResult {
   at::Tensor out_BLD;
-  // Routing weights of the segments that a router decided, cut from the
-  // graph, for statistics; undefined for a dense feed-forward.
-  at::Tensor routing_SE;
+  // Weight of each expert in what the router decided as one, a segment or a
+  // token; rows sum to one, or to zero where no expert took it. Cut from the
+  // graph, for statistics. Undefined for a dense feed-forward.
+  at::Tensor routing_RE;
+  // In training.
+  RouterLoad load;
 };
 
 // The feed-forward of one layer. Variants differ in how they choose weights.
@@ -26,7 +51,14 @@ class FeedForward {
   virtual ~FeedForward() = default;
 
   // hidden_BLD is the normed hidden state; the caller adds the residual.
-  virtual FeedForwardResult Forward(const at::Tensor& hidden_BLD) const = 0;
+  // pass.noise_seed is this layer's.
+  virtual FeedForwardResult Forward(const at::Tensor& hidden_BLD,
+                                    const Pass& pass) const = 0;
+
+  // What training minimises beside the cross-entropy, from the loads of all
+  // layers: a scalar in nats a token, factors included. Any layer's
+  // feed-forward answers for all. Undefined: nothing.
+  virtual at::Tensor AuxiliaryLoss(std::span<const RouterLoad> layers) const;
 };
 
 // The variant that `shape` names, with the parameters of layer `layer`.

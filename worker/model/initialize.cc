@@ -43,8 +43,8 @@ void FillNormal(uint64_t stream, double stddev, int64_t count, float* numbers) {
   });
 }
 
-void Fill(const ModelShape& shape, uint64_t seed,
-          const ParameterShape& parameter, ParameterStore& store) {
+void Fill(uint64_t seed, const ParameterShape& parameter,
+          ParameterStore& store) {
   const Parameter* target = store.Find(parameter.name);
   LORY_CHECK(target != nullptr);
   at::Tensor numbers = ParameterStore::ViewOf(store.flat_values(), *target);
@@ -52,18 +52,11 @@ void Fill(const ModelShape& shape, uint64_t seed,
       Mix64(FastHash64(parameter.name.data(), parameter.name.size(), seed));
   switch (parameter.initialisation) {
     case Initialisation::kNormal:
-      FillNormal(stream, shape.init_stddev, numbers.numel(),
+      FillNormal(stream, parameter.scale, numbers.numel(),
                  numbers.mutable_data_ptr<float>());
       return;
-    case Initialisation::kRouter:
-      FillNormal(stream, shape.router_init_stddev, numbers.numel(),
-                 numbers.mutable_data_ptr<float>());
-      return;
-    case Initialisation::kOnes:
-      numbers.fill_(1);
-      return;
-    case Initialisation::kZeros:
-      numbers.zero_();
+    case Initialisation::kConstant:
+      numbers.fill_(parameter.scale);
       return;
   }
 }
@@ -73,14 +66,14 @@ void Fill(const ModelShape& shape, uint64_t seed,
 void InitializeParameters(const ModelShape& shape, uint64_t seed,
                           ParameterStore& store) {
   for (const ParameterShape& parameter : ParameterShapes(shape)) {
-    Fill(shape, seed, parameter, store);
+    Fill(seed, parameter, store);
   }
 }
 
 void InitializeParameter(const ModelShape& shape, uint64_t seed,
                          absl::string_view name, ParameterStore& store) {
   for (const ParameterShape& parameter : ParameterShapes(shape)) {
-    if (parameter.name == name) return Fill(shape, seed, parameter, store);
+    if (parameter.name == name) return Fill(seed, parameter, store);
   }
   LORY_CHECK(false);
 }

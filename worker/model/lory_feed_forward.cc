@@ -6,10 +6,8 @@
 
 #include <algorithm>
 
-#include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "worker/model/segment_router.h"
-#include "worker/ops/merged_feed_forward.h"
 
 namespace lory::model {
 
@@ -21,17 +19,12 @@ LoryFeedForward::LoryFeedForward(const lory::config::ModelShape& shape,
                                  const ParameterStore& parameters,
                                  int64_t layer)
     : segment_length_(shape.segment_length),
-      first_segment_(shape.first_segment) {
-  const std::string prefix = lory::config::LayerPrefix(layer);
-  const auto get = [&](absl::string_view name) {
-    return parameters.Get(absl::StrCat(prefix, name));
-  };
-  router_ED_ = get(lory::config::kRouter);
-  gate_EFD_ = get(lory::config::kExpertGate);
-  up_EFD_ = get(lory::config::kExpertUp);
-  down_EDF_ = get(lory::config::kExpertDown);
+      first_segment_(shape.feed_forward_spec.lory().first_segment()),
+      router_ED_(LayerParameter(parameters, layer, lory::config::kRouter)),
+      experts_(parameters, layer) {
   if (first_segment_ == LoryFeedForward_FirstSegment_LEARNED) {
-    first_segment_E_ = get(lory::config::kFirstSegment);
+    first_segment_E_ =
+        LayerParameter(parameters, layer, lory::config::kFirstSegment);
   }
 }
 
@@ -54,7 +47,8 @@ at::Tensor LoryFeedForward::Routing(const at::Tensor& hidden_BLD,
   }
 }
 
-FeedForwardResult LoryFeedForward::Forward(const at::Tensor& hidden_BLD) const {
+FeedForwardResult LoryFeedForward::Forward(const at::Tensor& hidden_BLD,
+                                           const Pass&) const {
   const int64_t length = hidden_BLD.size(1);
   const int64_t segment_length = std::min(segment_length_, length);
   // The last segment's own routing is never used, so that what fills it up
@@ -65,15 +59,15 @@ FeedForwardResult LoryFeedForward::Forward(const at::Tensor& hidden_BLD) const {
       missing == 0 ? hidden_BLD
                    : at::constant_pad_nd(hidden_BLD, {0, 0, 0, missing});
   const at::Tensor routing_BNE = Routing(padded_BLD, segment_length);
-  const at::Tensor out_BLD = lory::ops::MergedFeedForward(
-      padded_BLD, routing_BNE, gate_EFD_, up_EFD_, down_EDF_);
+  const at::Tensor out_BLD = experts_.Merged(padded_BLD, routing_BNE);
   // Under the other policies no router decided segment 0.
   const int64_t first =
       first_segment_ == LoryFeedForward_FirstSegment_SELF_STOP_GRADIENT ? 0 : 1;
   return {out_BLD.narrow(1, 0, length),
           routing_BNE.narrow(1, first, routing_BNE.size(1) - first)
               .flatten(0, 1)
-              .detach()};
+              .detach(),
+          {}};
 }
 
 }  // namespace lory::model

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "worker/model/expert_bank.h"
 #include "worker/model/feed_forward.h"
 
 namespace lory::model {
@@ -20,7 +21,8 @@ class LoryFeedForward final : public FeedForward {
   LoryFeedForward(const lory::config::ModelShape& shape,
                   const ParameterStore& parameters, int64_t layer);
 
-  FeedForwardResult Forward(const at::Tensor& hidden_BLD) const override;
+  FeedForwardResult Forward(const at::Tensor& hidden_BLD,
+                            const Pass& pass) const override;
 
  private:
   at::Tensor Routing(const at::Tensor& hidden_BLD,
@@ -30,9 +32,7 @@ class LoryFeedForward final : public FeedForward {
   lory::v1::LoryFeedForward::FirstSegment first_segment_;
   at::Tensor router_ED_;
   at::Tensor first_segment_E_;  // LEARNED only
-  at::Tensor gate_EFD_;
-  at::Tensor up_EFD_;
-  at::Tensor down_EDF_;
+  ExpertBank experts_;
 };
 
 }  // namespace lory::model

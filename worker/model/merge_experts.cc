@@ -25,7 +25,9 @@ absl::Status CheckLory(const Transformer& model) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(
-      "the model is dense: it has no experts to route");
+      model.shape().expert_count == 0
+          ? "the model is dense: it has no experts to route"
+          : "only the experts of a Lory model can be merged for a text");
 }
 
 // How the routers spread over `tokens`, in sequences of at most the model's.
@@ -47,7 +49,7 @@ RoutingStats Route(const Transformer& model,
 absl::StatusOr<LayerRouting> MeansOf(const RoutingStats& stats) {
   LayerRouting routing;
   for (int64_t layer = 0; layer < stats.layer_count(); ++layer) {
-    if (stats.SegmentCount(layer) == 0) break;
+    if (stats.DecisionCount(layer) == 0) break;
     routing.push_back(stats.MeanWeights(layer));
   }
   if (!routing.empty()) return routing;

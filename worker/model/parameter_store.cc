@@ -29,11 +29,11 @@ at::Tensor View(const at::Tensor& flat, int64_t offset, at::IntArrayRef sizes) {
 }  // namespace
 
 ParameterStore::ParameterStore(
-    std::span<const lory::config::ParameterShape> shapes) {
+    std::span<const lory::config::ParameterShape> shapes, at::ScalarType type) {
   at::NoGradGuard no_grad;
   const int64_t size = FlatSize(shapes);
-  flat_values_ = at::zeros({size}, at::kFloat);
-  flat_gradients_ = at::zeros({size}, at::kFloat);
+  flat_values_ = at::zeros({size}, type);
+  flat_gradients_ = at::zeros({size}, type);
   int64_t offset = 0;
   for (const auto& shape : shapes) {
     // detach: a leaf of its own that shares the storage.

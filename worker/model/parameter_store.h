@@ -18,7 +18,7 @@ namespace lory::model {
 // One trainable tensor. Copying it copies the handle, not the numbers.
 struct Parameter {
   std::string name;    // as in Hugging Face's LLaMA
-  at::Tensor value;    // leaf that requires a gradient, fp32
+  at::Tensor value;    // leaf that requires a gradient
   bool decays = true;  // under weight decay
   int64_t offset = 0;  // of its first number in the flat buffers
 };
@@ -39,8 +39,10 @@ class ParameterStore {
  public:
   static constexpr int64_t kAlignment = 16;
 
-  // All values and gradients zero. Throws c10::Error when out of memory.
-  explicit ParameterStore(std::span<const lory::config::ParameterShape> shapes);
+  // All values and gradients zero, of `type`: fp32, but in tests that
+  // differentiate by differences. Throws c10::Error when out of memory.
+  explicit ParameterStore(std::span<const lory::config::ParameterShape> shapes,
+                          at::ScalarType type = at::kFloat);
 
   ParameterStore(const ParameterStore&) = delete;
   ParameterStore& operator=(const ParameterStore&) = delete;
@@ -54,7 +56,7 @@ class ParameterStore {
   // The value of a parameter that must exist.
   const at::Tensor& Get(absl::string_view name) const;
 
-  // The flat buffers: fp32, one dimension, equal length. Handles to the
+  // The flat buffers: one dimension, equal length. Handles to the
   // storage; they do not require a gradient.
   const at::Tensor& flat_values() const { return flat_values_; }
   const at::Tensor& flat_gradients() const { return flat_gradients_; }

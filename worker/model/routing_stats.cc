@@ -1,16 +1,26 @@
 #include "worker/model/routing_stats.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/index.h>
+#include <ATen/ops/xlogy.h>
+
 #include <algorithm>
-#include <cmath>
 
 #include "common/base/check.h"
 
 namespace lory::model {
 namespace {
 
-// An expert counts as active in a segment that gives it more than this share.
+// An expert counts as active where it is given more than this share.
 double ActiveThreshold(int64_t expert_count) {
   return 2.0 / static_cast<double>(expert_count);
+}
+
+// Adds a tensor of as many doubles.
+void AddTo(std::vector<double>& sums, const at::Tensor& more) {
+  const at::Tensor numbers = more.to(at::kCPU).contiguous();
+  const double* next = numbers.const_data_ptr<double>();
+  for (double& sum : sums) sum += *next++;
 }
 
 }  // namespace
@@ -22,7 +32,7 @@ RoutingStats::RoutingStats(int64_t layer_count, int64_t expert_count)
 }
 
 int64_t RoutingStats::FlatSize(int64_t layer_count, int64_t expert_count) {
-  return layer_count * (2 * expert_count + 2);
+  return layer_count * (2 * expert_count + 3);
 }
 
 RoutingStats RoutingStats::FromFlat(int64_t layer_count, int64_t expert_count,
@@ -33,9 +43,10 @@ RoutingStats RoutingStats::FromFlat(int64_t layer_count, int64_t expert_count,
   auto next = numbers.begin();
   for (LayerSums& layer : stats.layers_) {
     for (double& weight : layer.weights) weight = *next++;
-    for (double& count : layer.active_segments) count = *next++;
+    for (double& count : layer.active) count = *next++;
     layer.entropy = *next++;
-    layer.segments = *next++;
+    layer.decisions = *next++;
+    layer.unrouted = *next++;
   }
   return stats;
 }
@@ -45,30 +56,27 @@ std::vector<float> RoutingStats::Flatten() const {
   numbers.reserve(FlatSize(layer_count_, expert_count_));
   for (const LayerSums& layer : layers_) {
     numbers.insert(numbers.end(), layer.weights.begin(), layer.weights.end());
-    numbers.insert(numbers.end(), layer.active_segments.begin(),
-                   layer.active_segments.end());
+    numbers.insert(numbers.end(), layer.active.begin(), layer.active.end());
     numbers.push_back(static_cast<float>(layer.entropy));
-    numbers.push_back(static_cast<float>(layer.segments));
+    numbers.push_back(static_cast<float>(layer.decisions));
+    numbers.push_back(static_cast<float>(layer.unrouted));
   }
   return numbers;
 }
 
-void RoutingStats::Record(int64_t layer, const at::Tensor& routing_SE) {
+void RoutingStats::Record(int64_t layer, const at::Tensor& routing_RE) {
   LORY_CHECK(layer >= 0 && layer < layer_count_);
-  LORY_CHECK(routing_SE.dim() == 2 && routing_SE.size(1) == expert_count_);
-  const at::Tensor routing =
-      routing_SE.detach().to(at::kCPU, at::kDouble).contiguous();
-  const double* weight = routing.const_data_ptr<double>();
-  const double threshold = ActiveThreshold(expert_count_);
+  LORY_CHECK(routing_RE.dim() == 2 && routing_RE.size(1) == expert_count_);
+  const at::Tensor all_RE = routing_RE.detach().to(at::kDouble);
+  const at::Tensor routed_R = all_RE.sum(-1) > 0;
+  const at::Tensor weights_RE = all_RE.index({routed_R});
   LayerSums& sums = layers_[layer];
-  for (int64_t segment = 0; segment < routing.size(0); ++segment) {
-    for (int64_t expert = 0; expert < expert_count_; ++expert, ++weight) {
-      sums.weights[expert] += *weight;
-      if (*weight > threshold) sums.active_segments[expert] += 1;
-      if (*weight > 0) sums.entropy -= *weight * std::log(*weight);
-    }
-    sums.segments += 1;
-  }
+  AddTo(sums.weights, weights_RE.sum(0));
+  AddTo(sums.active,
+        (weights_RE > ActiveThreshold(expert_count_)).sum(0).to(at::kDouble));
+  sums.entropy -= at::xlogy(weights_RE, weights_RE).sum().item<double>();
+  sums.decisions += static_cast<double>(weights_RE.size(0));
+  sums.unrouted += static_cast<double>(all_RE.size(0) - weights_RE.size(0));
 }
 
 void RoutingStats::Add(const RoutingStats& other) {
@@ -81,37 +89,43 @@ void RoutingStats::Add(const RoutingStats& other) {
     const LayerSums& more = other.layers_[layer];
     for (int64_t expert = 0; expert < expert_count_; ++expert) {
       sums.weights[expert] += more.weights[expert];
-      sums.active_segments[expert] += more.active_segments[expert];
+      sums.active[expert] += more.active[expert];
     }
     sums.entropy += more.entropy;
-    sums.segments += more.segments;
+    sums.decisions += more.decisions;
+    sums.unrouted += more.unrouted;
   }
 }
 
-double RoutingStats::SegmentCount(int64_t layer) const {
-  return layers_[layer].segments;
+double RoutingStats::DecisionCount(int64_t layer) const {
+  return layers_[layer].decisions;
 }
 
 std::vector<double> RoutingStats::MeanWeights(int64_t layer) const {
   std::vector<double> means = layers_[layer].weights;
-  const double segments = std::max(1.0, layers_[layer].segments);
-  for (double& mean : means) mean /= segments;
+  const double decisions = std::max(1.0, layers_[layer].decisions);
+  for (double& mean : means) mean /= decisions;
   return means;
 }
 
 double RoutingStats::MeanEntropy(int64_t layer) const {
-  return layers_[layer].entropy / std::max(1.0, layers_[layer].segments);
+  return layers_[layer].entropy / std::max(1.0, layers_[layer].decisions);
 }
 
 std::vector<double> RoutingStats::ActiveFractions(int64_t layer) const {
-  std::vector<double> fractions = layers_[layer].active_segments;
-  const double segments = std::max(1.0, layers_[layer].segments);
-  for (double& fraction : fractions) fraction /= segments;
+  std::vector<double> fractions = layers_[layer].active;
+  const double decisions = std::max(1.0, layers_[layer].decisions);
+  for (double& fraction : fractions) fraction /= decisions;
   return fractions;
 }
 
+double RoutingStats::UnroutedShare(int64_t layer) const {
+  const LayerSums& sums = layers_[layer];
+  return sums.unrouted / std::max(1.0, sums.decisions + sums.unrouted);
+}
+
 double RoutingStats::ActiveShare(int64_t layer) const {
-  const std::vector<double>& counts = layers_[layer].active_segments;
+  const std::vector<double>& counts = layers_[layer].active;
   const auto active = std::count_if(counts.begin(), counts.end(),
                                     [](double count) { return count > 0; });
   return static_cast<double>(active) / static_cast<double>(expert_count_);

@@ -11,8 +11,9 @@ namespace lory::model {
 
 // How the routers of a model spread their weight, as sums, so that the
 // statistics of micro-batches and of ranks add up: as objects with Add, as
-// floats with Flatten and an all-reduce. Only segments that a router decided
-// count: the first of a sequence does under SELF_STOP_GRADIENT alone.
+// floats with Flatten and an all-reduce. They are over decisions: what a router
+// routed as one, a segment, a sequence or a token. Where nothing was decided
+// nothing counts: the first segment does under SELF_STOP_GRADIENT alone.
 //
 // A dense model's are empty: no layers, Flatten returns nothing.
 class RoutingStats {
@@ -26,12 +27,12 @@ class RoutingStats {
   static RoutingStats FromFlat(int64_t layer_count, int64_t expert_count,
                                std::span<const float> numbers);
 
-  // Numbers that Flatten returns: 2 E + 2 a layer.
+  // Numbers that Flatten returns: 2 E + 3 a layer.
   static int64_t FlatSize(int64_t layer_count, int64_t expert_count);
 
-  // Counts the segments of one forward pass in `layer`: rows of routing_SE,
-  // each summing to one. Copies them from the device.
-  void Record(int64_t layer, const at::Tensor& routing_SE);
+  // Counts the decisions of one forward pass in `layer`: rows of routing_RE,
+  // each summing to one, or to zero where no expert took it.
+  void Record(int64_t layer, const at::Tensor& routing_RE);
 
   // Adds `other`, of the same size; an empty one is the neutral element, on
   // either side.
@@ -41,27 +42,32 @@ class RoutingStats {
   int64_t layer_count() const { return layer_count_; }
   int64_t expert_count() const { return expert_count_; }
 
-  // Every sum; for each layer E weights, E active counts, entropy, segments.
+  // Every sum; for each layer E weights, E active counts, entropy, decisions,
+  // decisions for no expert.
   std::vector<float> Flatten() const;
 
-  // Segments counted in `layer`. The figures below are 0 when it is 0.
-  double SegmentCount(int64_t layer) const;
+  // Decisions for some expert in `layer`. The figures below are over these, and
+  // 0 when there is none.
+  double DecisionCount(int64_t layer) const;
   // Mean routing weight of each expert; they sum to one.
   std::vector<double> MeanWeights(int64_t layer) const;
   // Mean entropy of the routing weights, in nats; at most ln(E).
   double MeanEntropy(int64_t layer) const;
-  // For each expert, the share of segments that gave it more than 2 / E.
+  // For each expert, the share of decisions that gave it more than 2 / E.
   std::vector<double> ActiveFractions(int64_t layer) const;
-  // Share of experts that at least one segment gave more than 2 / E: the
+  // Share of experts that at least one decision gave more than 2 / E: the
   // paper's expert utilisation (figure 9).
   double ActiveShare(int64_t layer) const;
+  // Share of all decisions that no expert took.
+  double UnroutedShare(int64_t layer) const;
 
  private:
   struct LayerSums {
-    std::vector<double> weights;          // [E]
-    std::vector<double> active_segments;  // [E]
+    std::vector<double> weights;  // [E]
+    std::vector<double> active;   // [E]
     double entropy = 0;
-    double segments = 0;
+    double decisions = 0;
+    double unrouted = 0;
   };
 
   int64_t layer_count_ = 0;

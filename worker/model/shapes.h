@@ -15,6 +15,6 @@
 //   H  attention heads (G: heads of keys and values)
 //   K  width of a head
 //   V  vocabulary
-//   R  rows: tokens of a micro-batch, B * L
+//   R  rows: tokens of a micro-batch, B * L, or what is routed as one
 
 #endif  // LORY_WORKER_MODEL_SHAPES_H_

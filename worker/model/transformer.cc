@@ -10,6 +10,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "worker/model/initialize.h"
 #include "worker/ops/linear_cross_entropy.h"
@@ -56,8 +57,13 @@ absl::StatusOr<std::unique_ptr<Transformer>> Transformer::Create(
   return model;
 }
 
-at::Tensor Transformer::Hidden(const at::Tensor& tokens_BL,
-                               RoutingStats* routing) const {
+at::Tensor ForwardResult::TrainingLoss() const {
+  return auxiliary_sum.defined() ? loss_sum + auxiliary_sum : loss_sum;
+}
+
+at::Tensor Transformer::Hidden(const at::Tensor& tokens_BL, const Pass& pass,
+                               RoutingStats* routing,
+                               std::vector<RouterLoad>* loads) const {
   TORCH_CHECK(tokens_BL.dim() == 2 && tokens_BL.scalar_type() == at::kLong,
               "tokens must be int64 of two dimensions");
   TORCH_CHECK(tokens_BL.size(1) <= shape_.sequence_length, "sequence of ",
@@ -67,35 +73,44 @@ at::Tensor Transformer::Hidden(const at::Tensor& tokens_BL,
   for (size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     hidden_BLD = hidden_BLD + layer.attention.Forward(hidden_BLD, rotary_);
-    const FeedForwardResult result =
-        layer.feed_forward->Forward(lory::ops::RmsNorm(
-            hidden_BLD, layer.feed_forward_norm_D, shape_.norm_epsilon));
+    const FeedForwardResult result = layer.feed_forward->Forward(
+        lory::ops::RmsNorm(hidden_BLD, layer.feed_forward_norm_D,
+                           shape_.norm_epsilon),
+        {pass.training, Mix64(pass.noise_seed + i)});
     hidden_BLD = hidden_BLD + result.out_BLD;
-    if (routing != nullptr && result.routing_SE.defined()) {
-      routing->Record(static_cast<int64_t>(i), result.routing_SE);
+    if (routing != nullptr && result.routing_RE.defined()) {
+      routing->Record(static_cast<int64_t>(i), result.routing_RE);
     }
+    if (loads != nullptr) loads->push_back(result.load);
   }
   return lory::ops::RmsNorm(hidden_BLD, norm_D_, shape_.norm_epsilon);
 }
 
 ForwardResult Transformer::Forward(const at::Tensor& tokens_BL,
-                                   const at::Tensor& targets_BL) const {
+                                   const at::Tensor& targets_BL,
+                                   const Pass& pass) const {
   TORCH_CHECK(tokens_BL.sizes() == targets_BL.sizes(), "tokens ",
               tokens_BL.sizes(), " and targets ", targets_BL.sizes(),
               " must have one shape");
   ForwardResult result;
-  if (shape_.feed_forward == lory::config::FeedForwardKind::kLory) {
+  if (shape_.expert_count > 0) {
     result.routing = RoutingStats(shape_.layer_count, shape_.expert_count);
   }
-  const at::Tensor hidden_BLD = Hidden(tokens_BL, &result.routing);
+  std::vector<RouterLoad> loads;
+  const at::Tensor hidden_BLD =
+      Hidden(tokens_BL, pass, &result.routing, &loads);
   result.loss_sum = lory::ops::LinearCrossEntropy(
       hidden_BLD.flatten(0, 1), head_VD_, targets_BL.flatten());
   result.token_count = (targets_BL >= 0).sum().item<int64_t>();
+  if (pass.training) {
+    const at::Tensor loss = layers_[0].feed_forward->AuxiliaryLoss(loads);
+    if (loss.defined()) result.auxiliary_sum = loss * result.token_count;
+  }
   return result;
 }
 
 at::Tensor Transformer::Logits(const at::Tensor& tokens_BL) const {
-  return at::linear(Hidden(tokens_BL, /*routing=*/nullptr), head_VD_);
+  return at::linear(Hidden(tokens_BL, Pass(), nullptr, nullptr), head_VD_);
 }
 
 }  // namespace lory::model

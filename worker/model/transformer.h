@@ -21,10 +21,18 @@ namespace lory::model {
 struct ForwardResult {
   // Sum of the token losses in nats; a scalar in fp32, differentiable.
   at::Tensor loss_sum;
+  // What training minimises beside it, such as a balance loss: its mean over
+  // the micro-batch times token_count, so that sums over micro-batches are
+  // divided by the same number as those of the token losses. Differentiable;
+  // undefined where there is none, and outside of training.
+  at::Tensor auxiliary_sum;
   // Targets that counted: those not negative.
   int64_t token_count = 0;
   // Of this micro-batch; empty for a dense model.
   RoutingStats routing;
+
+  // What to differentiate in training: the sum of both.
+  at::Tensor TrainingLoss() const;
 };
 
 // A LLaMA-style decoder: RMSNorm before each block, rotary positions, SwiGLU
@@ -37,7 +45,7 @@ struct ForwardResult {
 //   LORY_ASSIGN_OR_RETURN(auto model, Transformer::Create(spec, false, seed));
 //   model->parameters().ZeroGradients();
 //   ForwardResult result = model->Forward(tokens_BL, targets_BL);
-//   result.loss_sum.backward();   // adds to model->parameters()
+//   result.TrainingLoss().backward();   // adds to model->parameters()
 class Transformer {
  public:
   // A model with its initial weights. `dense_phase`: the model trained before
@@ -60,12 +68,13 @@ class Transformer {
 
   // Loss of predicting targets_BL[b][l] after tokens_BL[b][0..l]. Both int64,
   // L at most sequence_length; a negative target does not count. No logits of
-  // the whole micro-batch are ever held. Call .backward() on loss_sum to add
-  // to the gradients; under a NoGradGuard nothing is kept for that.
+  // the whole micro-batch are ever held. Call .backward() on TrainingLoss() to
+  // add to the gradients; under a NoGradGuard nothing is kept for that.
   ForwardResult Forward(const at::Tensor& tokens_BL,
-                        const at::Tensor& targets_BL) const;
+                        const at::Tensor& targets_BL,
+                        const Pass& pass = {}) const;
 
-  // Logits of the next token at every position: BLV, fp32.
+  // Logits of the next token at every position, at inference: BLV, fp32.
   at::Tensor Logits(const at::Tensor& tokens_BL) const;
 
   ParameterStore& parameters() { return parameters_; }
@@ -88,8 +97,11 @@ class Transformer {
   Transformer(const lory::v1::ModelSpec& spec, bool dense_phase,
               const lory::config::ModelShape& shape);
 
-  // The last hidden state, after its norm; BLD. Adds to `routing` if not null.
-  at::Tensor Hidden(const at::Tensor& tokens_BL, RoutingStats* routing) const;
+  // The last hidden state, after its norm; BLD. Adds to `routing` and `loads`,
+  // those of each layer, if not null.
+  at::Tensor Hidden(const at::Tensor& tokens_BL, const Pass& pass,
+                    RoutingStats* routing,
+                    std::vector<RouterLoad>* loads) const;
 
   const lory::v1::ModelSpec spec_;
   const bool dense_phase_;

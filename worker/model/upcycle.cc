@@ -14,16 +14,8 @@
 namespace lory::model {
 namespace {
 
-using ::lory::config::Initialisation;
-
 bool IsExpert(absl::string_view name) {
   return absl::StrContains(name, ".mlp.experts.");
-}
-
-// Whether a parameter of the Lory model has no counterpart in the dense one.
-bool IsRouting(absl::string_view name) {
-  return absl::EndsWith(name, lory::config::kRouter) ||
-         absl::EndsWith(name, lory::config::kFirstSegment);
 }
 
 std::string DenseName(absl::string_view name) {
@@ -48,12 +40,12 @@ lory::v1::ModelSpec SharedPart(const lory::v1::ModelSpec& spec,
 
 absl::Status UpcycleBuffer(const ParameterStore& dense,
                            const at::Tensor& dense_flat,
-                           const ParameterStore& lory, double expert_scale,
-                           const at::Tensor& lory_flat) {
+                           const ParameterStore& experts, double expert_scale,
+                           const at::Tensor& experts_flat) {
   at::NoGradGuard no_grad;
-  for (const Parameter& target : lory.parameters()) {
-    const at::Tensor to = ParameterStore::ViewOf(lory_flat, target);
-    if (IsRouting(target.name)) {
+  for (const Parameter& target : experts.parameters()) {
+    const at::Tensor to = ParameterStore::ViewOf(experts_flat, target);
+    if (lory::config::IsRoutingParameter(target.name)) {
       to.zero_();
       continue;
     }
@@ -75,15 +67,17 @@ absl::Status UpcycleBuffer(const ParameterStore& dense,
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Transformer>> UpcycleToLory(
+absl::StatusOr<std::unique_ptr<Transformer>> UpcycleToExperts(
     const Transformer& dense, const lory::v1::ModelSpec& spec, uint64_t seed) {
   LORY_ASSIGN_OR_RETURN(
       std::unique_ptr<Transformer> model,
       Transformer::CreateUninitialised(spec, /*dense_phase=*/false));
   const lory::config::ModelShape& shape = model->shape();
-  if (shape.feed_forward != lory::config::FeedForwardKind::kLory) {
+  if (shape.expert_count == 0) {
     return absl::InvalidArgumentError(
-        "model.feed_forward: only a Lory model can be made from a dense one");
+        "model.feed_forward: only a model with experts can be made from a "
+        "dense "
+        "one");
   }
   if (dense.shape().feed_forward != lory::config::FeedForwardKind::kDense) {
     return absl::InvalidArgumentError(
@@ -101,7 +95,7 @@ absl::StatusOr<std::unique_ptr<Transformer>> UpcycleToLory(
       dense.parameters(), dense.parameters().flat_values(), model->parameters(),
       /*expert_scale=*/1, model->parameters().flat_values()));
   for (const auto& parameter : ParameterShapes(shape)) {
-    if (parameter.initialisation != Initialisation::kRouter) continue;
+    if (!lory::config::IsRoutingParameter(parameter.name)) continue;
     InitializeParameter(shape, seed, parameter.name, model->parameters());
   }
   return model;

@@ -64,7 +64,7 @@ class AdamW {
   at::Tensor step_count_;  // a tensor, so that it is saved like the others
 };
 
-// Optimizer state of an upcycled model (model::UpcycleToLory). Under uniform
+// Optimizer state of an upcycled model (model::UpcycleToExperts). Under uniform
 // routing an expert's gradient is 1/E of the dense one, so its first moment is
 // copied scaled by 1/E and its second by 1/E^2: the next update is then the
 // dense one's. Routers start from zero; the rest and the step count are copied.

@@ -78,6 +78,7 @@ template <typename Visitor, typename Word>
 void Visit(Visitor& visitor, Word& word) {
   visitor.Count(word.token_count);
   visitor.Real(word.loss_sum);
+  visitor.Real(word.auxiliary_sum);
   visitor.Flag(word.leave);
   visitor.Flag(word.stop);
   visitor.Flag(word.writing);
@@ -124,6 +125,7 @@ Decision Decide(std::span<const ControlWord> words) {
   for (const ControlWord& word : words) {
     decision.token_count += word.token_count;
     decision.loss_sum += word.loss_sum;
+    decision.auxiliary_sum += word.auxiliary_sum;
     decision.leave |= word.leave;
     decision.stop |= word.stop;
     decision.writing |= word.writing;

@@ -12,7 +12,9 @@ namespace lory::train {
 // What one rank says.
 struct ControlWord {
   int64_t token_count = 0;
-  double loss_sum = 0;   // over its tokens, in nats
+  double loss_sum = 0;  // over its tokens, in nats
+  // What is minimised beside it, in the same measure; ForwardResult.
+  double auxiliary_sum = 0;
   bool leave = false;    // told to prepare another generation
   bool stop = false;     // told to stop after a checkpoint
   bool writing = false;  // its part of the last checkpoint
@@ -44,6 +46,7 @@ std::vector<ControlWord> DecodeControlWords(std::span<const float> sum);
 struct Decision {
   int64_t token_count = 0;
   double loss_sum = 0;
+  double auxiliary_sum = 0;
   bool leave = false;
   bool stop = false;
   bool writing = false;     // somebody is not done with the last checkpoint

@@ -79,6 +79,7 @@ std::vector<lory::v1::LayerRouting> DescribeRouting(
     for (const double fraction : routing.ActiveFractions(i)) {
       layer.add_active_fraction(fraction);
     }
+    layer.set_unrouted_share(routing.UnroutedShare(i));
     layers.push_back(std::move(layer));
   }
   return layers;
@@ -149,7 +150,7 @@ absl::StatusOr<Evaluator::Sums> Evaluator::Measure(
   const lory::config::ModelShape& shape = model.shape();
   Sums sums;
   // A rank without a batch must still send as many numbers as the others.
-  if (shape.feed_forward == lory::config::FeedForwardKind::kLory) {
+  if (shape.expert_count > 0) {
     sums.routing = RoutingStats(shape.layer_count, shape.expert_count);
   }
   std::vector<int64_t> sequence(length + 1);

@@ -15,6 +15,7 @@ lory::v1::JobProgress DescribeProgress(const JobContext& job,
   progress.set_step(state.step);
   progress.set_step_count(job.spec.step_count());
   progress.set_loss(result.loss);
+  progress.set_auxiliary_loss(result.auxiliary_loss);
   progress.set_learning_rate(result.learning_rate);
   progress.set_gradient_norm(result.gradient_norm);
   progress.set_tokens_per_second(meter.tokens_per_second());

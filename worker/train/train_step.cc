@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/data/sample_digest.h"
 #include "worker/optim/gradient_norm.h"
@@ -43,8 +44,16 @@ std::span<float> FloatsOf(const at::Tensor& tensor) {
           static_cast<size_t>(tensor.numel())};
 }
 
+// Of the job's seed and the micro-batch's place, not of who trains it.
+uint64_t NoiseSeed(const lory::v1::JobSpec& spec, const MicroBatch& batch) {
+  const uint64_t step = Mix64(static_cast<uint64_t>(spec.seed())) +
+                        static_cast<uint64_t>(batch.step);
+  return Mix64(Mix64(step) + static_cast<uint64_t>(batch.index));
+}
+
 // Forward and backward of one micro-batch.
-absl::Status RunMicroBatch(const MicroBatch& batch, TrainingState& state,
+absl::Status RunMicroBatch(const lory::v1::JobSpec& spec,
+                           const MicroBatch& batch, TrainingState& state,
                            Stopwatch& watch, LocalSums* sums) {
   return GuardTorch("micro-batch", [&] {
     const int64_t length =
@@ -54,13 +63,17 @@ absl::Status RunMicroBatch(const MicroBatch& batch, TrainingState& state,
       return at::from_blob(const_cast<int64_t*>(ids.data()),
                            {batch.rows, length}, at::kLong);
     };
-    ForwardResult result =
-        state.model->Forward(borrow(batch.tokens), borrow(batch.targets));
+    ForwardResult result = state.model->Forward(
+        borrow(batch.tokens), borrow(batch.targets),
+        {.training = true, .noise_seed = NoiseSeed(spec, batch)});
     sums->loss_sum += result.loss_sum.item<double>();
+    if (result.auxiliary_sum.defined()) {
+      sums->auxiliary_sum += result.auxiliary_sum.item<double>();
+    }
     sums->token_count += result.token_count;
     sums->routing.Add(result.routing);
     watch.AddTo(&sums->forward_seconds);
-    result.loss_sum.backward();
+    result.TrainingLoss().backward();
     watch.AddTo(&sums->backward_seconds);
   });
 }
@@ -68,8 +81,9 @@ absl::Status RunMicroBatch(const MicroBatch& batch, TrainingState& state,
 }  // namespace
 
 absl::StatusOr<LocalSums> AccumulateGradient(
-    TrainingState& state, lory::data::BatchLoader& loader, int64_t count,
-    Clock& clock, const std::function<void()>& progress) {
+    const lory::v1::JobSpec& spec, TrainingState& state,
+    lory::data::BatchLoader& loader, int64_t count, Clock& clock,
+    const std::function<void()>& progress) {
   LocalSums sums;
   Stopwatch watch(clock);
   state.model->parameters().ZeroGradients();
@@ -81,7 +95,7 @@ absl::StatusOr<LocalSums> AccumulateGradient(
                                               i, " for step ", state.step));
     }
     watch.AddTo(&sums.data_seconds);
-    LORY_RETURN_IF_ERROR(RunMicroBatch(*batch, state, watch, &sums));
+    LORY_RETURN_IF_ERROR(RunMicroBatch(spec, *batch, state, watch, &sums));
     sums.fingerprint_sum += batch->fingerprint_sum;
     progress();
   }
@@ -124,6 +138,7 @@ absl::StatusOr<StepResult> ApplyStep(const lory::v1::JobSpec& spec,
   StepResult result;
   const auto tokens = static_cast<double>(decision.token_count);
   result.loss = decision.loss_sum / tokens;
+  result.auxiliary_loss = decision.auxiliary_sum / tokens;
   result.learning_rate = lory::optim::LearningRate(spec.optimizer(), state.step,
                                                    spec.step_count());
   LORY_RETURN_IF_ERROR(GuardTorch("update", [&] {

@@ -23,6 +23,7 @@ namespace lory::train {
 struct LocalSums {
   int64_t token_count = 0;
   double loss_sum = 0;
+  double auxiliary_sum = 0;
   uint64_t fingerprint_sum = 0;
   lory::model::RoutingStats routing;
   double data_seconds = 0;
@@ -31,13 +32,15 @@ struct LocalSums {
 };
 
 // Runs the next `count` micro-batches of `loader` forward and backward, adding
-// up the gradient of the sum of token losses. `progress` is called after each.
+// up the gradient of the sum of token losses and what goes with it. `progress`
+// is called after each.
 //
 // INTERNAL: the loader has not that many, or not of this step.
 // RESOURCE_EXHAUSTED: no memory.
 absl::StatusOr<LocalSums> AccumulateGradient(
-    TrainingState& state, lory::data::BatchLoader& loader, int64_t count,
-    Clock& clock, const std::function<void()>& progress);
+    const lory::v1::JobSpec& spec, TrainingState& state,
+    lory::data::BatchLoader& loader, int64_t count, Clock& clock,
+    const std::function<void()>& progress);
 
 // What all ranks together know after the all-reduce.
 struct ReducedStep {
@@ -58,7 +61,8 @@ absl::StatusOr<ReducedStep> ReduceWords(
 
 // What an update did.
 struct StepResult {
-  double loss = 0;  // nats a token
+  double loss = 0;            // nats a token
+  double auxiliary_loss = 0;  // minimised beside it, in nats a token
   double learning_rate = 0;
   double gradient_norm = 0;  // before clipping
   bool skipped = false;      // loss or norm was not finite

@@ -83,13 +83,15 @@ absl::StatusOr<Decision> TrainingLoop::Step() {
   const auto seconds_since = [&](absl::Time from) {
     return absl::ToDoubleSeconds(clock_.MonotonicNow() - from);
   };
-  LORY_ASSIGN_OR_RETURN(LocalSums local,
-                        AccumulateGradient(state_, *job_.loader, OwnShare(),
-                                           clock_, [&] { board_.Progress(); }));
+  LORY_ASSIGN_OR_RETURN(
+      LocalSums local,
+      AccumulateGradient(job_.spec, state_, *job_.loader, OwnShare(), clock_,
+                         [&] { board_.Progress(); }));
   Absorb();
   ControlWord word = Word();
   word.token_count = local.token_count;
   word.loss_sum = local.loss_sum;
+  word.auxiliary_sum = local.auxiliary_sum;
   word.fingerprint_sum = local.fingerprint_sum;
   word.compute_seconds = seconds_since(start);
 

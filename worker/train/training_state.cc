@@ -80,8 +80,8 @@ absl::Status UpcycleIfDue(const lory::v1::JobSpec& spec, TrainingState& state) {
     return [&]() -> absl::Status {
       LORY_ASSIGN_OR_RETURN(
           std::unique_ptr<Transformer> experts,
-          lory::model::UpcycleToLory(*state.model, spec.model(),
-                                     static_cast<uint64_t>(spec.seed())));
+          lory::model::UpcycleToExperts(*state.model, spec.model(),
+                                        static_cast<uint64_t>(spec.seed())));
       auto optimizer =
           std::make_unique<AdamW>(spec.optimizer(), experts->parameters());
       LORY_RETURN_IF_ERROR(lory::optim::UpcycleMoments(

@@ -16,7 +16,8 @@ absl::Status WarmUp(JobContext& job, Clock& clock,
   progress();
   job.loader->Start(
       {.first_step = step, .end_step = step + 1, .first = 0, .count = 1});
-  return AccumulateGradient(state, *job.loader, 1, clock, progress).status();
+  return AccumulateGradient(job.spec, state, *job.loader, 1, clock, progress)
+      .status();
 }
 
 }  // namespace lory::train

@@ -82,8 +82,9 @@ TEST(ResolveModelShape, FillsInDefaults) {
   EXPECT_EQ(shape.rotary_base, 10000);
   EXPECT_EQ(shape.norm_epsilon, 1e-5);
   EXPECT_EQ(shape.init_stddev, 0.02);
-  EXPECT_EQ(shape.router_init_stddev, 0.02);
-  EXPECT_EQ(shape.first_segment, LoryFeedForward::SELF_STOP_GRADIENT);
+  const LoryFeedForward& lory = shape.feed_forward_spec.lory();
+  EXPECT_EQ(lory.router_init_stddev(), 0.02);
+  EXPECT_EQ(lory.first_segment(), LoryFeedForward::SELF_STOP_GRADIENT);
   EXPECT_EQ(shape.dense_fraction, 0.05);
 }
 

@@ -25,13 +25,22 @@ RoutingStats Recorded() {
 
 TEST(RoutingStats, DerivesMeansEntropyAndActiveShare) {
   const RoutingStats stats = Recorded();
-  EXPECT_EQ(stats.SegmentCount(1), 2);
+  EXPECT_EQ(stats.DecisionCount(1), 2);
   EXPECT_THAT(stats.MeanWeights(1), ElementsAre(0.625, 0.125, 0.125, 0.125));
   EXPECT_THAT(stats.MeanEntropy(1), DoubleNear(std::log(4.0) / 2, 1e-12));
   EXPECT_THAT(stats.ActiveFractions(1), ElementsAre(0.5, 0, 0, 0));
   EXPECT_EQ(stats.ActiveShare(1), 0.25);
-  EXPECT_EQ(stats.SegmentCount(0), 0);
+  EXPECT_EQ(stats.DecisionCount(0), 0);
   EXPECT_EQ(stats.MeanEntropy(0), 0);
+}
+
+TEST(RoutingStats, WhatNoExpertTookCountsApart) {
+  RoutingStats stats = Recorded();
+  stats.Record(1, at::tensor({0.0, 0.0, 0.0, 0.0}).view({1, 4}));
+  EXPECT_EQ(stats.DecisionCount(1), 2);
+  EXPECT_THAT(stats.MeanWeights(1), ElementsAre(0.625, 0.125, 0.125, 0.125));
+  EXPECT_DOUBLE_EQ(stats.UnroutedShare(1), 1.0 / 3);
+  EXPECT_EQ(stats.UnroutedShare(0), 0);
 }
 
 TEST(RoutingStats, SumsOfPartsAreThoseOfTheWhole) {

@@ -34,10 +34,11 @@ at::Tensor CountingTokens() {
 double TrainStep(Transformer& model, AdamW& optimizer, int64_t step) {
   const at::Tensor tokens = CountingTokens();
   model.parameters().ZeroGradients();
-  const ForwardResult result =
-      model.Forward(tokens.narrow(1, 0, kLength).contiguous(),
-                    tokens.narrow(1, 1, kLength).contiguous());
-  result.loss_sum.backward();
+  const ForwardResult result = model.Forward(
+      tokens.narrow(1, 0, kLength).contiguous(),
+      tokens.narrow(1, 1, kLength).contiguous(),
+      {.training = true, .noise_seed = static_cast<uint64_t>(step)});
+  result.TrainingLoss().backward();
   const double share = 1.0 / static_cast<double>(result.token_count);
   const double norm =
       share * lory::optim::GradientNorm(model.parameters().flat_gradients());
@@ -57,7 +58,7 @@ TEST(Training, LossFallsThroughBothPhases) {
   for (int64_t step = 1; step < 20; ++step) {
     before = TrainStep(*model, dense_optimizer, step);
   }
-  LORY_ASSERT_OK_AND_ASSIGN(auto lory, UpcycleToLory(*model, LorySpec(), 2));
+  LORY_ASSERT_OK_AND_ASSIGN(auto lory, UpcycleToExperts(*model, LorySpec(), 2));
   AdamW optimizer(Optimizer(), lory->parameters());
   ASSERT_OK(lory::optim::UpcycleMoments(model->parameters(), dense_optimizer,
                                         lory->parameters(), 4, optimizer));

@@ -151,10 +151,10 @@ TEST_F(TransformerTest, RoutingStatisticsCountRoutedSegments) {
   const at::Tensor tokens = RandomTokens(2);
   const ForwardResult paper = MakeModel(LorySpec())->Forward(tokens, tokens);
   EXPECT_EQ(paper.routing.layer_count(), 2);
-  EXPECT_EQ(paper.routing.SegmentCount(0), 6);
+  EXPECT_EQ(paper.routing.DecisionCount(0), 6);
   const ForwardResult strict =
       MakeModel(LorySpec(LoryFeedForward::UNIFORM))->Forward(tokens, tokens);
-  EXPECT_EQ(strict.routing.SegmentCount(1), 4);
+  EXPECT_EQ(strict.routing.DecisionCount(1), 4);
   EXPECT_TRUE(MakeModel(DenseSpec())->Forward(tokens, tokens).routing.empty());
 }
 

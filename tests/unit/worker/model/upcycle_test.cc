@@ -47,7 +47,7 @@ struct UpcycleTest : ::testing::Test {
   std::unique_ptr<Transformer> Upcycled(int32_t experts = 4) const {
     const auto spec =
         LorySpec(lory::v1::LoryFeedForward::SELF_STOP_GRADIENT, experts);
-    auto model = UpcycleToLory(*dense, spec, /*seed=*/5);
+    auto model = UpcycleToExperts(*dense, spec, /*seed=*/5);
     LORY_CHECK(model.ok());
     return *std::move(model);
   }
@@ -150,12 +150,12 @@ TEST_F(UpcycleTest, RandomRoutersPullExpertsApart) {
 TEST_F(UpcycleTest, AnotherShapeIsRefusedWithTheFieldThatDiffers) {
   lory::v1::ModelSpec spec = LorySpec();
   spec.set_feed_forward_width(32);
-  EXPECT_THAT(UpcycleToLory(*dense, spec, 5),
+  EXPECT_THAT(UpcycleToExperts(*dense, spec, 5),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("feed_forward_width")));
-  EXPECT_THAT(UpcycleToLory(*dense, DenseSpec(), 5),
+  EXPECT_THAT(UpcycleToExperts(*dense, DenseSpec(), 5),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("only a Lory model")));
+                       HasSubstr("only a model with experts")));
 }
 
 }  // namespace

@@ -12,6 +12,7 @@ namespace {
 ControlWord Full() {
   return {.token_count = (int64_t{1} << 48) - 1,
           .loss_sum = 123456.78901234567,
+          .auxiliary_sum = 0.0123456789012345678,
           .leave = true,
           .stop = true,
           .writing = true,
@@ -79,17 +80,20 @@ TEST(Decide, ADemandForACheckpointIsActedOnOnce) {
 TEST(Decide, SumsSamplesAndTokensAndKeepsTheSlowest) {
   const ControlWord words[] = {{.token_count = 3,
                                 .loss_sum = 1.5,
+                                .auxiliary_sum = 0.25,
                                 .fingerprint_sum = ~uint64_t{0},
                                 .compute_seconds = 2,
                                 .resident_bytes = 10},
                                {.token_count = 4,
                                 .loss_sum = 2.5,
+                                .auxiliary_sum = 0.5,
                                 .fingerprint_sum = 3,
                                 .compute_seconds = 1,
                                 .resident_bytes = 20}};
   const Decision decision = Decide(words);
   EXPECT_EQ(decision.token_count, 7);
   EXPECT_EQ(decision.loss_sum, 4);
+  EXPECT_EQ(decision.auxiliary_sum, 0.75);
   EXPECT_EQ(decision.fingerprint_sum, 2u);  // modulo 2^64
   EXPECT_EQ(decision.compute_seconds, 2);
   EXPECT_EQ(decision.resident_bytes, 30);

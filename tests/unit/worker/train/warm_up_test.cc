@@ -29,8 +29,8 @@ struct WarmUpTest : ::testing::Test {
     (*job)->loader->Start(
         {.first_step = 0, .end_step = 3, .first = 0, .count = 4});
     for (int step = 0; step < 3; ++step) {
-      const auto sums =
-          AccumulateGradient(*state, *(*job)->loader, 4, RealClock(), [] {});
+      const auto sums = AccumulateGradient(
+          (*job)->spec, *state, *(*job)->loader, 4, RealClock(), [] {});
       EXPECT_OK(sums);
       EXPECT_OK(ApplyStep(spec,
                           {.token_count = sums->token_count,

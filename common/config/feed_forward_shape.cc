@@ -1,0 +1,230 @@
+#include "common/config/feed_forward_shape.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/config/field_checks.h"
+
+namespace lory::config {
+namespace {
+
+using ::lory::v1::FeedForwardSpec;
+
+// The paper's dense phase.
+constexpr double kDenseFraction = 0.05;
+// Where duplicated experts would not compute what the dense model did.
+constexpr double kNoDensePhase = 0;
+
+void Add(ModelShape& shape, absl::string_view name, std::vector<int64_t> sizes,
+         Initialisation how, double scale) {
+  const bool is_matrix = sizes.size() > 1;
+  shape.feed_forward_parameters.push_back(
+      {std::string(name), std::move(sizes), how, scale, is_matrix});
+}
+
+void AddExperts(ModelShape& shape) {
+  const int64_t E = shape.expert_count;
+  const int64_t D = shape.width;
+  const int64_t F = shape.feed_forward_width;
+  const auto add = [&](absl::string_view name, std::vector<int64_t> sizes) {
+    Add(shape, name, std::move(sizes), Initialisation::kNormal,
+        shape.init_stddev);
+  };
+  add(kExpertGate, {E, F, D});
+  add(kExpertUp, {E, F, D});
+  add(kExpertDown, {E, D, F});
+}
+
+void AddRouter(ModelShape& shape, double stddev) {
+  Add(shape, kRouter, {shape.expert_count, shape.width},
+      Initialisation::kNormal, stddev);
+}
+
+std::string Experts(const ModelShape& shape) {
+  return absl::StrCat(shape.expert_count, " experts");
+}
+
+// What all variants with experts have.
+template <typename Options>
+absl::Status ResolveExperts(absl::string_view path, double dense_fraction,
+                            Options& options, ModelShape& shape) {
+  LORY_RETURN_IF_ERROR(
+      CheckRange(path, "expert_count", options.expert_count(), 1, 256));
+  LORY_RETURN_IF_ERROR(
+      CheckBelowOne(path, "dense_fraction", options.dense_fraction()));
+  if (options.dense_fraction() == 0) {
+    options.set_dense_fraction(dense_fraction > 0 ? dense_fraction : -1);
+  }
+  shape.expert_count = options.expert_count();
+  shape.dense_fraction = std::max(0.0, options.dense_fraction());
+  return absl::OkStatus();
+}
+
+template <typename Options>
+absl::Status ResolveRouter(absl::string_view path, double stddev,
+                           Options& options) {
+  options.set_router_init_stddev(
+      OrDefault(options.router_init_stddev(), stddev));
+  return CheckPositive(path, "router_init_stddev",
+                       options.router_init_stddev());
+}
+
+template <typename Options>
+absl::Status ResolveSegments(absl::string_view path, const Options& options,
+                             ModelShape& shape) {
+  LORY_RETURN_IF_ERROR(CheckRange(path, "segment_length",
+                                  options.segment_length(), 1,
+                                  shape.sequence_length));
+  if (shape.sequence_length % options.segment_length() != 0) {
+    return InvalidField(path, "segment_length",
+                        absl::StrCat(options.segment_length(),
+                                     " does not divide sequence_length (",
+                                     shape.sequence_length, ")"));
+  }
+  shape.segment_length = options.segment_length();
+  return absl::OkStatus();
+}
+
+absl::Status UnknownValue(absl::string_view path, absl::string_view field,
+                          int value) {
+  return InvalidField(path, field, absl::StrCat("unknown value ", value));
+}
+
+absl::Status ResolveDense(absl::string_view, FeedForwardSpec&,
+                          ModelShape& shape) {
+  const int64_t D = shape.width;
+  const int64_t F = shape.feed_forward_width;
+  const auto add = [&](absl::string_view name, std::vector<int64_t> sizes) {
+    Add(shape, name, std::move(sizes), Initialisation::kNormal,
+        shape.init_stddev);
+  };
+  add(kGate, {F, D});
+  add(kUp, {F, D});
+  add(kDown, {D, F});
+  return absl::OkStatus();
+}
+
+absl::Status ResolveLory(absl::string_view path, FeedForwardSpec& spec,
+                         ModelShape& shape) {
+  using ::lory::v1::LoryFeedForward;
+  LoryFeedForward& options = *spec.mutable_lory();
+  LORY_RETURN_IF_ERROR(ResolveExperts(path, kDenseFraction, options, shape));
+  LORY_RETURN_IF_ERROR(ResolveRouter(path, 0.02, options));
+  LORY_RETURN_IF_ERROR(ResolveSegments(path, options, shape));
+  if (!LoryFeedForward::FirstSegment_IsValid(options.first_segment())) {
+    return UnknownValue(path, "first_segment", options.first_segment());
+  }
+  if (options.first_segment() == LoryFeedForward::FIRST_SEGMENT_UNSPECIFIED) {
+    options.set_first_segment(LoryFeedForward::SELF_STOP_GRADIENT);
+  }
+  shape.merges_experts = true;
+  shape.feed_forward_summary =
+      absl::StrCat(Experts(shape), ", segments of ", shape.segment_length);
+  AddExperts(shape);
+  AddRouter(shape, options.router_init_stddev());
+  if (options.first_segment() == LoryFeedForward::LEARNED) {
+    Add(shape, kFirstSegment, {shape.expert_count}, Initialisation::kConstant,
+        0);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ResolvePrefixRouting(absl::string_view path, FeedForwardSpec& spec,
+                                  ModelShape& shape) {
+  auto& options = *spec.mutable_prefix_routing();
+  LORY_RETURN_IF_ERROR(ResolveExperts(path, kDenseFraction, options, shape));
+  LORY_RETURN_IF_ERROR(ResolveRouter(path, 0.02, options));
+  LORY_RETURN_IF_ERROR(CheckRange(path, "segment_length",
+                                  options.segment_length(), 1,
+                                  shape.sequence_length));
+  shape.segment_length = options.segment_length();
+  shape.merges_experts = true;
+  shape.feed_forward_summary =
+      absl::StrCat(Experts(shape), " merged for a sequence by its first ",
+                   shape.segment_length, " tokens");
+  AddExperts(shape);
+  AddRouter(shape, options.router_init_stddev());
+  return absl::OkStatus();
+}
+
+// The variants.
+struct Variant {
+  FeedForwardKind kind;
+  absl::Status (*resolve)(absl::string_view path, FeedForwardSpec& spec,
+                          ModelShape& shape);
+};
+constexpr Variant kVariants[] = {
+    {FeedForwardKind::kDense, ResolveDense},
+    {FeedForwardKind::kLory, ResolveLory},
+    {FeedForwardKind::kPrefixRouting, ResolvePrefixRouting},
+};
+
+// The field of the variant that is set; null: none is.
+const google::protobuf::FieldDescriptor* VariantField(
+    const FeedForwardSpec& spec) {
+  return FeedForwardSpec::GetReflection()->GetOneofFieldDescriptor(
+      spec, FeedForwardSpec::descriptor()->oneof_decl(0));
+}
+
+// "dense, lory or prefix_routing".
+std::string VariantNames() {
+  const auto& fields = *FeedForwardSpec::descriptor()->oneof_decl(0);
+  std::string names;
+  for (int i = 0; i < fields.field_count(); ++i) {
+    const char* before = i == 0 ? "" : ", ";
+    if (i > 0 && i + 1 == fields.field_count()) before = " or ";
+    absl::StrAppend(&names, before, fields.field(i)->name());
+  }
+  return names;
+}
+
+}  // namespace
+
+absl::Status ResolveFeedForward(const FeedForwardSpec& spec,
+                                absl::string_view path, ModelShape& shape) {
+  shape.feed_forward = spec.variant_case();
+  shape.feed_forward_spec = spec;
+  shape.feed_forward_parameters.clear();
+  shape.feed_forward_summary.clear();
+  shape.expert_count = 0;
+  shape.active_expert_count = 0;
+  shape.merges_experts = false;
+  shape.segment_length = 0;
+  shape.dense_fraction = 0;
+  shape.is_causal = true;
+  for (const Variant& variant : kVariants) {
+    if (variant.kind != spec.variant_case()) continue;
+    return variant.resolve(absl::StrCat(path, ".", VariantField(spec)->name()),
+                           shape.feed_forward_spec, shape);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(path, ": no variant is set: choose ", VariantNames()));
+}
+
+int64_t SegmentLengthOf(const FeedForwardSpec& spec) {
+  const auto* variant = VariantField(spec);
+  if (variant == nullptr) return 0;
+  const auto& options =
+      FeedForwardSpec::GetReflection()->GetMessage(spec, variant);
+  const auto* field =
+      options.GetDescriptor()->FindFieldByName("segment_length");
+  return field == nullptr ? 0
+                          : options.GetReflection()->GetInt32(options, field);
+}
+
+void RemoveDensePhase(FeedForwardSpec& spec) {
+  const auto* variant = VariantField(spec);
+  if (variant == nullptr) return;
+  auto& options =
+      *FeedForwardSpec::GetReflection()->MutableMessage(&spec, variant);
+  const auto* field =
+      options.GetDescriptor()->FindFieldByName("dense_fraction");
+  if (field != nullptr) options.GetReflection()->SetDouble(&options, field, -1);
+}
+
+}  // namespace lory::config

@@ -1,0 +1,48 @@
+#include "common/config/field_checks.h"
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+
+namespace lory::config {
+
+absl::Status InvalidField(absl::string_view path, absl::string_view field,
+                          absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat(path, ".", field, ": ", what));
+}
+
+absl::Status CheckRange(absl::string_view path, absl::string_view field,
+                        int64_t value, int64_t low, int64_t high) {
+  if (value >= low && value <= high) return absl::OkStatus();
+  return InvalidField(path, field,
+                      absl::StrCat(value, " is not in ", low, "..", high));
+}
+
+absl::Status CheckMultiple(absl::string_view path, absl::string_view field,
+                           int64_t value, absl::string_view of_field,
+                           int64_t of) {
+  if (value % of == 0) return absl::OkStatus();
+  return InvalidField(
+      path, field,
+      absl::StrCat(value, " is not a multiple of ", of_field, " (", of, ")"));
+}
+
+absl::Status CheckPositive(absl::string_view path, absl::string_view field,
+                           double value) {
+  if (std::isfinite(value) && value > 0) return absl::OkStatus();
+  return InvalidField(path, field,
+                      absl::StrCat(value, " is not a number above 0"));
+}
+
+absl::Status CheckBelowOne(absl::string_view path, absl::string_view field,
+                           double value) {
+  if (value < 1) return absl::OkStatus();
+  return InvalidField(path, field,
+                      absl::StrCat(value, " is not a share below 1"));
+}
+
+double OrDefault(double value, double fallback) {
+  return value == 0 ? fallback : value;
+}
+
+}  // namespace lory::config

@@ -1,0 +1,111 @@
+#include "common/config/feed_forward_shape.h"
+
+#include <functional>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "tests/support/status_matchers.h"
+
+namespace lory::config {
+namespace {
+
+using ::lory::testing::StatusIs;
+using ::lory::v1::FeedForwardSpec;
+using ::lory::v1::ModelSpec;
+using ::testing::StartsWith;
+
+// Two layers of width 64, feed-forwards of width 192, sequences of 128.
+ModelSpec SpecWith(const std::string& feed_forward) {
+  ModelSpec spec;
+  spec.set_vocabulary_size(100);
+  spec.set_layer_count(2);
+  spec.set_width(64);
+  spec.set_head_count(4);
+  spec.set_sequence_length(128);
+  LORY_CHECK(google::protobuf::TextFormat::ParseFromString(
+      feed_forward, spec.mutable_feed_forward()));
+  return spec;
+}
+
+ModelShape ShapeOf(const std::string& feed_forward) {
+  const auto shape = ResolveModelShape(SpecWith(feed_forward));
+  EXPECT_OK(shape.status()) << feed_forward;
+  return shape.ok() ? *shape : ModelShape();
+}
+
+constexpr int64_t kExpert = 3 * 64 * 192;  // of one layer
+constexpr int64_t kRouterSize = 64;        // of one expert in one layer
+const int64_t kDenseSize = ParameterCount(ShapeOf("dense {}"));
+
+void ExpectRefused(const std::string& feed_forward, absl::string_view field) {
+  EXPECT_THAT(ValidateModelSpec(SpecWith(feed_forward), "spec.model"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       StartsWith(absl::StrCat("spec.model.feed_forward.",
+                                               field, ": "))))
+      << feed_forward;
+}
+
+TEST(FeedForwardShape, EveryVariantHasATableEntryAndDefaults) {
+  const auto& variants = *FeedForwardSpec::descriptor()->oneof_decl(0);
+  for (int i = 0; i < variants.field_count(); ++i) {
+    const std::string name = variants.field(i)->name();
+    if (name == "dense") continue;
+    // Either a shape, or a complaint about one of its own fields.
+    ExpectRefused(absl::StrCat(name, " {}"),
+                  absl::StrCat(name, ".expert_count"));
+  }
+}
+
+TEST(FeedForwardShape, ResolvedOptionsResolveToThemselves) {
+  for (const char* text :
+       {"dense {}", "lory { expert_count: 4 segment_length: 16 }",
+        "prefix_routing { expert_count: 4 segment_length: 16 }"}) {
+    const FeedForwardSpec once = ShapeOf(text).feed_forward_spec;
+    EXPECT_EQ(
+        ShapeOf(once.ShortDebugString()).feed_forward_spec.ShortDebugString(),
+        once.ShortDebugString());
+  }
+}
+
+TEST(FeedForwardShape, NoVariantIsRefused) {
+  EXPECT_THAT(ValidateModelSpec(SpecWith(""), "model"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       StartsWith("model.feed_forward: no variant is set: "
+                                  "choose dense, lory")));
+}
+
+TEST(FeedForwardShape, PrefixRouting) {
+  const ModelShape shape =
+      ShapeOf("prefix_routing { expert_count: 4 segment_length: 24 }");
+  EXPECT_EQ(shape.expert_count, 4);
+  EXPECT_EQ(shape.dense_fraction, 0.05);
+  EXPECT_EQ(ActiveParameterCount(shape), kDenseSize);
+  EXPECT_EQ(ParameterCount(shape),
+            kDenseSize + 2 * (3 * kExpert + 4 * kRouterSize));
+  EXPECT_EQ(shape.feed_forward_summary,
+            "4 experts merged for a sequence by its first 24 tokens");
+  EXPECT_EQ(SegmentLengthOf(shape.feed_forward_spec), 24);
+  ExpectRefused("prefix_routing { expert_count: 4 segment_length: 129 }",
+                "prefix_routing.segment_length");
+}
+
+TEST(RemoveDensePhase, KeepsTheRestOfTheOptions) {
+  ModelSpec spec =
+      SpecWith("prefix_routing { expert_count: 4 segment_length: 24 }");
+  RemoveDensePhase(*spec.mutable_feed_forward());
+  EXPECT_EQ(spec.feed_forward().prefix_routing().dense_fraction(), -1);
+  EXPECT_EQ(spec.feed_forward().prefix_routing().segment_length(), 24);
+  spec.mutable_feed_forward()->mutable_dense();
+  RemoveDensePhase(*spec.mutable_feed_forward());
+  EXPECT_TRUE(spec.feed_forward().has_dense());
+}
+
+TEST(SegmentLengthOf, IsZeroWhereNothingSaysSo) {
+  EXPECT_EQ(SegmentLengthOf(FeedForwardSpec()), 0);
+  EXPECT_EQ(SegmentLengthOf(ShapeOf("dense {}").feed_forward_spec), 0);
+}
+
+}  // namespace
+}  // namespace lory::config

@@ -1,0 +1,42 @@
+#include "common/base/check.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "tests/unit/worker/train/fleet.h"
+
+// Every variant of the feed-forward learns through the trainer.
+namespace lory::train {
+namespace {
+
+using ::lory::v1::TrainerStatus;
+
+lory::v1::JobSpec SpecWith(const char* feed_forward, int64_t step_count) {
+  lory::v1::JobSpec spec = TinySpec(step_count);
+  LORY_CHECK(google::protobuf::TextFormat::ParseFromString(
+      feed_forward, spec.mutable_model()->mutable_feed_forward()));
+  return spec;
+}
+
+struct VariantsTest : ::testing::TestWithParam<const char*> {};
+
+TEST_P(VariantsTest, LearnToCountThroughTheDensePhaseAndAfter) {
+  Fleet fleet(SpecWith(GetParam(), 30));
+  Member& a = fleet.Add();
+  a.AwaitPhase(TrainerStatus::READY);
+  fleet.Start({&a}, 30);
+  const double first_loss = a.AwaitStep(1).progress().loss();
+  const TrainerStatus end = a.AwaitPhase(TrainerStatus::FINISHED);
+  EXPECT_EQ(end.applied_step(), 30);
+  EXPECT_FALSE(end.progress().dense_phase());
+  EXPECT_LT(end.progress().loss(), first_loss - 1);
+  EXPECT_LT(end.progress().evaluation().overall().loss(), first_loss - 1);
+  ASSERT_EQ(end.progress().routing_size(), 2);
+  EXPECT_EQ(end.progress().routing(0).weight_mean_size(), 4);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, VariantsTest,
+    ::testing::Values(
+        "prefix_routing { expert_count: 4 segment_length: 16 }"));
+
+}  // namespace
+}  // namespace lory::train
