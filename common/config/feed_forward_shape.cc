@@ -152,6 +152,52 @@ absl::Status ResolvePrefixRouting(absl::string_view path, FeedForwardSpec& spec,
   return absl::OkStatus();
 }
 
+absl::Status ResolveTokenChoice(absl::string_view path, FeedForwardSpec& spec,
+                                ModelShape& shape) {
+  using Options = ::lory::v1::TokenChoiceFeedForward;
+  Options& options = *spec.mutable_token_choice();
+  if (options.top_k() == 0) {
+    options.set_top_k(std::min(2, options.expert_count()));
+  }
+  if (!Options::Weights_IsValid(options.weights())) {
+    return UnknownValue(path, "weights", options.weights());
+  }
+  if (options.weights() == Options::WEIGHTS_UNSPECIFIED) {
+    options.set_weights(options.top_k() == 1 && options.expert_count() > 1
+                            ? Options::PROBABILITY
+                            : Options::RENORMALISED);
+  }
+  if (!Options::Balance_IsValid(options.balance())) {
+    return UnknownValue(path, "balance", options.balance());
+  }
+  if (options.balance() == Options::BALANCE_UNSPECIFIED) {
+    options.set_balance(Options::SWITCH);
+  }
+  options.set_balance_coefficient(
+      OrDefault(options.balance_coefficient(),
+                options.balance() == Options::HF_MIXTRAL ? 0.02 : 0.01));
+  LORY_RETURN_IF_ERROR(ResolveExperts(path,
+                                      options.weights() == Options::RENORMALISED
+                                          ? kDenseFraction
+                                          : kNoDensePhase,
+                                      options, shape));
+  LORY_RETURN_IF_ERROR(ResolveRouter(path, 0.02, options));
+  LORY_RETURN_IF_ERROR(
+      CheckRange(path, "top_k", options.top_k(), 1, shape.expert_count));
+  LORY_RETURN_IF_ERROR(CheckPositive(path, "balance_coefficient",
+                                     options.balance_coefficient()));
+  if (options.z_loss_coefficient() != 0) {
+    LORY_RETURN_IF_ERROR(CheckPositive(path, "z_loss_coefficient",
+                                       options.z_loss_coefficient()));
+  }
+  shape.active_expert_count = options.top_k();
+  shape.feed_forward_summary =
+      absl::StrCat(Experts(shape), ", ", options.top_k(), " for each token");
+  AddExperts(shape);
+  AddRouter(shape, options.router_init_stddev());
+  return absl::OkStatus();
+}
+
 // The variants.
 struct Variant {
   FeedForwardKind kind;
@@ -162,6 +208,7 @@ constexpr Variant kVariants[] = {
     {FeedForwardKind::kDense, ResolveDense},
     {FeedForwardKind::kLory, ResolveLory},
     {FeedForwardKind::kPrefixRouting, ResolvePrefixRouting},
+    {FeedForwardKind::kTokenChoice, ResolveTokenChoice},
 };
 
 // The field of the variant that is set; null: none is.

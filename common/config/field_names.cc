@@ -44,6 +44,8 @@ constexpr absl::string_view kTakenFields[] = {
     "lory.v1.ModelSpec.norm_epsilon",
     "lory.v1.ModelSpec.init_stddev",
     ".router_init_stddev",
+    ".top_k",
+    ".balance_coefficient",
     "lory.v1.OptimizerSpec.beta1",
     "lory.v1.OptimizerSpec.beta2",
     "lory.v1.OptimizerSpec.epsilon",

@@ -4,6 +4,7 @@
 #include "worker/model/dense_feed_forward.h"
 #include "worker/model/lory_feed_forward.h"
 #include "worker/model/prefix_routing_feed_forward.h"
+#include "worker/model/token_choice_feed_forward.h"
 
 namespace lory::model {
 
@@ -24,6 +25,8 @@ std::unique_ptr<FeedForward> MakeFeedForward(
     case FeedForwardKind::kPrefixRouting:
       return std::make_unique<PrefixRoutingFeedForward>(shape, parameters,
                                                         layer);
+    case FeedForwardKind::kTokenChoice:
+      return std::make_unique<TokenChoiceFeedForward>(shape, parameters, layer);
     default:
       LORY_CHECK(false);  // ResolveModelShape lets nothing else through
   }

@@ -61,7 +61,8 @@ TEST(FeedForwardShape, EveryVariantHasATableEntryAndDefaults) {
 TEST(FeedForwardShape, ResolvedOptionsResolveToThemselves) {
   for (const char* text :
        {"dense {}", "lory { expert_count: 4 segment_length: 16 }",
-        "prefix_routing { expert_count: 4 segment_length: 16 }"}) {
+        "prefix_routing { expert_count: 4 segment_length: 16 }",
+        "token_choice { expert_count: 4 }"}) {
     const FeedForwardSpec once = ShapeOf(text).feed_forward_spec;
     EXPECT_EQ(
         ShapeOf(once.ShortDebugString()).feed_forward_spec.ShortDebugString(),
@@ -89,6 +90,40 @@ TEST(FeedForwardShape, PrefixRouting) {
   EXPECT_EQ(SegmentLengthOf(shape.feed_forward_spec), 24);
   ExpectRefused("prefix_routing { expert_count: 4 segment_length: 129 }",
                 "prefix_routing.segment_length");
+}
+
+TEST(FeedForwardShape, TokenChoice) {
+  using TokenChoice = ::lory::v1::TokenChoiceFeedForward;
+  const ModelShape shape = ShapeOf("token_choice { expert_count: 8 }");
+  const TokenChoice& options = shape.feed_forward_spec.token_choice();
+  EXPECT_EQ(options.top_k(), 2);
+  EXPECT_EQ(options.weights(), TokenChoice::RENORMALISED);
+  EXPECT_EQ(options.balance(), TokenChoice::SWITCH);
+  EXPECT_EQ(options.balance_coefficient(), 0.01);
+  EXPECT_EQ(shape.dense_fraction, 0.05);
+  // Two experts of eight, and the router that chooses them.
+  EXPECT_EQ(ActiveParameterCount(shape),
+            kDenseSize + 2 * (kExpert + 8 * kRouterSize));
+  EXPECT_EQ(ParameterCount(shape),
+            kDenseSize + 2 * (7 * kExpert + 8 * kRouterSize));
+  EXPECT_EQ(shape.feed_forward_summary, "8 experts, 2 for each token");
+
+  const ModelShape one = ShapeOf("token_choice { expert_count: 8 top_k: 1 }");
+  EXPECT_EQ(one.feed_forward_spec.token_choice().weights(),
+            TokenChoice::PROBABILITY);
+  EXPECT_EQ(one.dense_fraction, 0);
+  EXPECT_EQ(ShapeOf("token_choice { expert_count: 8 balance: HF_MIXTRAL }")
+                .feed_forward_spec.token_choice()
+                .balance_coefficient(),
+            0.02);
+  ExpectRefused("token_choice { expert_count: 2 top_k: 3 }",
+                "token_choice.top_k");
+  ExpectRefused("token_choice { expert_count: 2 balance_coefficient: -1 }",
+                "token_choice.balance_coefficient");
+  ExpectRefused("token_choice { expert_count: 2 z_loss_coefficient: nan }",
+                "token_choice.z_loss_coefficient");
+  ExpectRefused("token_choice { expert_count: 2 dense_fraction: 1 }",
+                "token_choice.dense_fraction");
 }
 
 TEST(RemoveDensePhase, KeepsTheRestOfTheOptions) {

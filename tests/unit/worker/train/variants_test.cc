@@ -36,7 +36,25 @@ TEST_P(VariantsTest, LearnToCountThroughTheDensePhaseAndAfter) {
 INSTANTIATE_TEST_SUITE_P(
     All, VariantsTest,
     ::testing::Values(
-        "prefix_routing { expert_count: 4 segment_length: 16 }"));
+        "prefix_routing { expert_count: 4 segment_length: 16 }",
+        "token_choice { expert_count: 4 z_loss_coefficient: 1e-3 }"));
+
+TEST(AuxiliaryLoss, IsTheSameHoweverManyRanksShareTheStep) {
+  const auto run = [](int ranks) {
+    Fleet fleet(
+        SpecWith("token_choice { expert_count: 4 dense_fraction: -1 }", 6));
+    std::vector<Member*> members;
+    for (int rank = 0; rank < ranks; ++rank) members.push_back(&fleet.Add());
+    fleet.Start(members, 6);
+    return members[0]->AwaitPhase(TrainerStatus::FINISHED).progress();
+  };
+  const auto one = run(1);
+  const auto three = run(3);
+  // Two layers, two experts a token, balanced or worse, times 0.01.
+  EXPECT_GT(one.auxiliary_loss(), 0.039);
+  EXPECT_NEAR(three.auxiliary_loss(), one.auxiliary_loss(), 1e-4);
+  EXPECT_NEAR(three.loss(), one.loss(), 1e-3);
+}
 
 }  // namespace
 }  // namespace lory::train
