@@ -198,6 +198,49 @@ absl::Status ResolveTokenChoice(absl::string_view path, FeedForwardSpec& spec,
   return absl::OkStatus();
 }
 
+absl::Status ResolveExpertChoice(absl::string_view path, FeedForwardSpec& spec,
+                                 ModelShape& shape) {
+  using Options = ::lory::v1::ExpertChoiceFeedForward;
+  Options& options = *spec.mutable_expert_choice();
+  LORY_RETURN_IF_ERROR(ResolveExperts(path, kNoDensePhase, options, shape));
+  LORY_RETURN_IF_ERROR(ResolveRouter(path, 0.02, options));
+  if (!Options::Level_IsValid(options.level())) {
+    return UnknownValue(path, "level", options.level());
+  }
+  if (!Options::Group_IsValid(options.group())) {
+    return UnknownValue(path, "group", options.group());
+  }
+  if (options.level() == Options::LEVEL_UNSPECIFIED) {
+    options.set_level(Options::TOKEN);
+  }
+  if (options.group() == Options::GROUP_UNSPECIFIED) {
+    options.set_group(Options::SEQUENCE);
+  }
+  if (options.level() == Options::SEGMENT) {
+    LORY_RETURN_IF_ERROR(ResolveSegments(path, options, shape));
+  } else if (options.segment_length() != 0) {
+    return InvalidField(path, "segment_length",
+                        "belongs to level: segment; leave it out");
+  }
+  options.set_capacity_factor(OrDefault(options.capacity_factor(), 1));
+  const double factor = options.capacity_factor();
+  if (!(factor > 0 && factor <= options.expert_count())) {
+    return InvalidField(
+        path, "capacity_factor",
+        absl::StrCat(factor, " is not above 0 and at most ", "expert_count (",
+                     options.expert_count(), ")"));
+  }
+  shape.active_expert_count = std::max<int64_t>(1, std::llround(factor));
+  shape.feed_forward_summary =
+      absl::StrCat(Experts(shape), " that choose their ",
+                   shape.segment_length > 0
+                       ? absl::StrCat("segments of ", shape.segment_length)
+                       : "tokens");
+  AddExperts(shape);
+  AddRouter(shape, options.router_init_stddev());
+  return absl::OkStatus();
+}
+
 // The variants.
 struct Variant {
   FeedForwardKind kind;
@@ -209,6 +252,7 @@ constexpr Variant kVariants[] = {
     {FeedForwardKind::kLory, ResolveLory},
     {FeedForwardKind::kPrefixRouting, ResolvePrefixRouting},
     {FeedForwardKind::kTokenChoice, ResolveTokenChoice},
+    {FeedForwardKind::kExpertChoice, ResolveExpertChoice},
 };
 
 // The field of the variant that is set; null: none is.

@@ -45,6 +45,7 @@ constexpr absl::string_view kTakenFields[] = {
     "lory.v1.ModelSpec.init_stddev",
     ".router_init_stddev",
     ".top_k",
+    ".capacity_factor",
     ".balance_coefficient",
     "lory.v1.OptimizerSpec.beta1",
     "lory.v1.OptimizerSpec.beta2",

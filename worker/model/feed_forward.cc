@@ -2,6 +2,7 @@
 
 #include "common/base/check.h"
 #include "worker/model/dense_feed_forward.h"
+#include "worker/model/expert_choice_feed_forward.h"
 #include "worker/model/lory_feed_forward.h"
 #include "worker/model/prefix_routing_feed_forward.h"
 #include "worker/model/token_choice_feed_forward.h"
@@ -27,6 +28,9 @@ std::unique_ptr<FeedForward> MakeFeedForward(
                                                         layer);
     case FeedForwardKind::kTokenChoice:
       return std::make_unique<TokenChoiceFeedForward>(shape, parameters, layer);
+    case FeedForwardKind::kExpertChoice:
+      return std::make_unique<ExpertChoiceFeedForward>(shape, parameters,
+                                                       layer);
     default:
       LORY_CHECK(false);  // ResolveModelShape lets nothing else through
   }

@@ -62,7 +62,7 @@ TEST(FeedForwardShape, ResolvedOptionsResolveToThemselves) {
   for (const char* text :
        {"dense {}", "lory { expert_count: 4 segment_length: 16 }",
         "prefix_routing { expert_count: 4 segment_length: 16 }",
-        "token_choice { expert_count: 4 }"}) {
+        "token_choice { expert_count: 4 }", "expert_choice { expert_count: 4 }"}) {
     const FeedForwardSpec once = ShapeOf(text).feed_forward_spec;
     EXPECT_EQ(
         ShapeOf(once.ShortDebugString()).feed_forward_spec.ShortDebugString(),
@@ -124,6 +124,37 @@ TEST(FeedForwardShape, TokenChoice) {
                 "token_choice.z_loss_coefficient");
   ExpectRefused("token_choice { expert_count: 2 dense_fraction: 1 }",
                 "token_choice.dense_fraction");
+}
+
+TEST(FeedForwardShape, ExpertChoice) {
+  using ExpertChoice = ::lory::v1::ExpertChoiceFeedForward;
+  const ModelShape shape = ShapeOf("expert_choice { expert_count: 8 }");
+  const ExpertChoice& options = shape.feed_forward_spec.expert_choice();
+  EXPECT_EQ(options.capacity_factor(), 1);
+  EXPECT_EQ(options.level(), ExpertChoice::TOKEN);
+  EXPECT_EQ(options.group(), ExpertChoice::SEQUENCE);
+  EXPECT_EQ(shape.dense_fraction, 0);
+  EXPECT_TRUE(shape.is_causal);
+  EXPECT_EQ(ActiveParameterCount(shape), kDenseSize + 2 * 8 * kRouterSize);
+  EXPECT_EQ(shape.feed_forward_summary, "8 experts that choose their tokens");
+
+  const ModelShape segments = ShapeOf(
+      "expert_choice { expert_count: 8 level: SEGMENT segment_length: 32 "
+      "capacity_factor: 2 }");
+  EXPECT_EQ(segments.segment_length, 32);
+  EXPECT_EQ(ActiveParameterCount(segments),
+            kDenseSize + 2 * (kExpert + 8 * kRouterSize));
+  EXPECT_EQ(segments.feed_forward_summary,
+            "8 experts that choose their segments of 32");
+  ExpectRefused("expert_choice { expert_count: 8 segment_length: 32 }",
+                "expert_choice.segment_length");
+  ExpectRefused(
+      "expert_choice { expert_count: 8 level: SEGMENT segment_length: 33 }",
+      "expert_choice.segment_length");
+  ExpectRefused("expert_choice { expert_count: 8 capacity_factor: 9 }",
+                "expert_choice.capacity_factor");
+  ExpectRefused("expert_choice { expert_count: 8 capacity_factor: nan }",
+                "expert_choice.capacity_factor");
 }
 
 TEST(RemoveDensePhase, KeepsTheRestOfTheOptions) {

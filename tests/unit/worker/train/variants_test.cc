@@ -37,7 +37,10 @@ INSTANTIATE_TEST_SUITE_P(
     All, VariantsTest,
     ::testing::Values(
         "prefix_routing { expert_count: 4 segment_length: 16 }",
-        "token_choice { expert_count: 4 z_loss_coefficient: 1e-3 }"));
+        "token_choice { expert_count: 4 z_loss_coefficient: 1e-3 }",
+        "expert_choice { expert_count: 4 }",
+        "expert_choice { expert_count: 4 level: SEGMENT segment_length: 16 "
+        "dense_fraction: 0.05 }"));
 
 TEST(AuxiliaryLoss, IsTheSameHoweverManyRanksShareTheStep) {
   const auto run = [](int ranks) {
