@@ -241,6 +241,53 @@ absl::Status ResolveExpertChoice(absl::string_view path, FeedForwardSpec& spec,
   return absl::OkStatus();
 }
 
+// Of variants that let all tokens of a sequence see each other.
+template <typename Options>
+absl::Status CheckAllowed(absl::string_view path, absl::string_view why,
+                          const Options& options, ModelShape& shape) {
+  shape.is_causal = false;
+  if (options.allow_noncausal()) return absl::OkStatus();
+  return InvalidField(
+      path, "allow_noncausal",
+      absl::StrCat("is not set, but ", why,
+                   " lets every token see all of its sequence, so that the "
+                   "loss is no likelihood and the model generates no text; "
+                   "set it to true where that is what you want"));
+}
+
+absl::Status ResolveSmear(absl::string_view path, FeedForwardSpec& spec,
+                          ModelShape& shape) {
+  auto& options = *spec.mutable_smear();
+  LORY_RETURN_IF_ERROR(ResolveExperts(path, kDenseFraction, options, shape));
+  LORY_RETURN_IF_ERROR(ResolveRouter(path, 0.01, options));
+  LORY_RETURN_IF_ERROR(CheckRange(path, "pool_length", options.pool_length(), 0,
+                                  shape.sequence_length));
+  const bool pools_all = options.pool_length() == 0 ||
+                         options.pool_length() == shape.sequence_length;
+  if (pools_all) {
+    LORY_RETURN_IF_ERROR(CheckAllowed(
+        path, "a pool_length of the whole sequence", options, shape));
+  }
+  LORY_RETURN_IF_ERROR(
+      CheckBelowOne(path, "expert_dropout", options.expert_dropout()));
+  options.set_expert_dropout(OrDefault(options.expert_dropout(), 0.1));
+  shape.merges_experts = true;
+  shape.feed_forward_summary = absl::StrCat(
+      Experts(shape), " merged for a sequence by ",
+      pools_all ? "all of it, not causal"
+                : absl::StrCat("its first ", options.pool_length(), " tokens"));
+  AddExperts(shape);
+  AddRouter(shape, options.router_init_stddev());
+  const auto add_vector = [&](absl::string_view name, double value) {
+    Add(shape, name, {shape.width}, Initialisation::kConstant, value);
+  };
+  add_vector(kRouterNormGain, 1);
+  add_vector(kRouterNormBias, 0);
+  add_vector(kRouterRowGain, options.router_init_stddev());
+  add_vector(kRouterRowBias, 0);
+  return absl::OkStatus();
+}
+
 // The variants.
 struct Variant {
   FeedForwardKind kind;
@@ -253,6 +300,7 @@ constexpr Variant kVariants[] = {
     {FeedForwardKind::kPrefixRouting, ResolvePrefixRouting},
     {FeedForwardKind::kTokenChoice, ResolveTokenChoice},
     {FeedForwardKind::kExpertChoice, ResolveExpertChoice},
+    {FeedForwardKind::kSmear, ResolveSmear},
 };
 
 // The field of the variant that is set; null: none is.

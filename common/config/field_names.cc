@@ -36,6 +36,7 @@ constexpr absl::string_view kNoneFields[] = {
     "lory.v1.OptimizerSpec.weight_decay",
     "lory.v1.OptimizerSpec.clip_norm",
     ".dense_fraction",
+    ".expert_dropout",
 };
 
 // Those whose comment in the proto says "0: the default".

@@ -139,6 +139,12 @@ inline constexpr absl::string_view kExpertDown = "mlp.experts.down_proj.weight";
 inline constexpr absl::string_view kRouterPrefix = "mlp.router.";
 inline constexpr absl::string_view kRouter = "mlp.router.weight";  // [E, D]
 inline constexpr absl::string_view kFirstSegment = "mlp.first_segment";  // [E]
+// SMEAR: gains and biases, [D], of the norms of its input and of its rows.
+inline constexpr absl::string_view kRouterNormGain = "mlp.router.norm.weight";
+inline constexpr absl::string_view kRouterNormBias = "mlp.router.norm.bias";
+inline constexpr absl::string_view kRouterRowGain =
+    "mlp.router.row_norm.weight";
+inline constexpr absl::string_view kRouterRowBias = "mlp.router.row_norm.bias";
 
 }  // namespace lory::config
 

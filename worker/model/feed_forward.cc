@@ -5,6 +5,7 @@
 #include "worker/model/expert_choice_feed_forward.h"
 #include "worker/model/lory_feed_forward.h"
 #include "worker/model/prefix_routing_feed_forward.h"
+#include "worker/model/smear_feed_forward.h"
 #include "worker/model/token_choice_feed_forward.h"
 
 namespace lory::model {
@@ -31,6 +32,8 @@ std::unique_ptr<FeedForward> MakeFeedForward(
     case FeedForwardKind::kExpertChoice:
       return std::make_unique<ExpertChoiceFeedForward>(shape, parameters,
                                                        layer);
+    case FeedForwardKind::kSmear:
+      return std::make_unique<SmearFeedForward>(shape, parameters, layer);
     default:
       LORY_CHECK(false);  // ResolveModelShape lets nothing else through
   }

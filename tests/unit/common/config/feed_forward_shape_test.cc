@@ -62,7 +62,8 @@ TEST(FeedForwardShape, ResolvedOptionsResolveToThemselves) {
   for (const char* text :
        {"dense {}", "lory { expert_count: 4 segment_length: 16 }",
         "prefix_routing { expert_count: 4 segment_length: 16 }",
-        "token_choice { expert_count: 4 }", "expert_choice { expert_count: 4 }"}) {
+        "token_choice { expert_count: 4 }", "expert_choice { expert_count: 4 }",
+        "smear { expert_count: 4 pool_length: 8 }"}) {
     const FeedForwardSpec once = ShapeOf(text).feed_forward_spec;
     EXPECT_EQ(
         ShapeOf(once.ShortDebugString()).feed_forward_spec.ShortDebugString(),
@@ -155,6 +156,28 @@ TEST(FeedForwardShape, ExpertChoice) {
                 "expert_choice.capacity_factor");
   ExpectRefused("expert_choice { expert_count: 8 capacity_factor: nan }",
                 "expert_choice.capacity_factor");
+}
+
+TEST(FeedForwardShape, Smear) {
+  const ModelShape shape = ShapeOf("smear { expert_count: 4 pool_length: 16 }");
+  EXPECT_EQ(shape.feed_forward_spec.smear().expert_dropout(), 0.1);
+  EXPECT_EQ(shape.feed_forward_spec.smear().router_init_stddev(), 0.01);
+  EXPECT_TRUE(shape.is_causal);
+  EXPECT_EQ(ActiveParameterCount(shape), kDenseSize);
+  EXPECT_EQ(ParameterCount(shape),
+            kDenseSize + 2 * (3 * kExpert + 8 * kRouterSize));
+  ExpectRefused("smear { expert_count: 4 }", "smear.allow_noncausal");
+  ExpectRefused("smear { expert_count: 4 pool_length: 128 }",
+                "smear.allow_noncausal");
+  ExpectRefused("smear { expert_count: 4 pool_length: 129 }",
+                "smear.pool_length");
+  ExpectRefused("smear { expert_count: 4 pool_length: 8 expert_dropout: 1 }",
+                "smear.expert_dropout");
+  const ModelShape all =
+      ShapeOf("smear { expert_count: 4 allow_noncausal: true }");
+  EXPECT_FALSE(all.is_causal);
+  EXPECT_EQ(all.feed_forward_summary,
+            "4 experts merged for a sequence by all of it, not causal");
 }
 
 TEST(RemoveDensePhase, KeepsTheRestOfTheOptions) {

@@ -40,7 +40,8 @@ INSTANTIATE_TEST_SUITE_P(
         "token_choice { expert_count: 4 z_loss_coefficient: 1e-3 }",
         "expert_choice { expert_count: 4 }",
         "expert_choice { expert_count: 4 level: SEGMENT segment_length: 16 "
-        "dense_fraction: 0.05 }"));
+        "dense_fraction: 0.05 }",
+        "smear { expert_count: 4 pool_length: 16 }"));
 
 TEST(AuxiliaryLoss, IsTheSameHoweverManyRanksShareTheStep) {
   const auto run = [](int ranks) {
