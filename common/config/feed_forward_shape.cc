@@ -288,6 +288,31 @@ absl::Status ResolveSmear(absl::string_view path, FeedForwardSpec& spec,
   return absl::OkStatus();
 }
 
+absl::Status ResolveSoftMoe(absl::string_view path, FeedForwardSpec& spec,
+                            ModelShape& shape) {
+  auto& options = *spec.mutable_soft_moe();
+  LORY_RETURN_IF_ERROR(ResolveExperts(path, kNoDensePhase, options, shape));
+  LORY_RETURN_IF_ERROR(CheckAllowed(path, "soft_moe", options, shape));
+  if (options.slots_per_expert() == 0) {
+    options.set_slots_per_expert(static_cast<int32_t>(
+        (shape.sequence_length + shape.expert_count - 1) / shape.expert_count));
+  }
+  LORY_RETURN_IF_ERROR(CheckRange(path, "slots_per_expert",
+                                  options.slots_per_expert(), 1,
+                                  shape.sequence_length));
+  // Every token has a part in every slot.
+  shape.active_expert_count = shape.expert_count;
+  shape.feed_forward_summary = absl::StrCat(
+      Experts(shape), " of ", options.slots_per_expert(), " slots, not causal");
+  AddExperts(shape);
+  // LeCun's; the logits do not depend on the length of a slot's vector.
+  Add(shape, kSlots,
+      {shape.expert_count, options.slots_per_expert(), shape.width},
+      Initialisation::kNormal, 1 / std::sqrt(static_cast<double>(shape.width)));
+  Add(shape, kSlotScale, {1}, Initialisation::kConstant, 1);
+  return absl::OkStatus();
+}
+
 // The variants.
 struct Variant {
   FeedForwardKind kind;
@@ -301,6 +326,7 @@ constexpr Variant kVariants[] = {
     {FeedForwardKind::kTokenChoice, ResolveTokenChoice},
     {FeedForwardKind::kExpertChoice, ResolveExpertChoice},
     {FeedForwardKind::kSmear, ResolveSmear},
+    {FeedForwardKind::kSoftMoe, ResolveSoftMoe},
 };
 
 // The field of the variant that is set; null: none is.

@@ -47,6 +47,7 @@ constexpr absl::string_view kTakenFields[] = {
     ".router_init_stddev",
     ".top_k",
     ".capacity_factor",
+    ".slots_per_expert",
     ".balance_coefficient",
     "lory.v1.OptimizerSpec.beta1",
     "lory.v1.OptimizerSpec.beta2",

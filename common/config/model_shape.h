@@ -145,6 +145,9 @@ inline constexpr absl::string_view kRouterNormBias = "mlp.router.norm.bias";
 inline constexpr absl::string_view kRouterRowGain =
     "mlp.router.row_norm.weight";
 inline constexpr absl::string_view kRouterRowBias = "mlp.router.row_norm.bias";
+// Soft MoE: [E, slots, D] and [1].
+inline constexpr absl::string_view kSlots = "mlp.router.slots";
+inline constexpr absl::string_view kSlotScale = "mlp.router.scale";
 
 }  // namespace lory::config
 

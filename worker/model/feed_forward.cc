@@ -6,6 +6,7 @@
 #include "worker/model/lory_feed_forward.h"
 #include "worker/model/prefix_routing_feed_forward.h"
 #include "worker/model/smear_feed_forward.h"
+#include "worker/model/soft_moe_feed_forward.h"
 #include "worker/model/token_choice_feed_forward.h"
 
 namespace lory::model {
@@ -34,6 +35,8 @@ std::unique_ptr<FeedForward> MakeFeedForward(
                                                        layer);
     case FeedForwardKind::kSmear:
       return std::make_unique<SmearFeedForward>(shape, parameters, layer);
+    case FeedForwardKind::kSoftMoe:
+      return std::make_unique<SoftMoeFeedForward>(shape, parameters, layer);
     default:
       LORY_CHECK(false);  // ResolveModelShape lets nothing else through
   }

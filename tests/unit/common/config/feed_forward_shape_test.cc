@@ -63,7 +63,8 @@ TEST(FeedForwardShape, ResolvedOptionsResolveToThemselves) {
        {"dense {}", "lory { expert_count: 4 segment_length: 16 }",
         "prefix_routing { expert_count: 4 segment_length: 16 }",
         "token_choice { expert_count: 4 }", "expert_choice { expert_count: 4 }",
-        "smear { expert_count: 4 pool_length: 8 }"}) {
+        "smear { expert_count: 4 pool_length: 8 }",
+        "soft_moe { expert_count: 4 allow_noncausal: true }"}) {
     const FeedForwardSpec once = ShapeOf(text).feed_forward_spec;
     EXPECT_EQ(
         ShapeOf(once.ShortDebugString()).feed_forward_spec.ShortDebugString(),
@@ -178,6 +179,22 @@ TEST(FeedForwardShape, Smear) {
   EXPECT_FALSE(all.is_causal);
   EXPECT_EQ(all.feed_forward_summary,
             "4 experts merged for a sequence by all of it, not causal");
+}
+
+TEST(FeedForwardShape, SoftMoe) {
+  const ModelShape shape =
+      ShapeOf("soft_moe { expert_count: 5 allow_noncausal: true }");
+  EXPECT_EQ(shape.feed_forward_spec.soft_moe().slots_per_expert(), 26);
+  EXPECT_FALSE(shape.is_causal);
+  EXPECT_EQ(shape.dense_fraction, 0);
+  EXPECT_EQ(ActiveParameterCount(shape), ParameterCount(shape));
+  EXPECT_EQ(ParameterCount(shape),
+            kDenseSize + 2 * (4 * kExpert + 5 * 26 * kRouterSize + 1));
+  EXPECT_EQ(shape.feed_forward_summary, "5 experts of 26 slots, not causal");
+  ExpectRefused("soft_moe { expert_count: 5 }", "soft_moe.allow_noncausal");
+  ExpectRefused(
+      "soft_moe { expert_count: 5 allow_noncausal: true slots_per_expert: -1 }",
+      "soft_moe.slots_per_expert");
 }
 
 TEST(RemoveDensePhase, KeepsTheRestOfTheOptions) {

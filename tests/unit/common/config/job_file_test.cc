@@ -84,6 +84,24 @@ TEST(JobFile, AnotherVariantReplacesThePresetsOne) {
   }
 }
 
+TEST(JobFile, EveryVariantReplacesThePresetsOne) {
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const JobFile file,
+      Parse("model: {preset: tiny, feed_forward: {token_choice: "
+            "{expert_count: 8, top_k: 2, balance: hf_mixtral, "
+            "dense_fraction: none}}}"));
+  EXPECT_EQ(file.spec.model().layer_count(), 4);
+  const auto& options = file.spec.model().feed_forward().token_choice();
+  EXPECT_EQ(options.expert_count(), 8);
+  EXPECT_EQ(options.balance(), lory::v1::TokenChoiceFeedForward::HF_MIXTRAL);
+  EXPECT_EQ(options.dense_fraction(), -1);
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const JobFile soft,
+      Parse("model: {preset: tiny, feed_forward: {soft_moe: "
+            "{expert_count: 8, allow_noncausal: true}}}"));
+  EXPECT_TRUE(soft.spec.model().feed_forward().soft_moe().allow_noncausal());
+}
+
 TEST(JobFile, AnOverrideBeatsTheFileAndALaterOneTheEarlier) {
   LORY_ASSERT_OK_AND_ASSIGN(
       const JobFile file,

@@ -41,7 +41,8 @@ INSTANTIATE_TEST_SUITE_P(
         "expert_choice { expert_count: 4 }",
         "expert_choice { expert_count: 4 level: SEGMENT segment_length: 16 "
         "dense_fraction: 0.05 }",
-        "smear { expert_count: 4 pool_length: 16 }"));
+        "smear { expert_count: 4 pool_length: 16 }",
+        "soft_moe { expert_count: 4 allow_noncausal: true }"));
 
 TEST(AuxiliaryLoss, IsTheSameHoweverManyRanksShareTheStep) {
   const auto run = [](int ranks) {
