@@ -27,8 +27,7 @@ void Add(ModelShape& shape, absl::string_view name, std::vector<int64_t> sizes,
       {std::string(name), std::move(sizes), how, scale, is_matrix});
 }
 
-void AddExperts(ModelShape& shape) {
-  const int64_t E = shape.expert_count;
+void AddExperts(ModelShape& shape, int64_t E) {
   const int64_t D = shape.width;
   const int64_t F = shape.feed_forward_width;
   const auto add = [&](absl::string_view name, std::vector<int64_t> sizes) {
@@ -125,7 +124,7 @@ absl::Status ResolveLory(absl::string_view path, FeedForwardSpec& spec,
   shape.merges_experts = true;
   shape.feed_forward_summary =
       absl::StrCat(Experts(shape), ", segments of ", shape.segment_length);
-  AddExperts(shape);
+  AddExperts(shape, shape.expert_count);
   AddRouter(shape, options.router_init_stddev());
   if (options.first_segment() == LoryFeedForward::LEARNED) {
     Add(shape, kFirstSegment, {shape.expert_count}, Initialisation::kConstant,
@@ -147,7 +146,7 @@ absl::Status ResolvePrefixRouting(absl::string_view path, FeedForwardSpec& spec,
   shape.feed_forward_summary =
       absl::StrCat(Experts(shape), " merged for a sequence by its first ",
                    shape.segment_length, " tokens");
-  AddExperts(shape);
+  AddExperts(shape, shape.expert_count);
   AddRouter(shape, options.router_init_stddev());
   return absl::OkStatus();
 }
@@ -193,7 +192,7 @@ absl::Status ResolveTokenChoice(absl::string_view path, FeedForwardSpec& spec,
   shape.active_expert_count = options.top_k();
   shape.feed_forward_summary =
       absl::StrCat(Experts(shape), ", ", options.top_k(), " for each token");
-  AddExperts(shape);
+  AddExperts(shape, shape.expert_count);
   AddRouter(shape, options.router_init_stddev());
   return absl::OkStatus();
 }
@@ -236,7 +235,7 @@ absl::Status ResolveExpertChoice(absl::string_view path, FeedForwardSpec& spec,
                    shape.segment_length > 0
                        ? absl::StrCat("segments of ", shape.segment_length)
                        : "tokens");
-  AddExperts(shape);
+  AddExperts(shape, shape.expert_count);
   AddRouter(shape, options.router_init_stddev());
   return absl::OkStatus();
 }
@@ -276,7 +275,7 @@ absl::Status ResolveSmear(absl::string_view path, FeedForwardSpec& spec,
       Experts(shape), " merged for a sequence by ",
       pools_all ? "all of it, not causal"
                 : absl::StrCat("its first ", options.pool_length(), " tokens"));
-  AddExperts(shape);
+  AddExperts(shape, shape.expert_count);
   AddRouter(shape, options.router_init_stddev());
   const auto add_vector = [&](absl::string_view name, double value) {
     Add(shape, name, {shape.width}, Initialisation::kConstant, value);
@@ -304,12 +303,62 @@ absl::Status ResolveSoftMoe(absl::string_view path, FeedForwardSpec& spec,
   shape.active_expert_count = shape.expert_count;
   shape.feed_forward_summary = absl::StrCat(
       Experts(shape), " of ", options.slots_per_expert(), " slots, not causal");
-  AddExperts(shape);
+  AddExperts(shape, shape.expert_count);
   // LeCun's; the logits do not depend on the length of a slot's vector.
   Add(shape, kSlots,
       {shape.expert_count, options.slots_per_expert(), shape.width},
       Initialisation::kNormal, 1 / std::sqrt(static_cast<double>(shape.width)));
   Add(shape, kSlotScale, {1}, Initialisation::kConstant, 1);
+  return absl::OkStatus();
+}
+
+absl::Status ResolveWeightEnsembling(absl::string_view path,
+                                     FeedForwardSpec& spec, ModelShape& shape) {
+  using Options = ::lory::v1::WeightEnsemblingFeedForward;
+  Options& options = *spec.mutable_weight_ensembling();
+  LORY_RETURN_IF_ERROR(
+      CheckRange(path, "expert_count", options.expert_count(), 1, 256));
+  shape.expert_count = options.expert_count();
+  if (!Options::Gate_IsValid(options.gate())) {
+    return UnknownValue(path, "gate", options.gate());
+  }
+  if (options.gate() == Options::GATE_UNSPECIFIED) {
+    options.set_gate(Options::TWO_LAYERS);
+  }
+  options.set_initial_weight(OrDefault(options.initial_weight(), 0.3));
+  LORY_RETURN_IF_ERROR(
+      CheckPositive(path, "initial_weight", options.initial_weight()));
+  const bool is_constant = options.gate() == Options::CONSTANT;
+  if (is_constant && options.pool_length() != 0) {
+    return InvalidField(path, "pool_length",
+                        "is of no use with gate: constant; leave it out");
+  }
+  LORY_RETURN_IF_ERROR(CheckRange(path, "pool_length", options.pool_length(), 0,
+                                  shape.sequence_length));
+  const bool pools_all =
+      !is_constant && (options.pool_length() == 0 ||
+                       options.pool_length() == shape.sequence_length);
+  if (pools_all) {
+    LORY_RETURN_IF_ERROR(CheckAllowed(
+        path, "a pool_length of the whole sequence", options, shape));
+  }
+  LORY_RETURN_IF_ERROR(ResolveRouter(path, 0.01, options));
+  shape.merges_experts = true;
+  shape.feed_forward_summary = absl::StrCat(
+      "a base and ", options.expert_count(), " task vectors weighted ",
+      is_constant ? "by constants"
+      : pools_all ? "by all of a sequence, not causal"
+                  : absl::StrCat("by a sequence's first ",
+                                 options.pool_length(), " tokens"));
+  AddExperts(shape, 1 + shape.expert_count);
+  if (options.gate() == Options::TWO_LAYERS) {
+    Add(shape, kRouterHidden, {shape.width, shape.width},
+        Initialisation::kNormal, options.router_init_stddev());
+    Add(shape, kRouterHiddenBias, {shape.width}, Initialisation::kConstant, 0);
+  }
+  if (!is_constant) AddRouter(shape, options.router_init_stddev());
+  Add(shape, kRouterBias, {shape.expert_count}, Initialisation::kConstant,
+      options.initial_weight());
   return absl::OkStatus();
 }
 
@@ -327,6 +376,7 @@ constexpr Variant kVariants[] = {
     {FeedForwardKind::kExpertChoice, ResolveExpertChoice},
     {FeedForwardKind::kSmear, ResolveSmear},
     {FeedForwardKind::kSoftMoe, ResolveSoftMoe},
+    {FeedForwardKind::kWeightEnsembling, ResolveWeightEnsembling},
 };
 
 // The field of the variant that is set; null: none is.

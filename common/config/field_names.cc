@@ -49,6 +49,7 @@ constexpr absl::string_view kTakenFields[] = {
     ".capacity_factor",
     ".slots_per_expert",
     ".balance_coefficient",
+    ".initial_weight",
     "lory.v1.OptimizerSpec.beta1",
     "lory.v1.OptimizerSpec.beta2",
     "lory.v1.OptimizerSpec.epsilon",

@@ -145,6 +145,11 @@ inline constexpr absl::string_view kRouterNormBias = "mlp.router.norm.bias";
 inline constexpr absl::string_view kRouterRowGain =
     "mlp.router.row_norm.weight";
 inline constexpr absl::string_view kRouterRowBias = "mlp.router.row_norm.bias";
+// WEMoE, whose experts are the base and E task vectors: of the gate's first
+// map, where there are two, [D, D] and [D], and of its last, [E].
+inline constexpr absl::string_view kRouterHidden = "mlp.router.hidden.weight";
+inline constexpr absl::string_view kRouterHiddenBias = "mlp.router.hidden.bias";
+inline constexpr absl::string_view kRouterBias = "mlp.router.bias";
 // Soft MoE: [E, slots, D] and [1].
 inline constexpr absl::string_view kSlots = "mlp.router.slots";
 inline constexpr absl::string_view kSlotScale = "mlp.router.scale";

@@ -8,6 +8,7 @@
 #include "worker/model/smear_feed_forward.h"
 #include "worker/model/soft_moe_feed_forward.h"
 #include "worker/model/token_choice_feed_forward.h"
+#include "worker/model/weight_ensembling_feed_forward.h"
 
 namespace lory::model {
 
@@ -37,6 +38,9 @@ std::unique_ptr<FeedForward> MakeFeedForward(
       return std::make_unique<SmearFeedForward>(shape, parameters, layer);
     case FeedForwardKind::kSoftMoe:
       return std::make_unique<SoftMoeFeedForward>(shape, parameters, layer);
+    case FeedForwardKind::kWeightEnsembling:
+      return std::make_unique<WeightEnsemblingFeedForward>(shape, parameters,
+                                                           layer);
     default:
       LORY_CHECK(false);  // ResolveModelShape lets nothing else through
   }

@@ -64,7 +64,8 @@ TEST(FeedForwardShape, ResolvedOptionsResolveToThemselves) {
         "prefix_routing { expert_count: 4 segment_length: 16 }",
         "token_choice { expert_count: 4 }", "expert_choice { expert_count: 4 }",
         "smear { expert_count: 4 pool_length: 8 }",
-        "soft_moe { expert_count: 4 allow_noncausal: true }"}) {
+        "soft_moe { expert_count: 4 allow_noncausal: true }",
+        "weight_ensembling { expert_count: 4 pool_length: 8 }"}) {
     const FeedForwardSpec once = ShapeOf(text).feed_forward_spec;
     EXPECT_EQ(
         ShapeOf(once.ShortDebugString()).feed_forward_spec.ShortDebugString(),
@@ -195,6 +196,42 @@ TEST(FeedForwardShape, SoftMoe) {
   ExpectRefused(
       "soft_moe { expert_count: 5 allow_noncausal: true slots_per_expert: -1 }",
       "soft_moe.slots_per_expert");
+}
+
+TEST(FeedForwardShape, WeightEnsembling) {
+  using Options = ::lory::v1::WeightEnsemblingFeedForward;
+  const ModelShape shape =
+      ShapeOf("weight_ensembling { expert_count: 3 pool_length: 8 }");
+  const Options& options = shape.feed_forward_spec.weight_ensembling();
+  EXPECT_EQ(options.gate(), Options::TWO_LAYERS);
+  EXPECT_EQ(options.initial_weight(), 0.3);
+  EXPECT_EQ(options.router_init_stddev(), 0.01);
+  EXPECT_TRUE(shape.is_causal);
+  EXPECT_EQ(shape.dense_fraction, 0);
+  EXPECT_EQ(ActiveParameterCount(shape), kDenseSize);
+  // The base and three task vectors; a map of 64 x 65 and one of 3 x 65.
+  EXPECT_EQ(ParameterCount(shape),
+            kDenseSize + 2 * (3 * kExpert + 64 * 65 + 3 * 65));
+  EXPECT_EQ(shape.feed_forward_summary,
+            "a base and 3 task vectors weighted by a sequence's first 8 "
+            "tokens");
+  const ModelShape constant =
+      ShapeOf("weight_ensembling { expert_count: 3 gate: CONSTANT }");
+  EXPECT_TRUE(constant.is_causal);
+  EXPECT_EQ(ParameterCount(constant), kDenseSize + 2 * (3 * kExpert + 3));
+  EXPECT_FALSE(ShapeOf("weight_ensembling { expert_count: 3 gate: LINEAR "
+                       "allow_noncausal: true }")
+                   .is_causal);
+  ExpectRefused("weight_ensembling { expert_count: 3 }",
+                "weight_ensembling.allow_noncausal");
+  ExpectRefused(
+      "weight_ensembling { expert_count: 3 gate: CONSTANT pool_length: 8 }",
+      "weight_ensembling.pool_length");
+  ExpectRefused(
+      "weight_ensembling { expert_count: 3 pool_length: 8 initial_weight: -1 }",
+      "weight_ensembling.initial_weight");
+  ExpectRefused("weight_ensembling { expert_count: 3 pool_length: 129 }",
+                "weight_ensembling.pool_length");
 }
 
 TEST(RemoveDensePhase, KeepsTheRestOfTheOptions) {

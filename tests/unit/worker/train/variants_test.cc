@@ -42,7 +42,8 @@ INSTANTIATE_TEST_SUITE_P(
         "expert_choice { expert_count: 4 level: SEGMENT segment_length: 16 "
         "dense_fraction: 0.05 }",
         "smear { expert_count: 4 pool_length: 16 }",
-        "soft_moe { expert_count: 4 allow_noncausal: true }"));
+        "soft_moe { expert_count: 4 allow_noncausal: true }",
+        "weight_ensembling { expert_count: 4 pool_length: 16 }"));
 
 TEST(AuxiliaryLoss, IsTheSameHoweverManyRanksShareTheStep) {
   const auto run = [](int ranks) {
