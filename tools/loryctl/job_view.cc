@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/escaping.h"
@@ -216,11 +217,19 @@ void PrintRouting(const JobProgress& progress, Environment& environment) {
   const int experts = progress.routing(0).weight_mean_size();
   if (experts == 0) return;
   const bool numbers = experts <= kExpertsInNumbers;
+  // Of variants that merge all experts nobody asks for these.
+  const bool chosen =
+      std::any_of(progress.routing().begin(), progress.routing().end(),
+                  [](const lory::v1::LayerRouting& layer) {
+                    return layer.load_ratio() > 1 || layer.unrouted_share() > 0;
+                  });
   environment.out << "\nexperts: mean routing weight by layer; a full bar is "
                      "2/E\n";
-  Table table({">LAYER", "WEIGHTS",
-               numbers ? ">IN NUMBERS" : ">LOWEST, HIGHEST", ">ENTROPY",
-               ">ACTIVE"});
+  std::vector<std::string> heads = {
+      ">LAYER", "WEIGHTS", numbers ? ">IN NUMBERS" : ">LOWEST, HIGHEST",
+      ">ENTROPY", ">ACTIVE"};
+  if (chosen) heads.insert(heads.end(), {">HIGHEST LOAD", ">UNROUTED"});
+  Table table(heads);
   for (const auto& layer : progress.routing()) {
     std::vector<double> weights(layer.weight_mean().begin(),
                                 layer.weight_mean().end());
@@ -232,12 +241,18 @@ void PrintRouting(const JobProgress& progress, Environment& environment) {
     } else if (!weights.empty()) {
       shown = {Decimals(*low, 3), Decimals(*high, 3)};
     }
-    table.Add({absl::StrCat(layer.layer()),
-               Heights(weights, 2.0 / experts, environment.utf8),
-               absl::StrJoin(shown, " "),
-               absl::StrCat(Decimals(layer.entropy(), 2), " of ",
-                            Decimals(std::log(experts), 2)),
-               Percent(layer.active_share())});
+    std::vector<Cell> cells = {
+        absl::StrCat(layer.layer()),
+        Heights(weights, 2.0 / experts, environment.utf8),
+        absl::StrJoin(shown, " "),
+        absl::StrCat(Decimals(layer.entropy(), 2), " of ",
+                     Decimals(std::log(experts), 2)),
+        Percent(layer.active_share())};
+    if (chosen) {
+      cells.emplace_back(Decimals(layer.load_ratio(), 2) + " x mean");
+      cells.emplace_back(Percent(layer.unrouted_share()));
+    }
+    table.Add(std::move(cells));
   }
   table.Print(environment, 2);
 }

@@ -26,6 +26,8 @@ void SetRouting(const std::string& job,
     registry.Set("lory_trainer_routing_entropy_nats", labels, layer.entropy());
     registry.Set("lory_trainer_active_experts_ratio", labels,
                  layer.active_share());
+    registry.Set("lory_trainer_unrouted_ratio", labels, layer.unrouted_share());
+    registry.Set("lory_trainer_expert_load_ratio", labels, layer.load_ratio());
     if (series > kMaxExpertSeries) continue;
     Labels expert_labels = labels;
     for (int expert = 0; expert < layer.weight_mean_size(); ++expert) {
@@ -69,6 +71,8 @@ void DeclareProgress(Registry& registry) {
       {"lory_trainer_step", "Steps the job has applied."},
       {"lory_trainer_planned_steps", "Steps the job has in all."},
       {"lory_trainer_loss_nats", "Mean loss of the newest step, a token."},
+      {"lory_trainer_auxiliary_loss_nats",
+       "What routers added to the loss minimised in the newest step, a token."},
       {"lory_trainer_tokens_per_second",
        "Tokens trained a second, all ranks together."},
       {"lory_trainer_learning_rate", "Learning rate of the newest step."},
@@ -94,6 +98,11 @@ void DeclareProgress(Registry& registry) {
       {"lory_trainer_active_experts_ratio",
        "Share of a layer's experts that were given more than 2/E by at least "
        "one segment of the window."},
+      {"lory_trainer_unrouted_ratio",
+       "Share of segments or tokens that no expert of a layer took."},
+      {"lory_trainer_expert_load_ratio",
+       "What the busiest expert of a layer took, over the mean of all: 1 when "
+       "even."},
       {"lory_trainer_evaluation_step", "Step of the newest evaluation."},
       {"lory_trainer_evaluation_loss_nats",
        "Held-out loss by domain, a token; overall is over all domains."},
@@ -115,6 +124,7 @@ void SetProgress(const std::string& job, const JobProgress& progress,
   set("lory_trainer_step", static_cast<double>(progress.step()));
   set("lory_trainer_planned_steps", static_cast<double>(progress.step_count()));
   set("lory_trainer_loss_nats", progress.loss());
+  set("lory_trainer_auxiliary_loss_nats", progress.auxiliary_loss());
   set("lory_trainer_tokens_per_second", progress.tokens_per_second());
   set("lory_trainer_learning_rate", progress.learning_rate());
   set("lory_trainer_gradient_norm", progress.gradient_norm());

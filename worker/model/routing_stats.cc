@@ -5,6 +5,7 @@
 #include <ATen/ops/xlogy.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "common/base/check.h"
 
@@ -28,11 +29,11 @@ void AddTo(std::vector<double>& sums, const at::Tensor& more) {
 RoutingStats::RoutingStats(int64_t layer_count, int64_t expert_count)
     : layer_count_(layer_count), expert_count_(expert_count) {
   const std::vector<double> zeros(expert_count);
-  layers_.resize(layer_count, {zeros, zeros});
+  layers_.resize(layer_count, {zeros, zeros, zeros});
 }
 
 int64_t RoutingStats::FlatSize(int64_t layer_count, int64_t expert_count) {
-  return layer_count * (2 * expert_count + 3);
+  return layer_count * (3 * expert_count + 3);
 }
 
 RoutingStats RoutingStats::FromFlat(int64_t layer_count, int64_t expert_count,
@@ -44,6 +45,7 @@ RoutingStats RoutingStats::FromFlat(int64_t layer_count, int64_t expert_count,
   for (LayerSums& layer : stats.layers_) {
     for (double& weight : layer.weights) weight = *next++;
     for (double& count : layer.active) count = *next++;
+    for (double& count : layer.taken) count = *next++;
     layer.entropy = *next++;
     layer.decisions = *next++;
     layer.unrouted = *next++;
@@ -57,6 +59,7 @@ std::vector<float> RoutingStats::Flatten() const {
   for (const LayerSums& layer : layers_) {
     numbers.insert(numbers.end(), layer.weights.begin(), layer.weights.end());
     numbers.insert(numbers.end(), layer.active.begin(), layer.active.end());
+    numbers.insert(numbers.end(), layer.taken.begin(), layer.taken.end());
     numbers.push_back(static_cast<float>(layer.entropy));
     numbers.push_back(static_cast<float>(layer.decisions));
     numbers.push_back(static_cast<float>(layer.unrouted));
@@ -74,6 +77,7 @@ void RoutingStats::Record(int64_t layer, const at::Tensor& routing_RE) {
   AddTo(sums.weights, weights_RE.sum(0));
   AddTo(sums.active,
         (weights_RE > ActiveThreshold(expert_count_)).sum(0).to(at::kDouble));
+  AddTo(sums.taken, (weights_RE > 0).sum(0).to(at::kDouble));
   sums.entropy -= at::xlogy(weights_RE, weights_RE).sum().item<double>();
   sums.decisions += static_cast<double>(weights_RE.size(0));
   sums.unrouted += static_cast<double>(all_RE.size(0) - weights_RE.size(0));
@@ -90,6 +94,7 @@ void RoutingStats::Add(const RoutingStats& other) {
     for (int64_t expert = 0; expert < expert_count_; ++expert) {
       sums.weights[expert] += more.weights[expert];
       sums.active[expert] += more.active[expert];
+      sums.taken[expert] += more.taken[expert];
     }
     sums.entropy += more.entropy;
     sums.decisions += more.decisions;
@@ -122,6 +127,14 @@ std::vector<double> RoutingStats::ActiveFractions(int64_t layer) const {
 double RoutingStats::UnroutedShare(int64_t layer) const {
   const LayerSums& sums = layers_[layer];
   return sums.unrouted / std::max(1.0, sums.decisions + sums.unrouted);
+}
+
+double RoutingStats::LoadRatio(int64_t layer) const {
+  const std::vector<double>& taken = layers_[layer].taken;
+  const double all = std::accumulate(taken.begin(), taken.end(), 0.0);
+  if (all == 0) return 0;
+  return *std::max_element(taken.begin(), taken.end()) *
+         static_cast<double>(expert_count_) / all;
 }
 
 double RoutingStats::ActiveShare(int64_t layer) const {

@@ -27,7 +27,7 @@ class RoutingStats {
   static RoutingStats FromFlat(int64_t layer_count, int64_t expert_count,
                                std::span<const float> numbers);
 
-  // Numbers that Flatten returns: 2 E + 3 a layer.
+  // Numbers that Flatten returns: 3 E + 3 a layer.
   static int64_t FlatSize(int64_t layer_count, int64_t expert_count);
 
   // Counts the decisions of one forward pass in `layer`: rows of routing_RE,
@@ -42,8 +42,8 @@ class RoutingStats {
   int64_t layer_count() const { return layer_count_; }
   int64_t expert_count() const { return expert_count_; }
 
-  // Every sum; for each layer E weights, E active counts, entropy, decisions,
-  // decisions for no expert.
+  // Every sum; for each layer E weights, E active counts, E counts of what each
+  // took, entropy, decisions, decisions for no expert.
   std::vector<float> Flatten() const;
 
   // Decisions for some expert in `layer`. The figures below are over these, and
@@ -60,11 +60,15 @@ class RoutingStats {
   double ActiveShare(int64_t layer) const;
   // Share of all decisions that no expert took.
   double UnroutedShare(int64_t layer) const;
+  // Decisions that gave the busiest expert any weight, over the mean of all
+  // experts: from 1, when even, to E; 0 when there are none.
+  double LoadRatio(int64_t layer) const;
 
  private:
   struct LayerSums {
     std::vector<double> weights;  // [E]
     std::vector<double> active;   // [E]
+    std::vector<double> taken;    // [E]
     double entropy = 0;
     double decisions = 0;
     double unrouted = 0;

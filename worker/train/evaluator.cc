@@ -80,6 +80,7 @@ std::vector<lory::v1::LayerRouting> DescribeRouting(
       layer.add_active_fraction(fraction);
     }
     layer.set_unrouted_share(routing.UnroutedShare(i));
+    layer.set_load_ratio(routing.LoadRatio(i));
     layers.push_back(std::move(layer));
   }
   return layers;

@@ -120,6 +120,7 @@ std::string MetricsLine(int64_t generation,
   const Json line = {
       {"step", progress.step()},
       {"loss", Number(progress.loss())},
+      {"auxiliary_loss", Number(progress.auxiliary_loss())},
       {"learning_rate", Number(progress.learning_rate())},
       {"gradient_norm", Number(progress.gradient_norm())},
       {"tokens_per_second", Number(progress.tokens_per_second())},

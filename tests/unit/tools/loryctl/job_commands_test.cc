@@ -109,6 +109,17 @@ TEST_F(JobCommandsTest, GetShowsMembersPerplexityAndExperts) {
   EXPECT_EQ(outcome.out, golden);
 }
 
+TEST_F(JobCommandsTest, GetShowsTheLoadWhereTokensMeetSingleExperts) {
+  fake.jobs = {TrainingJob()};
+  EXPECT_THAT(Ctl("job get tiny").out, Not(HasSubstr("HIGHEST LOAD")));
+  auto& layer = *fake.jobs[0].mutable_progress()->mutable_routing(1);
+  layer.set_load_ratio(1.5);
+  layer.set_unrouted_share(0.25);
+  EXPECT_THAT(Ctl("job get tiny").out,
+              AllOf(HasSubstr("HIGHEST LOAD"), HasSubstr("1.50 x mean"),
+                    HasSubstr("UNROUTED"), HasSubstr("25 %")));
+}
+
 TEST_F(JobCommandsTest, ATerminalGetsBarsAndColoursUnlessToldNotTo) {
   fake.jobs = {TrainingJob()};
   Terminal terminal{.is_terminal = true, .utf8 = true, .columns = 200};

@@ -21,6 +21,8 @@ struct ProgressMetricsTest : ::testing::Test {
     routing.set_layer(layer);
     routing.set_entropy(1.25);
     routing.set_active_share(0.75);
+    routing.set_unrouted_share(0.5);
+    routing.set_load_ratio(1.5);
     for (int i = 0; i < experts; ++i) {
       routing.add_weight_mean(1.0 / experts);
       routing.add_active_fraction(0.5);
@@ -40,10 +42,13 @@ struct ProgressMetricsTest : ::testing::Test {
 TEST_F(ProgressMetricsTest, TheNewestStepIsShown) {
   progress.set_step(12);
   progress.set_loss(2.5);
+  progress.set_auxiliary_loss(0.125);
   progress.mutable_step_times()->set_forward_seconds(0.25);
   const std::string page = Page();
   EXPECT_THAT(page, HasSubstr("lory_trainer_step{job=\"tiny\"} 12\n"));
   EXPECT_THAT(page, HasSubstr("lory_trainer_loss_nats{job=\"tiny\"} 2.5\n"));
+  EXPECT_THAT(page, HasSubstr("lory_trainer_auxiliary_loss_nats{job=\"tiny\"} "
+                              "0.125\n"));
   EXPECT_THAT(page, HasSubstr("lory_trainer_step_seconds{job=\"tiny\","
                               "phase=\"forward\"} 0.25\n"));
 }
@@ -57,6 +62,10 @@ TEST_F(ProgressMetricsTest, ExpertsAreShownByLayer) {
                               "layer=\"1\"} 1.25\n"));
   EXPECT_THAT(page, HasSubstr("lory_trainer_active_experts_ratio{job=\"tiny\","
                               "layer=\"1\"} 0.75\n"));
+  EXPECT_THAT(page, HasSubstr("lory_trainer_unrouted_ratio{job=\"tiny\","
+                              "layer=\"1\"} 0.5\n"));
+  EXPECT_THAT(page, HasSubstr("lory_trainer_expert_load_ratio{job=\"tiny\","
+                              "layer=\"1\"} 1.5\n"));
 }
 
 TEST_F(ProgressMetricsTest, TooManyExpertsAreShownInSumOnly) {

@@ -43,6 +43,21 @@ TEST(RoutingStats, WhatNoExpertTookCountsApart) {
   EXPECT_EQ(stats.UnroutedShare(0), 0);
 }
 
+TEST(RoutingStats, TheBusiestExpertIsComparedWithTheMean) {
+  RoutingStats stats(2, 4);
+  // Of two choices each: three of one expert, two, one and none.
+  stats.Record(0, at::tensor({0.5, 0.5, 0.0, 0.0,  //
+                              0.5, 0.5, 0.0, 0.0,  //
+                              0.9, 0.0, 0.1, 0.0,  //
+                              0.0, 0.0, 0.0, 0.0})
+                      .view({4, 4}));
+  EXPECT_DOUBLE_EQ(stats.LoadRatio(0), 3 / 1.5);
+  EXPECT_EQ(stats.LoadRatio(1), 0);
+  RoutingStats merged(1, 4);
+  merged.Record(0, at::tensor({0.7, 0.1, 0.1, 0.1}).view({1, 4}));
+  EXPECT_EQ(merged.LoadRatio(0), 1);
+}
+
 TEST(RoutingStats, SumsOfPartsAreThoseOfTheWhole) {
   RoutingStats twice = Recorded();
   twice.Add(Recorded());
