@@ -11,9 +11,9 @@
 #include "common/io/storage.h"
 #include "tools/model/checkpoint_folder.h"
 #include "tools/model/diff.h"
+#include "tools/model/hugging_face_export.h"
 #include "tools/model/inspect.h"
 #include "tools/model/llama_config.h"
-#include "tools/model/llama_export.h"
 #include "tools/model/llama_import.h"
 #include "tools/model/logits.h"
 #include "tools/model/routing_choice.h"
@@ -79,20 +79,20 @@ absl::StatusOr<Answer> RunExport(const Flags& flags) {
   LORY_ASSIGN_OR_RETURN(const std::optional<TokenizerFile> tokenizer,
                         TokenizerOf(flags, *checkpoint.model));
   LORY_ASSIGN_OR_RETURN(
-      const ModelPointer dense,
-      AsDense(std::move(checkpoint.model), choice, PointerTo(tokenizer)));
+      const ModelPointer model,
+      AsRouted(std::move(checkpoint.model), choice, PointerTo(tokenizer)));
   std::string origin = absl::StrCat(checkpoint.manifest.job, " at step ",
                                     checkpoint.manifest.checkpoint.step());
   if (choice.kind != RoutingChoice::Kind::kNone) {
     absl::StrAppend(&origin, " ", DescribeRouting(choice));
   }
   LORY_RETURN_IF_ERROR(
-      ExportLlama(*dense, {.folder = flags.to,
-                           .force = flags.force,
-                           .origin = origin,
-                           .tokenizer = PointerTo(tokenizer)}));
+      ExportHuggingFace(*model, {.folder = flags.to,
+                                 .force = flags.force,
+                                 .origin = origin,
+                                 .tokenizer = PointerTo(tokenizer)}));
   return Answer{absl::StrCat(
-      flags.to, ": LlamaForCausalLM, ", origin,
+      flags.to, ": ", HuggingFaceArchitecture(model->shape()), ", ", origin,
       tokenizer ? "" : "; without tokenizer files, for want of --tokenizer",
       "\n")};
 }
@@ -124,7 +124,7 @@ absl::StatusOr<Answer> RunLogits(const Flags& flags) {
   ModelPointer model = std::move(checkpoint.model);
   if (choice.kind != RoutingChoice::Kind::kNone) {
     LORY_ASSIGN_OR_RETURN(
-        model, AsDense(std::move(model), choice, PointerTo(tokenizer)));
+        model, AsRouted(std::move(model), choice, PointerTo(tokenizer)));
   } else if (IsLory(*model) && flags.inference == "prompt") {
     LORY_ASSIGN_OR_RETURN(model, GuardTorch("routing", [&] {
                             return lory::model::WithOneSegment(*model);
@@ -336,7 +336,10 @@ void AddCommands(CLI::App& app, Flags& flags, Command& chosen) {
   adder.Format(inspect);
 
   CLI::App* export_command = adder.Add(
-      "export", "A Hugging Face folder of a LlamaForCausalLM", RunExport);
+      "export",
+      "A Hugging Face folder of a LlamaForCausalLM or, of token choice, a "
+      "MixtralForCausalLM",
+      RunExport);
   adder.Checkpoint(export_command);
   adder.To(export_command, "Folder of the export");
   adder.Routing(export_command);

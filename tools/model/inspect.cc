@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "tools/model/llama_config.h"
 #include "worker/train/torch_guard.h"
 
 namespace lory::surgery {
@@ -50,13 +51,16 @@ void AddProducts(const at::Tensor& experts, at::Tensor& norms_E,
   }
 }
 
+// Of the last `expert_count` of the stacks: WEMoE's first is the base.
 double ExpertDistance(const ParameterStore& store, const std::string& prefix,
                       int64_t expert_count) {
   at::Tensor norms_E = at::zeros({expert_count}, at::kDouble);
   at::Tensor centred_EE = at::zeros({expert_count, expert_count}, at::kDouble);
   for (const auto name : {lory::config::kExpertGate, lory::config::kExpertUp,
                           lory::config::kExpertDown}) {
-    AddProducts(store.Get(absl::StrCat(prefix, name)), norms_E, centred_EE);
+    const at::Tensor all = store.Get(absl::StrCat(prefix, name));
+    AddProducts(all.narrow(0, all.size(0) - expert_count, expert_count),
+                norms_E, centred_EE);
   }
   if (expert_count < 2) return 0;
   const at::Tensor own = centred_EE.diagonal();
@@ -71,20 +75,22 @@ double ExpertDistance(const ParameterStore& store, const std::string& prefix,
 std::vector<LayerFigures> LayersOf(const lory::model::Transformer& model) {
   std::vector<LayerFigures> layers;
   const ModelShape& shape = model.shape();
-  if (shape.feed_forward != FeedForwardKind::kLory) return layers;
+  if (shape.expert_count == 0) return layers;
   for (int64_t i = 0; i < shape.layer_count; ++i) {
     const std::string prefix = lory::config::LayerPrefix(i);
     LayerFigures figures{.layer = i};
     figures.expert_distance =
         ExpertDistance(model.parameters(), prefix, shape.expert_count);
-    const at::Tensor norms =
-        at::linalg_vector_norm(
-            model.parameters().Get(absl::StrCat(prefix, lory::config::kRouter)),
-            2, {1}, false, at::kDouble)
-            .contiguous();
-    figures.router_row_norms.assign(
-        norms.const_data_ptr<double>(),
-        norms.const_data_ptr<double>() + norms.numel());
+    const auto* router =
+        model.parameters().Find(absl::StrCat(prefix, lory::config::kRouter));
+    if (router != nullptr) {
+      const at::Tensor norms =
+          at::linalg_vector_norm(router->value, 2, {1}, false, at::kDouble)
+              .contiguous();
+      figures.router_row_norms.assign(
+          norms.const_data_ptr<double>(),
+          norms.const_data_ptr<double>() + norms.numel());
+    }
     layers.push_back(std::move(figures));
   }
   return layers;
@@ -93,10 +99,10 @@ std::vector<LayerFigures> LayersOf(const lory::model::Transformer& model) {
 std::string FeedForwardText(const Inspection& inspection) {
   const ModelShape& shape = inspection.shape;
   if (shape.feed_forward == FeedForwardKind::kDense) {
-    return inspection.is_dense_phase ? "dense phase of a Lory job" : "dense";
+    return inspection.is_dense_phase ? "dense phase of a job with experts"
+                                     : "dense";
   }
-  return absl::StrFormat("Lory, %d experts, segments of %d", shape.expert_count,
-                         shape.segment_length);
+  return absl::StrCat(VariantName(shape), ", ", shape.feed_forward_summary);
 }
 
 ordered_json ShapeJson(const ModelShape& shape) {
@@ -109,13 +115,15 @@ ordered_json ShapeJson(const ModelShape& shape) {
                        {"sequence_length", shape.sequence_length},
                        {"rotary_base", shape.rotary_base},
                        {"norm_epsilon", shape.norm_epsilon},
-                       {"feed_forward", "dense"}};
-  if (shape.feed_forward == FeedForwardKind::kLory) {
-    json["feed_forward"] = "lory";
+                       {"feed_forward", VariantName(shape)}};
+  if (shape.expert_count > 0) {
+    json["feed_forward_summary"] = shape.feed_forward_summary;
     json["expert_count"] = shape.expert_count;
-    json["segment_length"] = shape.segment_length;
-    json["first_segment"] =
-        lory::v1::LoryFeedForward::FirstSegment_Name(shape.first_segment);
+  }
+  if (shape.segment_length > 0) json["segment_length"] = shape.segment_length;
+  if (shape.feed_forward == FeedForwardKind::kLory) {
+    json["first_segment"] = lory::v1::LoryFeedForward::FirstSegment_Name(
+        shape.feed_forward_spec.lory().first_segment());
   }
   return json;
 }

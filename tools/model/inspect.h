@@ -19,13 +19,14 @@ struct TensorFigures {
   int64_t nonfinite_count = 0;  // numbers that are infinite or NaN
 };
 
-// Of a Lory layer.
+// Of a layer with experts; of WEMoE the task vectors are the experts.
 struct LayerFigures {
   int64_t layer = 0;
   // Mean over all pairs of experts of the norm of their difference, over the
   // mean norm of an expert; gate, up and down together. 0: all alike.
   double expert_distance = 0;
-  std::vector<double> router_row_norms;  // one an expert
+  // One an expert; empty where the variant has no such matrix.
+  std::vector<double> router_row_norms;
 };
 
 struct Inspection {

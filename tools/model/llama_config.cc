@@ -15,6 +15,7 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr char kArchitecture[] = "LlamaForCausalLM";
+constexpr char kMixtralArchitecture[] = "MixtralForCausalLM";
 
 absl::Status Wrong(absl::string_view key, absl::string_view what) {
   return absl::InvalidArgumentError(
@@ -152,10 +153,40 @@ absl::Status ReadSizes(const ordered_json& config, lory::v1::ModelSpec& spec) {
   return absl::OkStatus();
 }
 
+bool IsMixtral(const lory::config::ModelShape& shape) {
+  return shape.feed_forward == lory::config::FeedForwardKind::kTokenChoice;
+}
+
+// What a Mixtral has beside a LLaMA's keys.
+void MakeMixtral(const lory::v1::TokenChoiceFeedForward& options,
+                 ordered_json& json) {
+  json["architectures"] = {kMixtralArchitecture};
+  json["model_type"] = "mixtral";
+  json.erase("mlp_bias");
+  json.erase("attention_bias");
+  json["num_local_experts"] = options.expert_count();
+  json["num_experts_per_tok"] = options.top_k();
+  json["router_aux_loss_coef"] = options.balance_coefficient();
+  json["router_jitter_noise"] = 0.0;
+  json["output_router_logits"] = false;
+  json["sliding_window"] = nullptr;
+}
+
 }  // namespace
 
-std::string LlamaConfigJson(const lory::config::ModelShape& shape,
-                            const LlamaConfigNotes& notes) {
+absl::string_view HuggingFaceArchitecture(
+    const lory::config::ModelShape& shape) {
+  return IsMixtral(shape) ? kMixtralArchitecture : kArchitecture;
+}
+
+const std::string& VariantName(const lory::config::ModelShape& shape) {
+  return lory::v1::FeedForwardSpec::descriptor()
+      ->FindFieldByNumber(static_cast<int>(shape.feed_forward))
+      ->name();
+}
+
+std::string HuggingFaceConfigJson(const lory::config::ModelShape& shape,
+                                  const LlamaConfigNotes& notes) {
   ordered_json json = {{"architectures", {kArchitecture}},
                        {"model_type", "llama"},
                        {"vocab_size", shape.vocabulary_size},
@@ -185,6 +216,9 @@ std::string LlamaConfigJson(const lory::config::ModelShape& shape,
     json["eos_token_id"] = notes.end_of_document_id;
   }
   if (!notes.origin.empty()) json["lory_origin"] = notes.origin;
+  if (IsMixtral(shape)) {
+    MakeMixtral(shape.feed_forward_spec.token_choice(), json);
+  }
   return json.dump(2) + "\n";
 }
 

@@ -20,9 +20,18 @@ struct LlamaConfigNotes {
   std::string origin;
 };
 
-// The configuration of a dense model of `shape` as LlamaForCausalLM, in fp32.
-std::string LlamaConfigJson(const lory::config::ModelShape& shape,
-                            const LlamaConfigNotes& notes);
+// What a Hugging Face class is called that computes what a model of `shape`
+// does: LlamaForCausalLM, or with token choice MixtralForCausalLM. Of no other
+// shapes.
+absl::string_view HuggingFaceArchitecture(
+    const lory::config::ModelShape& shape);
+
+// The configuration of such a model, in fp32.
+std::string HuggingFaceConfigJson(const lory::config::ModelShape& shape,
+                                  const LlamaConfigNotes& notes);
+
+// The variant of its feed-forward as a job file names it: "token_choice".
+const std::string& VariantName(const lory::config::ModelShape& shape);
 
 struct LlamaConfig {
   lory::v1::ModelSpec spec;  // dense

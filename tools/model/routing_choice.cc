@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "worker/model/merge_experts.h"
@@ -14,8 +15,8 @@ using ::lory::model::LayerRouting;
 using ::lory::model::Transformer;
 using Kind = RoutingChoice::Kind;
 
-bool IsDense(const Transformer& model) {
-  return model.shape().feed_forward == lory::config::FeedForwardKind::kDense;
+bool IsLory(const Transformer& model) {
+  return model.shape().feed_forward == lory::config::FeedForwardKind::kLory;
 }
 
 absl::StatusOr<LayerRouting> RoutingOf(const Transformer& model,
@@ -54,11 +55,14 @@ std::string DescribeRouting(const RoutingChoice& choice) {
 
 absl::Status CheckChoice(const Transformer& model, const RoutingChoice& choice,
                          bool has_tokenizer) {
-  if (IsDense(model)) {
+  if (!IsLory(model)) {
     if (choice.kind == Kind::kNone) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        "the checkpoint is dense: it has no experts to route; leave out "
-        "--prompt, --prompt-file, --routing and --routing-text");
+    return absl::InvalidArgumentError(absl::StrCat(
+        model.shape().expert_count == 0
+            ? "the checkpoint is dense: it has no experts to route"
+            : "the checkpoint is no Lory model: only Lory's experts are merged "
+              "for a text",
+        "; leave out --prompt, --prompt-file, --routing and --routing-text"));
   }
   if (choice.kind == Kind::kNone) {
     return absl::InvalidArgumentError(
@@ -75,11 +79,11 @@ absl::Status CheckChoice(const Transformer& model, const RoutingChoice& choice,
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::unique_ptr<Transformer>> AsDense(
+absl::StatusOr<std::unique_ptr<Transformer>> AsRouted(
     std::unique_ptr<Transformer> model, const RoutingChoice& choice,
     const TokenizerFile* tokenizer) {
   LORY_RETURN_IF_ERROR(CheckChoice(*model, choice, tokenizer != nullptr));
-  if (IsDense(*model)) return model;
+  if (!IsLory(*model)) return model;
   return lory::train::GuardTorch(
       "merging", [&]() -> absl::StatusOr<std::unique_ptr<Transformer>> {
         LORY_ASSIGN_OR_RETURN(const LayerRouting routing,

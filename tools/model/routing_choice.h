@@ -26,16 +26,16 @@ struct RoutingChoice {
 // "under the routing of a prompt"; empty for kNone.
 std::string DescribeRouting(const RoutingChoice& choice);
 
-// Whether `choice` can be made for `model`: a Lory model needs one, a dense
-// model takes none, and a text needs a tokenizer. INVALID_ARGUMENT lists what
-// there is to choose.
+// Whether `choice` can be made for `model`: a Lory model needs one, others take
+// none, and a text needs a tokenizer. INVALID_ARGUMENT lists what there is to
+// choose.
 absl::Status CheckChoice(const lory::model::Transformer& model,
                          const RoutingChoice& choice, bool has_tokenizer);
 
-// The dense model itself, or the Lory model merged as `choice` says.
+// The Lory model merged as `choice` says, or another model itself.
 // `tokenizer` may be null where CheckChoice needs none. INVALID_ARGUMENT: as
 // CheckChoice, or the text is too long or too short.
-absl::StatusOr<std::unique_ptr<lory::model::Transformer>> AsDense(
+absl::StatusOr<std::unique_ptr<lory::model::Transformer>> AsRouted(
     std::unique_ptr<lory::model::Transformer> model,
     const RoutingChoice& choice, const TokenizerFile* tokenizer);
 

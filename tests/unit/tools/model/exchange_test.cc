@@ -15,8 +15,8 @@
 #include "common/text/byte_pair_model.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/tools/model/models.h"
+#include "tools/model/hugging_face_export.h"
 #include "tools/model/llama_config.h"
-#include "tools/model/llama_export.h"
 #include "tools/model/llama_import.h"
 #include "tools/model/logits.h"
 #include "tools/model/routing_choice.h"
@@ -44,7 +44,7 @@ class Foreign {
  public:
   explicit Foreign(const std::string& name = "hf") : path(folder_.At(name)) {
     auto model = MakeModel(DenseSpec());
-    LORY_CHECK(ExportLlama(*model, {.folder = path}).ok());
+    LORY_CHECK(ExportHuggingFace(*model, {.folder = path}).ok());
     for (const auto& parameter : model->parameters().parameters()) {
       tensors.emplace_back(parameter.name, parameter.value.detach().clone());
     }
@@ -91,7 +91,7 @@ class Foreign {
 TEST(Exchange, ExportThenImportIsBitEqual) {
   const TemporaryFolder folder;
   const auto model = MakeModel(DenseSpec());
-  ASSERT_OK(ExportLlama(*model, {.folder = folder.At("hf")}));
+  ASSERT_OK(ExportHuggingFace(*model, {.folder = folder.At("hf")}));
   LORY_ASSERT_OK_AND_ASSIGN(const auto again, ImportLlama(folder.At("hf")));
   EXPECT_TRUE(SameWeights(*again, *model));
   EXPECT_EQ(again->shape().norm_epsilon, model->shape().norm_epsilon);
@@ -100,8 +100,8 @@ TEST(Exchange, ExportThenImportIsBitEqual) {
 
 TEST(Exchange, AnExportIsAllThatTransformersNeeds) {
   const TemporaryFolder folder;
-  ASSERT_OK(ExportLlama(*MakeModel(DenseSpec()),
-                        {.folder = folder.At("hf"), .origin = "jobs/a"}));
+  ASSERT_OK(ExportHuggingFace(*MakeModel(DenseSpec()),
+                              {.folder = folder.At("hf"), .origin = "jobs/a"}));
   const auto config = nlohmann::json::parse(Read(folder.At("hf/config.json")));
   EXPECT_EQ(config["architectures"][0], "LlamaForCausalLM");
   EXPECT_EQ(config["lory_origin"], "jobs/a");
@@ -117,19 +117,19 @@ TEST(Exchange, AnExportIsAllThatTransformersNeeds) {
 TEST(Exchange, ALoryModelIsExportedMergedAndNotWithoutAChoice) {
   using Kind = RoutingChoice::Kind;
   EXPECT_THAT(
-      AsDense(MakeModel(LorySpec()), {}, nullptr),
+      AsRouted(MakeModel(LorySpec()), {}, nullptr),
       StatusIs(absl::StatusCode::kInvalidArgument,
                AllOf(HasSubstr("--prompt"), HasSubstr("--routing uniform"))));
   EXPECT_THAT(
-      AsDense(MakeModel(LorySpec()), {Kind::kPrompt, "text"}, nullptr),
+      AsRouted(MakeModel(LorySpec()), {Kind::kPrompt, "text"}, nullptr),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--tokenizer")));
   EXPECT_THAT(
-      AsDense(MakeModel(DenseSpec()), {Kind::kUniform, ""}, nullptr),
+      AsRouted(MakeModel(DenseSpec()), {Kind::kUniform, ""}, nullptr),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("is dense")));
   const auto lory = MakeModel(LorySpec());
   LORY_ASSERT_OK_AND_ASSIGN(
       const auto dense,
-      AsDense(MakeModel(LorySpec()), {Kind::kUniform, ""}, nullptr));
+      AsRouted(MakeModel(LorySpec()), {Kind::kUniform, ""}, nullptr));
   const std::string layer = "model.layers.1.mlp.";
   EXPECT_TRUE(dense->parameters()
                   .Get(layer + "up_proj.weight")
@@ -137,9 +137,70 @@ TEST(Exchange, ALoryModelIsExportedMergedAndNotWithoutAChoice) {
                                 .Get(layer + "experts.up_proj.weight")
                                 .mean(0)));
   const TemporaryFolder folder;
-  EXPECT_THAT(ExportLlama(*lory, {.folder = folder.At("hf")}),
+  EXPECT_THAT(ExportHuggingFace(*lory, {.folder = folder.At("hf")}),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("dense")));
   EXPECT_FALSE(fs::exists(folder.At("hf")));
+}
+
+lory::v1::ModelSpec TokenChoiceSpec() {
+  lory::v1::ModelSpec spec = DenseSpec();
+  spec.mutable_feed_forward()->mutable_token_choice()->set_expert_count(4);
+  return spec;
+}
+
+TEST(Exchange, TokenChoiceIsExportedAsMixtral) {
+  const auto model = MakeModel(TokenChoiceSpec());
+  const TemporaryFolder folder;
+  ASSERT_OK(ExportHuggingFace(*model, {.folder = folder.At("hf")}));
+  const auto config = nlohmann::json::parse(Read(folder.At("hf/config.json")));
+  EXPECT_EQ(config["architectures"][0], "MixtralForCausalLM");
+  EXPECT_EQ(config["model_type"], "mixtral");
+  EXPECT_EQ(config["num_local_experts"], 4);
+  EXPECT_EQ(config["num_experts_per_tok"], 2);
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const auto file,
+      lory::io::SafetensorsReader::Open(folder.At("hf/model.safetensors")));
+  // Of a layer: two norms, four matrices of attention, router, 4 experts of 3.
+  EXPECT_EQ(file->tensors().size(), 1 + 2 * (2 + 4 + 1 + 12) + 2);
+  const std::string layer = "model.layers.1.block_sparse_moe.";
+  for (const auto& [theirs, ours] :
+       {std::pair("w1", "gate_proj"), std::pair("w3", "up_proj"),
+        std::pair("w2", "down_proj")}) {
+    const auto* found =
+        file->Find(absl::StrCat(layer, "experts.3.", theirs, ".weight"));
+    ASSERT_NE(found, nullptr) << theirs;
+    EXPECT_EQ(found->shape, model->parameters()
+                                .Get(absl::StrCat("model.layers.1.mlp.experts.",
+                                                  ours, ".weight"))[3]
+                                .sizes()
+                                .vec());
+  }
+  EXPECT_NE(file->Find(layer + "gate.weight"), nullptr);
+}
+
+TEST(Exchange, WhatHuggingFaceHasNoModelForIsRefused) {
+  const TemporaryFolder folder;
+  const auto expect_refused = [&](const lory::v1::ModelSpec& spec,
+                                  const char* why) {
+    EXPECT_THAT(
+        ExportHuggingFace(*MakeModel(spec), {.folder = folder.At("hf")}),
+        StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(why)));
+  };
+  lory::v1::ModelSpec spec = TokenChoiceSpec();
+  spec.mutable_feed_forward()->mutable_token_choice()->set_weights(
+      lory::v1::TokenChoiceFeedForward::PROBABILITY);
+  expect_refused(spec, "weights: renormalised");
+  spec.mutable_feed_forward()->mutable_expert_choice()->set_expert_count(4);
+  expect_refused(spec, "expert_choice");
+  auto& smear = *spec.mutable_feed_forward()->mutable_smear();
+  smear.set_expert_count(4);
+  smear.set_pool_length(4);
+  expect_refused(spec, "smear");
+  EXPECT_FALSE(fs::exists(folder.At("hf")));
+  EXPECT_THAT(
+      AsRouted(MakeModel(spec), {RoutingChoice::Kind::kUniform, ""}, nullptr),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("leave out --prompt")));
 }
 
 TEST(Exchange, ATiedHeadIsTheEmbedding) {
@@ -260,10 +321,10 @@ TEST(Exchange, TheTokenizerGoesWithTheModelItFits) {
   LORY_ASSERT_OK_AND_ASSIGN(const TokenizerFile file, OpenTokenizer(path, 257));
   LORY_ASSERT_OK_AND_ASSIGN(
       const auto dense,
-      AsDense(MakeModel(spec), {RoutingChoice::Kind::kPrompt, "a prompt"},
-              &file));
-  ASSERT_OK(
-      ExportLlama(*dense, {.folder = folder.At("hf"), .tokenizer = &file}));
+      AsRouted(MakeModel(spec), {RoutingChoice::Kind::kPrompt, "a prompt"},
+               &file));
+  ASSERT_OK(ExportHuggingFace(*dense,
+                              {.folder = folder.At("hf"), .tokenizer = &file}));
   EXPECT_EQ(Read(folder.At("hf/tokenizer.json")), file.json);
   const auto config =
       nlohmann::json::parse(Read(folder.At("hf/tokenizer_config.json")));

@@ -75,5 +75,37 @@ TEST(Inspect, JsonSaysTheSame) {
   EXPECT_EQ(json["layers"][1]["router_row_norms"].size(), 4);
 }
 
+TEST(Inspect, EveryVariantIsDescribed) {
+  lory::v1::ModelSpec spec = DenseSpec();
+  spec.mutable_feed_forward()->mutable_token_choice()->set_expert_count(4);
+  const Inspection chosen = InspectModel(MakeModel(spec));
+  EXPECT_THAT(ToText(chosen),
+              HasSubstr("token_choice, 4 experts, 2 for each token"));
+  EXPECT_EQ(chosen.layers[1].router_row_norms.size(), 4);
+  EXPECT_GT(chosen.layers[1].expert_distance, 1);
+
+  auto& soft = *spec.mutable_feed_forward()->mutable_soft_moe();
+  soft.set_expert_count(4);
+  soft.set_allow_noncausal(true);
+  EXPECT_TRUE(InspectModel(MakeModel(spec)).layers[0].router_row_norms.empty());
+
+  auto& weighted = *spec.mutable_feed_forward()->mutable_weight_ensembling();
+  weighted.set_expert_count(3);
+  weighted.set_pool_length(4);
+  auto model = MakeModel(spec);
+  for (const char* name : {"gate_proj", "up_proj", "down_proj"}) {
+    // Task vectors that are alike, whatever the base.
+    Values(*model,
+           std::string("model.layers.0.mlp.experts.") + name + ".weight")
+        .narrow(0, 1, 3)
+        .fill_(0.1);
+  }
+  const Inspection tasks = InspectModel(std::move(model));
+  EXPECT_NEAR(tasks.layers[0].expert_distance, 0, 1e-12);
+  EXPECT_GT(tasks.layers[1].expert_distance, 1);
+  EXPECT_EQ(nlohmann::json::parse(ToJson(tasks))["model"]["feed_forward"],
+            "weight_ensembling");
+}
+
 }  // namespace
 }  // namespace lory::surgery

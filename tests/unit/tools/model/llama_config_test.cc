@@ -102,7 +102,8 @@ TEST(LlamaConfig, WhatIsWrittenIsReadBack) {
                             ParseLlamaConfig(Small().dump()));
   LORY_ASSERT_OK_AND_ASSIGN(const auto shape,
                             lory::config::ResolveModelShape(config.spec));
-  const std::string text = LlamaConfigJson(shape, {.end_of_document_id = 7});
+  const std::string text =
+      HuggingFaceConfigJson(shape, {.end_of_document_id = 7});
   EXPECT_EQ(nlohmann::json::parse(text)["eos_token_id"], 7);
   LORY_ASSERT_OK_AND_ASSIGN(const LlamaConfig again, ParseLlamaConfig(text));
   EXPECT_EQ(again.spec.SerializeAsString(), config.spec.SerializeAsString());

@@ -1,0 +1,143 @@
+#include "tools/model/hugging_face_export.h"
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/base/status_macros.h"
+#include "common/io/safetensors.h"
+#include "common/io/storage.h"
+#include "tools/model/llama_config.h"
+#include "tools/model/output_folder.h"
+
+namespace lory::surgery {
+namespace {
+
+using ::lory::config::FeedForwardKind;
+using ::lory::io::TensorToWrite;
+using ::lory::model::Transformer;
+
+TensorToWrite Named(std::string name, const at::Tensor& value) {
+  return {.info = {.name = std::move(name),
+                   .dtype = lory::io::DType::kF32,
+                   .shape = value.sizes().vec()},
+          .data = value.const_data_ptr()};
+}
+
+// Ours, and Mixtral's for the matrices of one expert.
+constexpr struct {
+  absl::string_view ours;
+  absl::string_view theirs;
+} kExpertMatrices[] = {{lory::config::kExpertGate, "w1"},
+                       {lory::config::kExpertDown, "w2"},
+                       {lory::config::kExpertUp, "w3"}};
+constexpr char kMixtralBlock[] = "block_sparse_moe.";
+
+// Under the names of Hugging Face's: ours, but that Mixtral has a tensor for
+// each expert and names of its own in the feed-forward.
+void AddRenamed(const lory::model::Parameter& parameter,
+                std::vector<TensorToWrite>& tensors) {
+  absl::string_view layer = parameter.name;
+  for (const auto& [ours, theirs] : kExpertMatrices) {
+    if (!absl::ConsumeSuffix(&layer, ours)) continue;
+    for (int64_t e = 0; e < parameter.value.size(0); ++e) {
+      tensors.push_back(Named(absl::StrCat(layer, kMixtralBlock, "experts.", e,
+                                           ".", theirs, ".weight"),
+                              parameter.value[e]));
+    }
+    return;
+  }
+  if (absl::ConsumeSuffix(&layer, lory::config::kRouter)) {
+    tensors.push_back(Named(absl::StrCat(layer, kMixtralBlock, "gate.weight"),
+                            parameter.value));
+    return;
+  }
+  tensors.push_back(Named(parameter.name, parameter.value));
+}
+
+absl::Status WriteWeights(const Transformer& model, const std::string& path) {
+  std::vector<TensorToWrite> tensors;
+  for (const auto& parameter : model.parameters().parameters()) {
+    AddRenamed(parameter, tensors);
+  }
+  // Without the format transformers refuses the file.
+  return lory::io::WriteSafetensors(lory::io::LocalStorage(), path, tensors,
+                                    {{"format", "pt"}})
+      .status();
+}
+
+std::string GenerationConfigJson(int end_of_document_id) {
+  nlohmann::ordered_json json = {{"_from_model_config", true}};
+  if (end_of_document_id >= 0) {
+    json["bos_token_id"] = end_of_document_id;
+    json["eos_token_id"] = end_of_document_id;
+  }
+  return json.dump(2) + "\n";
+}
+
+}  // namespace
+
+absl::Status CheckExportable(const Transformer& model) {
+  const lory::config::ModelShape& shape = model.shape();
+  switch (shape.feed_forward) {
+    case FeedForwardKind::kDense:
+      return absl::OkStatus();
+    case FeedForwardKind::kLory:
+      return absl::InvalidArgumentError(
+          "a Lory model is a LlamaForCausalLM only once it is dense; merge its "
+          "experts first");
+    case FeedForwardKind::kTokenChoice:
+      if (shape.feed_forward_spec.token_choice().weights() ==
+          lory::v1::TokenChoiceFeedForward::RENORMALISED) {
+        return absl::OkStatus();
+      }
+      return absl::InvalidArgumentError(
+          "MixtralForCausalLM renormalises the weights of a token's experts, "
+          "and this model was trained with weights: probability; only "
+          "token_choice with weights: renormalised can be exported");
+    default:
+      return absl::InvalidArgumentError(absl::StrCat(
+          "no model of Hugging Face's computes what the feed-forward ",
+          VariantName(shape),
+          " does; dense and token_choice models can be exported, and lory ones "
+          "under a fixed routing"));
+  }
+}
+
+absl::Status ExportHuggingFace(const Transformer& model,
+                               const ExportOptions& options) {
+  LORY_RETURN_IF_ERROR(CheckExportable(model));
+  const lory::config::ModelShape& shape = model.shape();
+  const TokenizerFile* tokenizer = options.tokenizer;
+  const int end =
+      tokenizer == nullptr ? -1 : tokenizer->tokenizer->end_of_document_id();
+  LORY_ASSIGN_OR_RETURN(
+      const std::unique_ptr<OutputFolder> output,
+      OutputFolder::Begin(options.folder,
+                          {.marker = kConfigFile, .force = options.force}));
+  const auto write = [&](const char* name, const std::string& text) {
+    return lory::io::LocalStorage().Write(
+        absl::StrCat(output->path(), "/", name), text);
+  };
+  LORY_RETURN_IF_ERROR(
+      WriteWeights(model, output->path() + "/model.safetensors"));
+  LORY_RETURN_IF_ERROR(write(
+      kConfigFile, HuggingFaceConfigJson(shape, {.end_of_document_id = end,
+                                                 .origin = options.origin})));
+  LORY_RETURN_IF_ERROR(
+      write("generation_config.json", GenerationConfigJson(end)));
+  if (tokenizer != nullptr) {
+    LORY_RETURN_IF_ERROR(write(kTokenizerFile, tokenizer->json));
+    LORY_RETURN_IF_ERROR(
+        write("tokenizer_config.json",
+              TokenizerConfigJson(*tokenizer, shape.sequence_length)));
+  }
+  return output->Commit();
+}
+
+}  // namespace lory::surgery

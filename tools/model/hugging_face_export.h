@@ -1,0 +1,37 @@
+#ifndef LORY_TOOLS_MODEL_HUGGING_FACE_EXPORT_H_
+#define LORY_TOOLS_MODEL_HUGGING_FACE_EXPORT_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "tools/model/tokenizer_file.h"
+#include "worker/model/transformer.h"
+
+namespace lory::surgery {
+
+struct ExportOptions {
+  std::string folder;
+  bool force = false;                        // replace an earlier export
+  std::string origin;                        // for people, into config.json
+  const TokenizerFile* tokenizer = nullptr;  // null: no tokenizer files
+};
+
+// Whether Hugging Face's models have one that computes what `model` does, as it
+// stands: a dense model is a LlamaForCausalLM, one of token_choice with
+// renormalised weights a MixtralForCausalLM.
+//
+// INVALID_ARGUMENT: there is none; says what can be exported instead.
+absl::Status CheckExportable(const lory::model::Transformer& model);
+
+// Writes the model as a Hugging Face folder of that architecture: config.json,
+// generation_config.json, model.safetensors in fp32, and with a tokenizer
+// tokenizer.json and tokenizer_config.json. All of it or nothing.
+//
+// ALREADY_EXISTS, RESOURCE_EXHAUSTED: as OutputFolder. INVALID_ARGUMENT: as
+// CheckExportable.
+absl::Status ExportHuggingFace(const lory::model::Transformer& model,
+                               const ExportOptions& options);
+
+}  // namespace lory::surgery
+
+#endif  // LORY_TOOLS_MODEL_HUGGING_FACE_EXPORT_H_
