@@ -34,11 +34,12 @@ SKIPPED = 77
 try:
     import torch
     from safetensors.torch import load_file, save_file
-    from transformers import (AutoTokenizer, LlamaConfig, LlamaForCausalLM)
+    from transformers import (AutoModelForCausalLM, AutoTokenizer, LlamaConfig,
+                              LlamaForCausalLM)
 except ImportError as error:
     if VENV.exists() and os.environ.get("LORY_INTEROP_CHILD") is None:
         os.environ["LORY_INTEROP_CHILD"] = "1"
-        os.execv(VENV, [str(VENV), __file__] + sys.argv[1:])
+        os.execv(VENV, [str(VENV)] + sys.argv)
     print(f"skipped: {error}; make the environment with\n"
           "  python3 -m venv .cache/interop\n"
           "  .cache/interop/bin/pip install -r tests/interop/requirements.txt")
@@ -47,6 +48,7 @@ except ImportError as error:
 sys.path.insert(0, str(ROOT / "tools/quickstart"))
 sys.path.insert(0, str(ROOT / "tests/integration"))
 
+from random_checkpoint import parameters_of  # noqa: E402
 from service import Service, wait_until  # noqa: E402
 import service_test  # noqa: E402
 
@@ -71,9 +73,9 @@ def our_logits(folder, checkpoint, *arguments):
 
 
 def their_logits(folder, tokens):
-    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     with torch.no_grad():
-        return model(tokens.unsqueeze(0)).logits[0]
+        return model.eval()(tokens.unsqueeze(0)).logits[0]
 
 
 def random_llama(seed=0, **changes):
@@ -192,15 +194,6 @@ def make_experts_differ(source, target):
         part["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
         part["size_bytes"] = path.stat().st_size
     (target / "manifest.json").write_text(json.dumps(manifest))
-
-
-def parameters_of(checkpoint):
-    tensors = {}
-    for path in checkpoint.glob("*.safetensors"):
-        for name, value in load_file(path).items():
-            if name.startswith("param/"):
-                tensors[name.removeprefix("param/")] = value
-    return tensors
 
 
 def merge_by_prompt(checkpoint, template, tokens):
