@@ -19,6 +19,7 @@
 #include "tools/model/routing_choice.h"
 #include "tools/model/task_arithmetic.h"
 #include "tools/model/tokenizer_file.h"
+#include "tools/model/weight_ensemble.h"
 #include "worker/model/merge_experts.h"
 #include "worker/model/upcycle.h"
 #include "worker/train/torch_guard.h"
@@ -206,6 +207,33 @@ absl::StatusOr<Answer> RunUpcycle(const Flags& flags) {
               flags);
 }
 
+absl::StatusOr<Answer> RunEnsemble(const Flags& flags) {
+  LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint base,
+                        LoadCheckpoint(flags.checkpoint));
+  std::vector<ModelPointer> tuned;
+  std::vector<std::string> names;
+  for (const std::string& path : flags.add) {
+    LORY_ASSIGN_OR_RETURN(LoadedCheckpoint loaded, LoadCheckpoint(path));
+    tuned.push_back(std::move(loaded.model));
+    names.push_back(BaseName(path));
+  }
+  lory::v1::WeightEnsemblingFeedForward options;
+  auto gate = lory::v1::WeightEnsemblingFeedForward::TWO_LAYERS;
+  lory::v1::WeightEnsemblingFeedForward::Gate_Parse(
+      absl::AsciiStrToUpper(flags.gate), &gate);
+  options.set_gate(gate);
+  options.set_pool_length(flags.pool_length);
+  options.set_allow_noncausal(flags.allow_noncausal);
+  options.set_initial_weight(flags.initial_weight);
+  LORY_ASSIGN_OR_RETURN(const ModelPointer model,
+                        MakeWeightEnsemble(*base.model, tuned, options,
+                                           static_cast<uint64_t>(flags.seed)));
+  return Save(*model, "ensemble",
+              absl::StrCat("ensemble of ", BaseName(flags.checkpoint), " and ",
+                           absl::StrJoin(names, ", ")),
+              flags);
+}
+
 // ---- the command line ----
 
 using Run = absl::StatusOr<Answer> (*)(const Flags&);
@@ -326,6 +354,34 @@ void AddUpcycle(const Adder& adder) {
   adder.To(command, "Folder of the new checkpoint");
 }
 
+void AddEnsemble(const Adder& adder) {
+  Flags& flags = adder.flags;
+  CLI::App* command = adder.Add(
+      "ensemble",
+      "A weight_ensembling model (WEMoE): base + gated differences to it",
+      RunEnsemble);
+  command
+      ->add_option("--base", flags.checkpoint, "What the others were made from")
+      ->required();
+  command->add_option("--add", flags.add, "Checkpoints tuned from it")
+      ->required();
+  command->add_option("--gate", flags.gate, "What the weights follow from")
+      ->check(CLI::IsMember({"constant", "linear", "two_layers"}))
+      ->capture_default_str();
+  command
+      ->add_option("--initial-weight", flags.initial_weight,
+                   "Of every difference at first")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--pool-length", flags.pool_length,
+                      "Tokens, from the first, that the gate looks at");
+  command->add_flag("--allow-noncausal", flags.allow_noncausal,
+                    "Let it look at the whole sequence");
+  command->add_option("--seed", flags.seed, "Of the gates")
+      ->capture_default_str();
+  adder.To(command, "Folder of the new checkpoint");
+}
+
 }  // namespace
 
 void AddCommands(CLI::App& app, Flags& flags, Command& chosen) {
@@ -359,6 +415,7 @@ void AddCommands(CLI::App& app, Flags& flags, Command& chosen) {
   adder.Format(diff);
 
   AddMerge(adder);
+  AddEnsemble(adder);
   AddUpcycle(adder);
   AddLogits(adder);
 }

@@ -35,6 +35,11 @@ struct Flags {
   std::vector<std::string> subtract;
   double scale = 1;
 
+  std::string gate = "two_layers";  // ensemble
+  int pool_length = 0;
+  bool allow_noncausal = false;
+  double initial_weight = 0.3;
+
   int expert_count = 0;  // upcycle
   int segment_length = 0;
   std::string first_segment = "self_stop_gradient";

@@ -90,6 +90,20 @@ TEST_F(CommandsTest, MergeAndDiffSayWhatBecameOfAModel) {
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("lory:")));
 }
 
+TEST_F(CommandsTest, AnEnsembleIsMadeOfABaseAndWhatWasTunedFromIt) {
+  const std::string to = folder.At("ensemble");
+  ASSERT_OK(Say({"ensemble", "--base", Dense(1), "--add", Dense(2), Dense(3),
+                 "--gate", "linear", "--pool-length", "4", "--to", to}));
+  const auto ensemble = Load(to);
+  EXPECT_EQ(
+      ensemble->shape().feed_forward_summary,
+      "a base and 2 task vectors weighted by a sequence's first 4 tokens");
+  EXPECT_THAT(Say({"export", to, "--to", folder.At("hf")}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("weight_ensembling")));
+  EXPECT_FALSE(fs::exists(folder.At("hf")));
+}
+
 TEST_F(CommandsTest, ALoryCheckpointIsExportedUnderARoutingOnly) {
   const std::string lory = WriteModel(folder.At("lory"), LorySpec());
   const std::string to = folder.At("hf");
