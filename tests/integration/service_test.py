@@ -29,6 +29,24 @@ HERE = Path(__file__).resolve().parent
 BIN = ROOT / "build/dev/bin"
 DATA = None  # folder of the shared dataset
 
+# Every variant of the feed-forward, as a job file has it.
+VARIANTS = {
+    "dense": "dense: {}",
+    "lory": "lory: {expert_count: 4, segment_length: 16, "
+            "first_segment: learned}",
+    "prefix-routing": "prefix_routing: {expert_count: 4, segment_length: 16}",
+    "token-choice": "token_choice: {expert_count: 4, balance: megatron, "
+                    "z_loss_coefficient: 1e-3}",
+    "expert-choice": "expert_choice: {expert_count: 4, capacity_factor: 2}",
+    "segment-choice": "expert_choice: {expert_count: 4, level: segment, "
+                      "segment_length: 16}",
+    "smear": "smear: {expert_count: 4, pool_length: 16}",
+    "soft-moe": "soft_moe: {expert_count: 4, slots_per_expert: 8, "
+                "allow_noncausal: true}",
+    "weight-ensembling": "weight_ensembling: {expert_count: 4, "
+                         "pool_length: 16}",
+}
+
 
 def make_dataset(folder):
     """A dataset of about two megabytes of real text, in half a minute."""
@@ -236,6 +254,33 @@ class ServiceTest(unittest.TestCase):
         self.assertLess(overall["loss"], overall["unigram_entropy"])
         names = [d["domain"] for d in job["progress"]["evaluation"]["domains"]]
         self.assertGreaterEqual(len(names), 6)
+
+    def test_every_variant_learns_and_goes_on_from_its_checkpoint(self):
+        self.start("worker-a")
+        for name, variant in VARIANTS.items():
+            with self.subTest(variant):
+                self.submit(name, "steps=30", "max_workers=1",
+                            "evaluation.sequences_per_domain=2",
+                            f"model.feed_forward={{{variant}}}")
+                self.wait_step(name, 10)
+                self.service.ctl("job", "pause", name)
+                paused = self.wait_state(name, "PAUSED")
+                self.assertGreaterEqual(int(paused["checkpoint_step"]), 10)
+                self.service.ctl("job", "resume", name)
+                job = self.wait_state(name, "SUCCEEDED")
+                self.assertEqual(int(job["checkpoint_step"]), 30)
+                self.verify(name)
+                path = self.service.job_folder(name) / "metrics/steps.jsonl"
+                rows = [json.loads(line)
+                        for line in path.read_text().splitlines()]
+                self.assertEqual([row["step"] for row in rows],
+                                 list(range(1, 31)))
+                losses = [row["loss"] for row in rows]
+                self.assertLess(sum(losses[-5:]) / 5, losses[0] - 0.5)
+                self.assertEqual(rows[-1]["auxiliary_loss"] > 0,
+                                 name == "token-choice")
+                for layer in job["progress"].get("routing", []):
+                    self.assertGreaterEqual(layer["load_ratio"], 1)
 
     # ---- bad days of the disk ----
 
