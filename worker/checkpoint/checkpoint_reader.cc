@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/base/check.h"
 #include "common/base/status_macros.h"
 #include "common/data/tensor_rows.h"
 #include "common/io/storage.h"
@@ -18,13 +19,18 @@ namespace {
 
 using ::lory::io::TensorInfo;
 
+// Whoever reads: a trainer, or a tool where there is no job.
 constexpr absl::string_view kMend =
-    "; once the coordinator finds it damaged too, the job resumes from the "
-    "checkpoint before";
+    "; a job resumes from the checkpoint before as soon as its coordinator "
+    "finds this one damaged too";
 
 std::string ShapeText(const TensorInfo& info) {
   return absl::StrCat(lory::io::NameOf(info.dtype), "[",
                       absl::StrJoin(info.shape, ","), "]");
+}
+
+absl::Status Damaged(const std::string& path, const std::string& what) {
+  return absl::DataLossError(absl::StrCat(path, ": ", what, kMend));
 }
 
 absl::Status CheckHash(const std::string& path,
@@ -33,9 +39,8 @@ absl::Status CheckHash(const std::string& path,
   LORY_ASSIGN_OR_RETURN(const std::string hash,
                         lory::io::FileSha256Hex(path, /*stop=*/{}, progress));
   if (hash == part.sha256()) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat(path, ": its SHA-256 is ", hash,
-                                          ", committed was ", part.sha256(),
-                                          kMend));
+  return Damaged(path, absl::StrCat("its SHA-256 is ", hash, ", committed was ",
+                                    part.sha256()));
 }
 
 }  // namespace
@@ -59,39 +64,51 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> CheckpointReader::Open(
     if (!file.ok()) return Annotate(file.status(), "checkpoint");
     reader->parts_.push_back(
         std::make_unique<Part>(Part{path, *std::move(file)}));
-    reader->Index(*reader->parts_.back());
+    LORY_RETURN_IF_ERROR(reader->Index(*reader->parts_.back()));
   }
   return reader;
 }
 
-void CheckpointReader::Index(const Part& part) {
+absl::Status CheckpointReader::Index(const Part& part) {
   for (const TensorInfo& info : part.file->tensors()) {
     const auto rows = lory::data::ParseRowsName(info.name);
-    if (rows.has_value()) {
-      pieces_[rows->tensor][rows->first] = {&part, &info};
-    } else {
-      pieces_[info.name] = {{0, {&part, &info}}};
+    if (rows.has_value() &&
+        (info.shape.empty() || info.shape[0] != rows->end - rows->first)) {
+      return Damaged(part.path, absl::StrCat("tensor ", info.name, " is ",
+                                             ShapeText(info)));
+    }
+    Pieces& pieces = pieces_[rows.has_value() ? rows->tensor : info.name];
+    const int64_t first = rows.has_value() ? rows->first : 0;
+    const auto [there, is_new] = pieces.emplace(first, Piece{&part, &info});
+    if (!is_new) {
+      return Damaged(part.path,
+                     absl::StrCat("tensor ", info.name, " is there twice, as ",
+                                  there->second.info->name, " in ",
+                                  there->second.part->path));
     }
   }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<TensorInfo> CheckpointReader::Join(const std::string& name,
                                                   const Pieces& pieces) {
   TensorInfo whole = *pieces.begin()->second.info;
-  if (whole.name == name) return whole;
+  if (whole.name == name && pieces.size() == 1) return whole;
   whole.name = name;
   int64_t rows = 0;
   for (const auto& [first_row, piece] : pieces) {
     std::vector<int64_t> shape = piece.info->shape;
-    const bool follows = !shape.empty() && first_row == rows;
+    // Not beside the whole tensor either.
+    const bool follows =
+        !shape.empty() && first_row == rows && piece.info->name != name;
     if (follows) {
       rows += shape[0];
       shape[0] = whole.shape[0];
     }
     if (!follows || shape != whole.shape || piece.info->dtype != whole.dtype) {
-      return absl::DataLossError(absl::StrCat(
-          piece.part->path, ": ", piece.info->name, " does not continue row ",
-          rows, " of the tensor", kMend));
+      return Damaged(piece.part->path,
+                     absl::StrCat(piece.info->name, " does not continue row ",
+                                  rows, " of tensor ", name));
     }
   }
   whole.shape[0] = rows;
@@ -116,10 +133,14 @@ absl::Status CheckpointReader::Load(
           "; the checkpoint is of another model"));
     }
     auto* to = static_cast<char*>(tensor.mutable_data_ptr());
+    size_t left = tensor.nbytes();
     for (const auto& [first_row, piece] : pieces->second) {
       const absl::string_view bytes = piece.part->file->Bytes(*piece.info);
+      // Join has seen to it; memory is not to depend on that.
+      LORY_CHECK(bytes.size() <= left);
       std::memcpy(to, bytes.data(), bytes.size());
       to += bytes.size();
+      left -= bytes.size();
     }
   }
   return absl::OkStatus();

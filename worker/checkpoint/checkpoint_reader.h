@@ -23,7 +23,8 @@ class CheckpointReader {
   // Opens every part and compares its SHA-256 with what was committed.
   // `progress` is called now and then while it reads.
   //
-  // NOT_FOUND, DATA_LOSS: a part is missing, cut or altered; names the file.
+  // NOT_FOUND, DATA_LOSS: a part is missing, cut or altered, or holds what
+  // another holds too; names the file.
   // INVALID_ARGUMENT: `checkpoint` names no parts.
   static absl::StatusOr<std::unique_ptr<CheckpointReader>> Open(
       const std::string& job_folder, const lory::v1::Checkpoint& checkpoint,
@@ -56,7 +57,8 @@ class CheckpointReader {
 
   CheckpointReader() = default;
 
-  void Index(const Part& part);
+  // DATA_LOSS: a piece is there twice, or is not as its name says.
+  absl::Status Index(const Part& part);
   // What the pieces make together. DATA_LOSS: rows are missing or there twice.
   static absl::StatusOr<lory::io::TensorInfo> Join(const std::string& name,
                                                    const Pieces& pieces);

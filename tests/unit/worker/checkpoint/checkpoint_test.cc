@@ -135,6 +135,33 @@ struct CheckpointTest : ::testing::Test {
     return reader->Load(into);
   }
 
+  // Loads tensor `name` from parts that no writer would write.
+  absl::Status LoadCrafted(const std::vector<NamedTensors>& parts,
+                           const std::string& name,
+                           std::vector<int64_t> shape) {
+    Checkpoint checkpoint;
+    checkpoint.set_folder("crafted");
+    for (size_t i = 0; i < parts.size(); ++i) {
+      std::vector<lory::io::TensorToWrite> tensors;
+      for (const auto& [tensor_name, tensor] : parts[i]) {
+        tensors.push_back({.info = {.name = tensor_name,
+                                    .dtype = lory::io::DType::kF32,
+                                    .shape = tensor.sizes().vec()},
+                           .data = tensor.const_data_ptr()});
+      }
+      auto* part = checkpoint.add_parts();
+      part->set_file(absl::StrCat("part-", i, ".safetensors"));
+      const std::string path =
+          folder.At(absl::StrCat("checkpoints/crafted/", part->file()));
+      LORY_ASSIGN_OR_RETURN(*part->mutable_sha256(),
+                            lory::io::WriteSafetensors(lory::io::LocalStorage(),
+                                                       path, tensors, {}));
+      part->set_size_bytes(
+          static_cast<int64_t>(std::filesystem::file_size(path)));
+    }
+    return Load(checkpoint, {{name, at::zeros(shape)}});
+  }
+
   std::string PathOf(const Checkpoint& checkpoint, int part) const {
     return folder.At("checkpoints/" + checkpoint.folder() + "/" +
                      checkpoint.parts(part).file());
@@ -219,6 +246,62 @@ TEST_F(CheckpointTest, RowsOfAnotherModelAreRefusedByTensor) {
   EXPECT_THAT(Load(checkpoint, longer),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("tensor param/experts is F32[100,3,2]")));
+}
+
+TEST_F(CheckpointTest, ATensorThatIsThereWholeAndInRowsIsDataLoss) {
+  const at::Tensor whole = at::full({7, 5}, 1);
+  const at::Tensor more = at::full({64, 5}, 2);
+  for (const char* rows : {"param/a[7:71]", "param/a[0:64]"}) {
+    for (const bool whole_first : {true, false}) {
+      std::vector<NamedTensors> parts = {{{"param/a", whole}}, {{rows, more}}};
+      if (!whole_first) std::swap(parts[0], parts[1]);
+      EXPECT_THAT(LoadCrafted(parts, "param/a", {7, 5}),
+                  StatusIs(absl::StatusCode::kDataLoss, HasSubstr("param/a")))
+          << rows << whole_first;
+    }
+  }
+  EXPECT_THAT(LoadCrafted({{{"param/a", whole}, {"param/a[7:71]", more}}},
+                          "param/a", {7, 5}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("param/a")));
+}
+
+TEST_F(CheckpointTest, ATensorThatTwoPartsHaveIsDataLoss) {
+  const at::Tensor rows = at::full({7, 5}, 1);
+  for (const char* name : {"param/a", "param/a[0:7]"}) {
+    EXPECT_THAT(
+        LoadCrafted({{{name, rows}}, {{name, rows}}}, "param/a", {7, 5}),
+        StatusIs(absl::StatusCode::kDataLoss, HasSubstr("twice")));
+  }
+}
+
+TEST_F(CheckpointTest, RowsThatAreNotAsManyAsTheirNameSaysAreDataLoss) {
+  const at::Tensor rows = at::full({7, 5}, 1);
+  for (const char* name :
+       {"param/a[0:8]", "param/a[0:6]", "param/a[0:9223372036854775807]"}) {
+    EXPECT_THAT(LoadCrafted({{{name, rows}}}, "param/a", {7, 5}),
+                StatusIs(absl::StatusCode::kDataLoss, HasSubstr(name)));
+  }
+  EXPECT_OK(LoadCrafted({{{"param/a[0:7]", rows}}}, "param/a", {7, 5}));
+  EXPECT_THAT(LoadCrafted({{{"param/a[0:1]", at::zeros({})}}}, "param/a", {1}),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("param/a[0:1]")));
+}
+
+// Whatever a crafted header says, no byte goes beside the tensor.
+TEST_F(CheckpointTest, PiecesInAnyDisorderNeverLoadMoreThanTheTensor) {
+  const char* names[] = {"a", "a[0:1]", "a[0:2]", "a[1:2]", "a[1:3]", "a[2:3]"};
+  int loaded = 0;
+  for (int chosen = 1; chosen < 1 << std::size(names); ++chosen) {
+    NamedTensors pieces;
+    for (size_t i = 0; i < std::size(names); ++i) {
+      if ((chosen >> i & 1) == 0) continue;
+      const auto rows = lory::data::ParseRowsName(names[i]);
+      const int64_t count = rows ? rows->end - rows->first : 3;
+      pieces.emplace_back(names[i], at::full({count}, 1));
+    }
+    loaded += LoadCrafted({pieces}, "a", {3}).ok();
+  }
+  // The whole; 0-2 and 2-3; 0-1 and 1-3; 0-1, 1-2 and 2-3.
+  EXPECT_EQ(loaded, 4);
 }
 
 TEST_F(CheckpointTest, FilesAreNamedByStepGenerationAndPart) {
