@@ -146,7 +146,7 @@ class Build {
   }
 
   absl::Status RunEmbed(const DocumentStore& store) {
-    Stage stage{.name = "embed"};
+    Stage stage{.name = "embed", .version = 2};
     stage.options = {{"kind", "hashed-tf-idf"},
                      {"dimensions", spec_.embed_dimensions}};
     stage.inputs = {{"ingest", ingest_.OutputHash()}};
@@ -177,7 +177,7 @@ class Build {
                              std::span<const uint8_t> held_out) {
     const NearDuplicateOptions options = {.similarity = spec_.near_duplicate,
                                           .overlap = spec_.shingle_overlap};
-    Stage stage{.name = "duplicates"};
+    Stage stage{.name = "duplicates", .version = 2};
     stage.options = {{"similarity", options.similarity},
                      {"overlap", options.overlap},
                      {"k", spec_.neighbor_count}};

@@ -9,8 +9,9 @@
 namespace lory::corpus {
 
 // Hashes of the words of `text` in their order: runs of ASCII letters, digits
-// and bytes from 0x80 on, lower-case, at least two bytes, of long ones the
-// first 32.
+// and bytes from 0x80 on, lower-case, at least two bytes. Scripts that leave no
+// spaces between words (Chinese, Japanese, Thai, ...) count by overlapping
+// pairs of characters instead; one alone counts by itself.
 std::vector<uint64_t> WordHashesOf(absl::string_view text);
 
 }  // namespace lory::corpus
