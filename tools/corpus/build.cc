@@ -21,6 +21,7 @@
 #include "tools/corpus/near_duplicates.h"
 #include "tools/corpus/neighbors.h"
 #include "tools/corpus/order.h"
+#include "tools/corpus/output_guard.h"
 #include "tools/corpus/pack.h"
 #include "tools/corpus/stage.h"
 #include "tools/corpus/tokenize.h"
@@ -321,6 +322,7 @@ std::string StageNames() { return absl::StrJoin(kStages, ", "); }
 absl::StatusOr<std::string> BuildDataset(const CorpusSpec& spec,
                                          const BuildOptions& options,
                                          Progress& progress) {
+  LORY_RETURN_IF_ERROR(CheckOutput(spec));
   LORY_ASSIGN_OR_RETURN(const std::unique_ptr<BuildLock> lock,
                         BuildLock::Take(spec.output));
   return Build(spec, options, progress).Run();

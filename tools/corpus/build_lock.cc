@@ -21,7 +21,7 @@ absl::StatusOr<std::unique_ptr<BuildLock>> BuildLock::Take(
   if (error) {
     return io::ErrnoStatus(error.value(), absl::StrCat("making ", folder));
   }
-  const std::string path = absl::StrCat(folder, "/.lock");
+  const std::string path = absl::StrCat(folder, "/", kLockFile);
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (fd < 0) return io::ErrnoStatus(errno, absl::StrCat("opening ", path));
   std::unique_ptr<BuildLock> lock(new BuildLock(fd));

@@ -8,6 +8,9 @@
 
 namespace lory::corpus {
 
+// In the folder; holds the number of the last process that built there.
+inline constexpr char kLockFile[] = ".lock";
+
 // Keeps a second build out of a folder. The kernel lets go of it when the
 // process ends, however it ends. Thread-compatible.
 class BuildLock {

@@ -1,12 +1,10 @@
 #include "tools/corpus/pack.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
@@ -19,35 +17,15 @@
 #include "common/io/storage.h"
 #include "tools/corpus/document_index.h"
 #include "tools/corpus/embed.h"
+#include "tools/corpus/output_guard.h"
 #include "tools/corpus/tokenizer_stage.h"
 #include "tools/corpus/walk.h"
 
 namespace lory::corpus {
 namespace {
 
-constexpr char kTrainPrefix[] = "train-";
-constexpr char kHeldOutPrefix[] = "held-out-";
 // Keeps this permutation apart from those of the epochs.
 constexpr uint64_t kShuffleKey = 0x73687566666c65u;  // "shuffle"
-
-// The manifest first: without it there is no dataset, however much of the
-// rest a crash leaves.
-absl::Status RemoveOldDataset(const std::string& folder) {
-  io::Storage& storage = io::LocalStorage();
-  LORY_RETURN_IF_ERROR(
-      storage.Remove(absl::StrCat(folder, "/", kManifestFile)));
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    const std::string name = entry.path().filename().string();
-    if (absl::StartsWith(name, kTrainPrefix) ||
-        absl::StartsWith(name, kHeldOutPrefix) || name == kDocumentsFile ||
-        name == kTokenizerFile ||
-        absl::StartsWith(name, io::kTemporaryPrefix)) {
-      LORY_RETURN_IF_ERROR(storage.Remove(entry.path().string()));
-    }
-  }
-  return absl::OkStatus();
-}
 
 // Writes contexts [first, first + count) of the stream, in the order that
 // `place_of` gives, as one shard.

@@ -46,6 +46,9 @@ double MeanNeighborSimilarity(const TokenStream& stream,
                               int32_t dimensions, int64_t context);
 
 inline constexpr char kManifestFile[] = "manifest.json";
+// Of shards: "train-00000", "held-out-DOMAIN", each .bin and .idx.
+inline constexpr char kTrainPrefix[] = "train-";
+inline constexpr char kHeldOutPrefix[] = "held-out-";
 inline constexpr char kDocumentsFile[] = "documents.jsonl";
 
 // What the last stage puts together. References live as long as the call.
