@@ -5,7 +5,10 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +16,7 @@
 #include "common/config/feed_forward_shape.h"
 #include "common/config/model_shape.h"
 #include "common/data/sample_digest.h"
+#include "common/io/absolute_path.h"
 #include "common/io/storage.h"
 #include "tools/model/output_folder.h"
 #include "worker/checkpoint/checkpoint_reader.h"
@@ -31,6 +35,10 @@ using ::lory::model::ParameterStore;
 using ::lory::model::Transformer;
 
 constexpr char kManifestFile[] = "manifest.json";
+// What the commands that write checkpoints call themselves as jobs.
+constexpr absl::string_view kOwnJobs[] = {"jobs/import", "jobs/merge",
+                                          "jobs/upcycle"};
+constexpr char kOriginLabel[] = "origin";
 
 // Why `folder`, which has no manifest, is no checkpoint.
 absl::Status NoCheckpoint(const std::string& folder) {
@@ -65,8 +73,30 @@ absl::StatusOr<CheckpointManifest> ReadManifest(const std::string& folder) {
                         lory::io::LocalStorage().Read(path));
   auto manifest = lory::data::ParseCheckpointManifest(text);
   if (!manifest.ok()) return Annotate(manifest.status(), path);
-  manifest->checkpoint.set_folder(fs::absolute(folder).string());
+  LORY_ASSIGN_OR_RETURN(*manifest->checkpoint.mutable_folder(),
+                        lory::io::AbsolutePath(folder));
   return manifest;
+}
+
+// Whether `folder` is what WriteCheckpoint wrote: no job's checkpoint, and
+// nothing beside it.
+absl::Status CheckEarlierCheckpoint(const std::string& folder) {
+  const absl::StatusOr<CheckpointManifest> manifest = ReadManifest(folder);
+  if (!manifest.ok()) {
+    return absl::FailedPreconditionError("it is no checkpoint of lory-model");
+  }
+  if (std::find(std::begin(kOwnJobs), std::end(kOwnJobs), manifest->job) ==
+          std::end(kOwnJobs) ||
+      manifest->checkpoint.step() != 0 ||
+      !manifest->spec.labels().contains(kOriginLabel)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("it is a checkpoint of ", manifest->job));
+  }
+  std::set<std::string> names = {kManifestFile};
+  for (const auto& part : manifest->checkpoint.parts()) {
+    names.insert(part.file());
+  }
+  return OnlyFiles(folder, names);
 }
 
 absl::StatusOr<std::unique_ptr<Transformer>> LoadModel(
@@ -122,7 +152,7 @@ absl::StatusOr<CheckpointManifest> WriteParts(const Transformer& model,
   CheckpointManifest manifest;
   manifest.job = origin.job;
   *manifest.spec.mutable_model() = SpecAsIs(model);
-  (*manifest.spec.mutable_labels())["origin"] = origin.note;
+  (*manifest.spec.mutable_labels())[kOriginLabel] = origin.note;
   lory::v1::Checkpoint& checkpoint = manifest.checkpoint;
   checkpoint.set_generation(identity.generation);
   checkpoint.set_sample_digest(identity.sample_digest);
@@ -147,7 +177,8 @@ absl::Status WriteCheckpoint(const Transformer& model, const Origin& origin,
                              const std::string& folder, bool force) {
   LORY_ASSIGN_OR_RETURN(
       const std::unique_ptr<OutputFolder> output,
-      OutputFolder::Begin(folder, {.marker = kManifestFile, .force = force}));
+      OutputFolder::Begin(
+          folder, {.check_earlier = CheckEarlierCheckpoint, .force = force}));
   // The writer makes a job's folders; only the innermost becomes the output.
   LORY_ASSIGN_OR_RETURN(CheckpointManifest manifest,
                         WriteParts(model, origin, output->path()));

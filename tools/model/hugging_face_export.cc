@@ -29,6 +29,10 @@ TensorToWrite Named(std::string name, const at::Tensor& value) {
           .data = value.const_data_ptr()};
 }
 
+constexpr char kWeightsFile[] = "model.safetensors";
+constexpr char kGenerationFile[] = "generation_config.json";
+constexpr char kTokenizerConfigFile[] = "tokenizer_config.json";
+
 // Ours, and Mixtral's for the matrices of one expert.
 constexpr struct {
   absl::string_view ours;
@@ -69,6 +73,18 @@ absl::Status WriteWeights(const Transformer& model, const std::string& path) {
   return lory::io::WriteSafetensors(lory::io::LocalStorage(), path, tensors,
                                     {{"format", "pt"}})
       .status();
+}
+
+// Whether `folder` is what ExportHuggingFace wrote.
+absl::Status CheckEarlierExport(const std::string& folder) {
+  const absl::StatusOr<std::string> text =
+      lory::io::LocalStorage().Read(absl::StrCat(folder, "/", kConfigFile));
+  if (!text.ok() || !HasOrigin(*text)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("it has no ", kConfigFile, " of lory-model"));
+  }
+  return OnlyFiles(folder, {kConfigFile, kWeightsFile, kGenerationFile,
+                            kTokenizerFile, kTokenizerConfigFile});
 }
 
 std::string GenerationConfigJson(int end_of_document_id) {
@@ -118,23 +134,22 @@ absl::Status ExportHuggingFace(const Transformer& model,
       tokenizer == nullptr ? -1 : tokenizer->tokenizer->end_of_document_id();
   LORY_ASSIGN_OR_RETURN(
       const std::unique_ptr<OutputFolder> output,
-      OutputFolder::Begin(options.folder,
-                          {.marker = kConfigFile, .force = options.force}));
+      OutputFolder::Begin(options.folder, {.check_earlier = CheckEarlierExport,
+                                           .force = options.force}));
   const auto write = [&](const char* name, const std::string& text) {
     return lory::io::LocalStorage().Write(
         absl::StrCat(output->path(), "/", name), text);
   };
   LORY_RETURN_IF_ERROR(
-      WriteWeights(model, output->path() + "/model.safetensors"));
+      WriteWeights(model, absl::StrCat(output->path(), "/", kWeightsFile)));
   LORY_RETURN_IF_ERROR(write(
       kConfigFile, HuggingFaceConfigJson(shape, {.end_of_document_id = end,
                                                  .origin = options.origin})));
-  LORY_RETURN_IF_ERROR(
-      write("generation_config.json", GenerationConfigJson(end)));
+  LORY_RETURN_IF_ERROR(write(kGenerationFile, GenerationConfigJson(end)));
   if (tokenizer != nullptr) {
     LORY_RETURN_IF_ERROR(write(kTokenizerFile, tokenizer->json));
     LORY_RETURN_IF_ERROR(
-        write("tokenizer_config.json",
+        write(kTokenizerConfigFile,
               TokenizerConfigJson(*tokenizer, shape.sequence_length)));
   }
   return output->Commit();

@@ -16,6 +16,7 @@ using nlohmann::ordered_json;
 
 constexpr char kArchitecture[] = "LlamaForCausalLM";
 constexpr char kMixtralArchitecture[] = "MixtralForCausalLM";
+constexpr char kOrigin[] = "lory_origin";
 
 absl::Status Wrong(absl::string_view key, absl::string_view what) {
   return absl::InvalidArgumentError(
@@ -215,11 +216,19 @@ std::string HuggingFaceConfigJson(const lory::config::ModelShape& shape,
     json["bos_token_id"] = notes.end_of_document_id;
     json["eos_token_id"] = notes.end_of_document_id;
   }
-  if (!notes.origin.empty()) json["lory_origin"] = notes.origin;
+  if (!notes.origin.empty()) json[kOrigin] = notes.origin;
   if (IsMixtral(shape)) {
     MakeMixtral(shape.feed_forward_spec.token_choice(), json);
   }
   return json.dump(2) + "\n";
+}
+
+bool HasOrigin(absl::string_view text) {
+  const ordered_json json =
+      ordered_json::parse(text.begin(), text.end(), nullptr, false);
+  // What transformers saves again keeps all keys and gets this one.
+  return json.is_object() && json.contains(kOrigin) &&
+         !json.contains("transformers_version");
 }
 
 absl::StatusOr<LlamaConfig> ParseLlamaConfig(absl::string_view text) {

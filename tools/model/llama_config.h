@@ -33,6 +33,10 @@ std::string HuggingFaceConfigJson(const lory::config::ModelShape& shape,
 // The variant of its feed-forward as a job file names it: "token_choice".
 const std::string& VariantName(const lory::config::ModelShape& shape);
 
+// Whether `json` is what LlamaConfigJson wrote with an origin, and no other
+// program after it.
+bool HasOrigin(absl::string_view json);
+
 struct LlamaConfig {
   lory::v1::ModelSpec spec;  // dense
   // The head is the embedding, and no file need hold it.

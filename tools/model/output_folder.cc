@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
+#include "common/io/absolute_path.h"
 #include "common/io/errno_status.h"
 #include "common/io/storage.h"
 
@@ -30,13 +31,19 @@ absl::Status CheckTarget(const std::string& target,
     return absl::AlreadyExistsError(absl::StrCat(target, " is a file"));
   }
   if (fs::is_empty(target, error)) return absl::OkStatus();
-  const bool earlier = fs::exists(fs::path(target) / options.marker, error);
-  if (options.force && earlier) return absl::OkStatus();
+  const absl::Status earlier = options.check_earlier(target);
+  if (options.force && earlier.ok()) return absl::OkStatus();
   return absl::AlreadyExistsError(absl::StrCat(
       target, " is there and not empty; ",
-      earlier ? "--force replaces it"
-              : absl::StrCat("it has no ", options.marker,
-                             ", so not even --force replaces it")));
+      earlier.ok() ? "--force replaces it"
+                   : absl::StrCat(earlier.message(),
+                                  ", so not even --force replaces it")));
+}
+
+// Whether there is something to lose.
+bool IsFilled(const std::string& target) {
+  std::error_code error;
+  return fs::exists(target, error) && !fs::is_empty(target, error);
 }
 
 absl::Status SyncFolder(const std::string& folder) {
@@ -51,10 +58,26 @@ absl::Status SyncFolder(const std::string& folder) {
 
 }  // namespace
 
+absl::Status OnlyFiles(const std::string& folder,
+                       const std::set<std::string>& names) {
+  std::error_code error;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (names.contains(name) && !at->is_directory(error)) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("it holds ", name, ", which lory-model did not write"));
+  }
+  if (!error) return absl::OkStatus();
+  return lory::io::ErrnoStatus(error.value(), absl::StrCat("reading ", folder));
+}
+
 absl::StatusOr<std::unique_ptr<OutputFolder>> OutputFolder::Begin(
     const std::string& target, const OutputOptions& options) {
   LORY_RETURN_IF_ERROR(CheckTarget(target, options));
-  fs::path whole = fs::absolute(target).lexically_normal();
+  LORY_ASSIGN_OR_RETURN(const std::string absolute,
+                        lory::io::AbsolutePath(target));
+  fs::path whole(absolute);
   if (!whole.has_filename()) whole = whole.parent_path();  // "out/"
   const std::string temporary =
       (whole.parent_path() /
@@ -66,7 +89,7 @@ absl::StatusOr<std::unique_ptr<OutputFolder>> OutputFolder::Begin(
     return lory::io::ErrnoStatus(error.value(),
                                  absl::StrCat("making ", temporary));
   }
-  return absl::WrapUnique(new OutputFolder(whole.string(), temporary));
+  return absl::WrapUnique(new OutputFolder(whole.string(), temporary, options));
 }
 
 OutputFolder::~OutputFolder() {
@@ -78,12 +101,16 @@ absl::Status OutputFolder::Commit(const std::string& inner) {
   const std::string from =
       inner.empty() ? temporary_ : absl::StrCat(temporary_, "/", inner);
   LORY_RETURN_IF_ERROR(SyncFolder(from));
-  std::error_code error;
-  // What was there is then under the temporary name and goes with it.
-  const bool exchange =
-      fs::exists(target_, error) && !fs::is_empty(target_, error);
+  // What was there is then under the temporary name and goes with it. Without
+  // exchange only an empty folder gives way: rename refuses all others.
+  const bool exchange = IsFilled(target_);
+  if (exchange) LORY_RETURN_IF_ERROR(CheckTarget(target_, options_));
   if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, target_.c_str(),
                   exchange ? RENAME_EXCHANGE : 0) != 0) {
+    if (errno == ENOTEMPTY || errno == EEXIST) {
+      return absl::AlreadyExistsError(
+          absl::StrCat(target_, " was filled by somebody else meanwhile"));
+    }
     return lory::io::ErrnoStatus(errno, absl::StrCat("renaming to ", target_));
   }
   return SyncFolder(fs::path(target_).parent_path().string());

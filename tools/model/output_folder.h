@@ -1,7 +1,9 @@
 #ifndef LORY_TOOLS_MODEL_OUTPUT_FOLDER_H_
 #define LORY_TOOLS_MODEL_OUTPUT_FOLDER_H_
 
+#include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -12,11 +14,17 @@ namespace lory::surgery {
 
 // What may become of a folder that is there already.
 struct OutputOptions {
-  // The file by which an earlier output is known.
-  std::string marker;
-  // Replace an earlier output. A folder without `marker` is never replaced.
+  // OK: a folder is an earlier output of ours and nothing but that; an error
+  // says why it is not, as "it has no config.json".
+  std::function<absl::Status(const std::string& folder)> check_earlier;
+  // Replace an earlier output. No other folder is ever replaced.
   bool force = false;
 };
+
+// OK: `folder` has only files, of `names` alone. Else an error that names
+// another.
+absl::Status OnlyFiles(const std::string& folder,
+                       const std::set<std::string>& names);
 
 // A folder that appears whole or not at all: filled under a temporary name
 // beside it, then renamed. Destroying it before Commit removes what was
@@ -24,7 +32,8 @@ struct OutputOptions {
 class OutputFolder {
  public:
   // ALREADY_EXISTS: `target` is there, is not empty and may not be replaced.
-  // Otherwise as io::Storage. Makes missing parents.
+  // INVALID_ARGUMENT: it is empty. Otherwise as io::Storage. Makes missing
+  // parents.
   static absl::StatusOr<std::unique_ptr<OutputFolder>> Begin(
       const std::string& target, const OutputOptions& options);
   ~OutputFolder();
@@ -36,15 +45,19 @@ class OutputFolder {
   const std::string& path() const { return temporary_; }
 
   // Makes path(), or the folder `inner` in it, the target. With `force` the
-  // earlier output gives way in the same instant.
+  // earlier output gives way in the same instant. ALREADY_EXISTS: what came to
+  // be there meanwhile may not be replaced.
   absl::Status Commit(const std::string& inner = "");
 
  private:
-  OutputFolder(std::string target, std::string temporary)
-      : target_(std::move(target)), temporary_(std::move(temporary)) {}
+  OutputFolder(std::string target, std::string temporary, OutputOptions options)
+      : target_(std::move(target)),
+        temporary_(std::move(temporary)),
+        options_(std::move(options)) {}
 
   const std::string target_;
   const std::string temporary_;
+  const OutputOptions options_;
 };
 
 }  // namespace lory::surgery

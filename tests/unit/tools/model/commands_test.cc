@@ -129,6 +129,37 @@ TEST_F(CommandsTest, ALoryCheckpointIsExportedUnderARoutingOnly) {
   EXPECT_THAT(looked.text, HasSubstr("feed-forward dense"));
 }
 
+TEST_F(CommandsTest, ForceReplacesWhatLoryModelMadeAndNothingElse) {
+  const std::string dense = Dense(1);
+  const std::string hf = folder.At("hf");
+  const std::string made = folder.At("made");
+  ASSERT_OK(Say({"export", dense, "--to", hf}));
+  ASSERT_OK(Say({"export", dense, "--to", hf, "--force"}));
+  ASSERT_OK(Say({"import", hf, "--to", made}));
+  ASSERT_OK(Say({"import", hf, "--to", made, "--force"}));
+  const auto refused = [](const char* why) {
+    return StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr(why));
+  };
+  // A dataset, another's model, a job's checkpoint.
+  folder.Write("dataset/manifest.json", "{\"kind\":\"lory.dataset\"}");
+  EXPECT_THAT(Say({"import", hf, "--to", folder.At("dataset"), "--force"}),
+              refused("not even --force"));
+  folder.Write("theirs/config.json", "{}");
+  EXPECT_THAT(Say({"export", dense, "--to", folder.At("theirs"), "--force"}),
+              refused("not even --force"));
+  EXPECT_THAT(Say({"import", hf, "--to", dense, "--force"}),
+              refused("jobs/test"));
+  // An output that somebody added to.
+  folder.Write("hf/main.py", "print()");
+  EXPECT_THAT(Say({"export", dense, "--to", hf, "--force"}),
+              refused("main.py"));
+  folder.Write("made/notes.txt", "good");
+  EXPECT_THAT(Say({"import", hf, "--to", made, "--force"}),
+              refused("notes.txt"));
+  EXPECT_TRUE(fs::exists(folder.At("hf/main.py")));
+  EXPECT_TRUE(fs::exists(folder.At("made/notes.txt")));
+}
+
 TEST_F(CommandsTest, LogitsAreShownOrWritten) {
   const std::string dense = Dense(1);
   LORY_ASSERT_OK_AND_ASSIGN(

@@ -18,6 +18,19 @@ using ::testing::HasSubstr;
 
 constexpr char kMarker[] = "config.json";
 
+// An earlier output has the marker file alone, with a digit in it.
+OutputOptions Options(bool force) {
+  return {.check_earlier =
+              [](const std::string& folder) {
+                const fs::path marker = fs::path(folder) / kMarker;
+                std::string text;
+                std::ifstream(marker) >> text;
+                if (text.size() == 1) return OnlyFiles(folder, {kMarker});
+                return absl::FailedPreconditionError("it has no digit");
+              },
+          .force = force};
+}
+
 std::string Read(const std::string& path) {
   std::ostringstream text;
   text << std::ifstream(path).rdbuf();
@@ -27,8 +40,7 @@ std::string Read(const std::string& path) {
 // Writes `text` as the marker file of `target`.
 absl::Status Make(const std::string& target, const std::string& text,
                   bool force = false) {
-  auto output =
-      OutputFolder::Begin(target, {.marker = kMarker, .force = force});
+  auto output = OutputFolder::Begin(target, Options(force));
   if (!output.ok()) return output.status();
   std::ofstream((*output)->path() + "/" + kMarker) << text;
   return (*output)->Commit();
@@ -45,9 +57,14 @@ TEST(OutputFolder, AppearsOnCommitAndLeavesNothingElse) {
   EXPECT_EQ(EntryCount(folder.At("deep")), 1);
 }
 
+TEST(OutputFolder, ATargetWithoutANameIsAMistake) {
+  EXPECT_THAT(Make("", "1"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("empty")));
+}
+
 TEST(OutputFolder, WithoutCommitNothingStays) {
   const TemporaryFolder folder;
-  ASSERT_OK(OutputFolder::Begin(folder.At("out"), {.marker = kMarker}));
+  ASSERT_OK(OutputFolder::Begin(folder.At("out"), Options(false)));
   EXPECT_EQ(EntryCount(folder.path()), 0);
 }
 
@@ -77,6 +94,46 @@ TEST(OutputFolder, ForceDoesNotReplaceAnybodysFolder) {
               StatusIs(absl::StatusCode::kAlreadyExists,
                        HasSubstr("not even --force")));
   EXPECT_TRUE(fs::exists(folder.At("out/thesis.txt")));
+}
+
+TEST(OutputFolder, ForceDoesNotReplaceAnOutputThatSomebodyAddedTo) {
+  const TemporaryFolder folder;
+  ASSERT_OK(Make(folder.At("out"), "1"));
+  folder.Write("out/main.py", "print()");
+  EXPECT_THAT(Make(folder.At("out"), "2", /*force=*/true),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("main.py")));
+  fs::remove(folder.At("out/main.py"));
+  fs::create_directory(folder.At("out/deep"));
+  EXPECT_THAT(Make(folder.At("out"), "2", /*force=*/true),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("deep")));
+  EXPECT_EQ(Read(folder.At("out/config.json")), "1");
+}
+
+TEST(OutputFolder, WhatCameThereMeanwhileIsNotReplaced) {
+  for (const bool force : {false, true}) {
+    const TemporaryFolder folder;
+    LORY_ASSERT_OK_AND_ASSIGN(
+        const auto output,
+        OutputFolder::Begin(folder.At("out"), Options(force)));
+    std::ofstream(output->path() + "/" + kMarker) << "2";
+    folder.Write("out/thesis.txt", "years of work");
+    EXPECT_THAT(output->Commit(),
+                StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("out")));
+    EXPECT_TRUE(fs::exists(folder.At("out/thesis.txt")));
+    EXPECT_FALSE(fs::exists(folder.At("out/config.json")));
+  }
+}
+
+// Two runs at once, neither with force: the first to end stays.
+TEST(OutputFolder, WithoutForceTheOutputOfAnotherRunIsNotReplaced) {
+  const TemporaryFolder folder;
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const auto output, OutputFolder::Begin(folder.At("out"), Options(false)));
+  std::ofstream(output->path() + "/" + kMarker) << "2";
+  ASSERT_OK(Make(folder.At("out"), "1"));
+  EXPECT_THAT(output->Commit(),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("--force")));
+  EXPECT_EQ(Read(folder.At("out/config.json")), "1");
 }
 
 }  // namespace
