@@ -11,6 +11,7 @@
 #include "tools/corpus/array_file.h"
 #include "tools/corpus/embed.h"
 #include "tools/corpus/parallel.h"
+#include "tools/corpus/shingle_index.h"
 #include "tools/corpus/shingles.h"
 
 namespace lory::corpus {
@@ -18,8 +19,7 @@ namespace {
 
 constexpr size_t kWrittenPairs = 10'000;
 constexpr size_t kShownPairs = 3;
-constexpr int64_t kGrain = 64;    // pairs
-constexpr int64_t kBlock = 4096;  // queries against the held-out documents
+constexpr int64_t kGrain = 64;  // pairs or documents
 
 // The earlier of two, if the later is a near copy of it.
 std::optional<NearPair> Check(int32_t later, int32_t earlier,
@@ -33,14 +33,8 @@ std::optional<NearPair> Check(int32_t later, int32_t earlier,
   return pair;
 }
 
-// The store's numbers of what is trained (or held out), and their rows.
-struct Side {
-  std::vector<int32_t> documents;
-  std::vector<float> rows;
-};
-
-Side SideOf(const NearDuplicateInputs& inputs, bool held_out) {
-  Side side;
+NearSide SideOf(const NearDuplicateInputs& inputs, bool held_out) {
+  NearSide side;
   for (size_t i = 0; i < inputs.held_out.size(); ++i) {
     if ((inputs.held_out[i] != 0) != held_out) continue;
     side.documents.push_back(static_cast<int32_t>(i));
@@ -51,30 +45,10 @@ Side SideOf(const NearDuplicateInputs& inputs, bool held_out) {
   return side;
 }
 
-// Documents to train that are near copies of held-out ones.
-std::vector<NearPair> FindAcross(const Side& train, const Side& held_out,
-                                 int32_t dimensions,
-                                 const NearDuplicateOptions& options,
-                                 const NearTest& test) {
+std::vector<NearPair> Found(std::span<const std::optional<NearPair>> pairs) {
   std::vector<NearPair> found;
-  const int64_t count = static_cast<int64_t>(train.documents.size());
-  for (int64_t first = 0; first < count; first += kBlock) {
-    const int64_t queries = std::min(kBlock, count - first);
-    const std::vector<std::vector<int32_t>> candidates = FindAtLeast(
-        std::span(train.rows).subspan(first * dimensions, queries * dimensions),
-        held_out.rows, dimensions, options.similarity);
-    std::vector<std::optional<NearPair>> pairs(queries);
-    ParallelFor(queries, kGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) {
-        for (size_t j = 0; j < candidates[i].size() && !pairs[i]; ++j) {
-          pairs[i] = Check(train.documents[first + i],
-                           held_out.documents[candidates[i][j]], options, test);
-        }
-      }
-    });
-    for (const auto& pair : pairs) {
-      if (pair) found.push_back(*pair);
-    }
+  for (const auto& pair : pairs) {
+    if (pair) found.push_back(*pair);
   }
   return found;
 }
@@ -137,11 +111,68 @@ NearTest TestOf(const NearDuplicateInputs& inputs) {
 
 }  // namespace
 
-std::vector<NearPair> FindNearDuplicates(std::span<const Neighbor> neighbors,
-                                         int32_t k,
-                                         std::span<const uint8_t> gone,
-                                         const NearDuplicateOptions& options,
-                                         const NearTest& test) {
+std::vector<NearPair> FindAcross(
+    const NearSide& train, const NearSide& held_out, int32_t dimensions,
+    const NearDuplicateOptions& options,
+    const std::function<absl::string_view(int32_t)>& text_of,
+    const std::function<void(int64_t)>& on_progress) {
+  const int64_t count = static_cast<int64_t>(train.documents.size());
+  std::vector<std::optional<NearPair>> pairs(count);
+  if (options.overlap <= 0) {  // the most similar one decides
+    const std::vector<Neighbor> nearest =
+        FindNearest(train.rows, held_out.rows, dimensions, on_progress);
+    for (int64_t i = 0; i < count; ++i) {
+      const int32_t row = nearest[i].document;
+      if (row < 0) continue;
+      const double cosine = Similarity(
+          train.rows.data() + i * dimensions,
+          held_out.rows.data() + int64_t{row} * dimensions, dimensions);
+      if (cosine < options.similarity) continue;
+      const int32_t document = train.documents[i];
+      const int32_t kept = held_out.documents[row];
+      pairs[i] = {
+          document, kept, cosine,
+          Overlap(ShinglesOf(text_of(document)), ShinglesOf(text_of(kept)))};
+    }
+    return Found(pairs);
+  }
+  const int64_t held_out_count =
+      static_cast<int64_t>(held_out.documents.size());
+  std::vector<std::vector<uint64_t>> sets(held_out_count);
+  ParallelFor(held_out_count, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      sets[i] = ShinglesOf(text_of(held_out.documents[i]));
+    }
+  });
+  const ShingleIndex index(std::move(sets), options.overlap);
+  ParallelFor(count, kGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const auto shingles = ShinglesOf(text_of(train.documents[i]));
+      std::vector<std::pair<double, int32_t>> similar;  // minus cosine, row
+      for (const int32_t row : index.CandidatesFor(shingles)) {
+        const double cosine = Similarity(
+            train.rows.data() + i * dimensions,
+            held_out.rows.data() + int64_t{row} * dimensions, dimensions);
+        if (cosine >= options.similarity) similar.emplace_back(-cosine, row);
+      }
+      std::sort(similar.begin(), similar.end());
+      for (const auto& [minus_cosine, row] : similar) {
+        const double overlap = Overlap(shingles, index.set(row));
+        if (overlap < options.overlap) continue;
+        pairs[i] = {train.documents[i], held_out.documents[row], -minus_cosine,
+                    overlap};
+        break;
+      }
+    }
+    on_progress(end - begin);
+  });
+  return Found(pairs);
+}
+
+std::vector<NearPair> FindNearDuplicates(
+    std::span<const Neighbor> neighbors, int32_t k,
+    std::span<const uint8_t> gone, const NearDuplicateOptions& options,
+    const NearTest& test, const std::function<void(int64_t)>& on_progress) {
   std::vector<NearPair> found;
   if (options.similarity >= 1) return found;
   std::vector<std::pair<int32_t, int32_t>> pairs;  // later, earlier
@@ -156,6 +187,7 @@ std::vector<NearPair> FindNearDuplicates(std::span<const Neighbor> neighbors,
   // By the later one, so that an earlier one's fate is known.
   std::sort(pairs.begin(), pairs.end());
   pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
+  on_progress(static_cast<int64_t>(neighbors.size() - pairs.size()));
   std::vector<std::optional<NearPair>> checked(pairs.size());
   ParallelFor(static_cast<int64_t>(pairs.size()), kGrain,
               [&](int64_t begin, int64_t end) {
@@ -163,6 +195,7 @@ std::vector<NearPair> FindNearDuplicates(std::span<const Neighbor> neighbors,
                   checked[i] =
                       Check(pairs[i].first, pairs[i].second, options, test);
                 }
+                on_progress(end - begin);
               });
   std::vector<int32_t> kept_for(gone.size(), -1);
   for (size_t i = 0; i < pairs.size(); ++i) {
@@ -182,13 +215,17 @@ std::vector<NearPair> FindNearDuplicates(std::span<const Neighbor> neighbors,
 absl::StatusOr<StageResult> DropNearDuplicates(
     const NearDuplicateInputs& inputs, const NearDuplicateOptions& options,
     const std::string& folder, Progress& progress) {
-  const Side train = SideOf(inputs, false);
-  progress.Start("duplicates", 0);
+  const NearSide train = SideOf(inputs, false);
+  const auto advance = [&](int64_t units) { progress.Advance(units); };
+  progress.Start("duplicates", static_cast<int64_t>(train.documents.size() +
+                                                    inputs.neighbors.size()));
   const NearTest test = TestOf(inputs);
   std::vector<NearPair> pairs;
   if (options.similarity < 1) {
-    pairs = FindAcross(train, SideOf(inputs, true), inputs.dimensions, options,
-                       test);
+    pairs = FindAcross(
+        train, SideOf(inputs, true), inputs.dimensions, options,
+        [&](int32_t document) { return inputs.store.TextOf(document); },
+        advance);
   }
   const size_t across = pairs.size();
   std::vector<uint8_t> dropped(inputs.store.count());
@@ -207,8 +244,8 @@ absl::StatusOr<StageResult> DropNearDuplicates(
           [&](int32_t a, int32_t b) {
             return test.overlap(train.documents[a], train.documents[b]);
           }};
-  for (NearPair pair :
-       FindNearDuplicates(inputs.neighbors, inputs.k, gone, options, among)) {
+  for (NearPair pair : FindNearDuplicates(inputs.neighbors, inputs.k, gone,
+                                          options, among, advance)) {
     pair.dropped = train.documents[pair.dropped];
     pair.kept = train.documents[pair.kept];
     dropped[pair.dropped] = 1;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "tools/corpus/document_store.h"
 #include "tools/corpus/neighbors.h"
 #include "tools/corpus/progress.h"
@@ -34,15 +35,32 @@ struct NearTest {
   std::function<double(int32_t, int32_t)> overlap;
 };
 
+// What is trained, or held out: numbers in the store, and their vectors.
+struct NearSide {
+  std::vector<int32_t> documents;
+  std::vector<float> rows;
+};
+
+// Documents of `train` that are near copies of ones of `held_out`, each with
+// the most similar of those; all pairs count. Shingles of each document are
+// made once: cost grows with what is alike, not with the number of pairs.
+// `on_progress` gets numbers of documents, on any thread.
+std::vector<NearPair> FindAcross(
+    const NearSide& train, const NearSide& held_out, int32_t dimensions,
+    const NearDuplicateOptions& options,
+    const std::function<absl::string_view(int32_t)>& text_of,
+    const std::function<void(int64_t)>& on_progress);
+
 // Of each group of near copies all but the earliest. `neighbors` proposes the
 // pairs, k a document; both limits of `options` must hold between a document
 // and the one it is dropped for, which always stays itself. Documents with
-// `gone` set are neither dropped nor kept for.
-std::vector<NearPair> FindNearDuplicates(std::span<const Neighbor> neighbors,
-                                         int32_t k,
-                                         std::span<const uint8_t> gone,
-                                         const NearDuplicateOptions& options,
-                                         const NearTest& test);
+// `gone` set are neither dropped nor kept for. `on_progress` gets numbers of
+// proposals, on any thread.
+std::vector<NearPair> FindNearDuplicates(
+    std::span<const Neighbor> neighbors, int32_t k,
+    std::span<const uint8_t> gone, const NearDuplicateOptions& options,
+    const NearTest& test,
+    const std::function<void(int64_t)>& on_progress = [](int64_t) {});
 
 inline constexpr char kDroppedFile[] = "dropped.bytes";
 inline constexpr char kNearDuplicatesFile[] = "near_duplicates.jsonl";

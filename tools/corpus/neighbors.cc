@@ -1,9 +1,9 @@
 #include "tools/corpus/neighbors.h"
 
 #include <faiss/IndexFlat.h>
-#include <faiss/impl/AuxIndexStructures.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -64,33 +64,41 @@ std::vector<Neighbor> FindNeighbors(
   return neighbors;
 }
 
-std::vector<std::vector<int32_t>> FindAtLeast(std::span<const float> queries,
-                                              std::span<const float> rows,
-                                              int32_t dimensions,
-                                              double threshold) {
+std::vector<Neighbor> FindNearest(
+    std::span<const float> queries, std::span<const float> rows,
+    int32_t dimensions, const std::function<void(int64_t)>& on_progress) {
   const int64_t count = static_cast<int64_t>(queries.size()) / dimensions;
-  std::vector<std::vector<int32_t>> found(count);
-  if (rows.empty() || queries.empty()) return found;
+  const int64_t row_count = static_cast<int64_t>(rows.size()) / dimensions;
+  std::vector<Neighbor> nearest(count);
+  if (row_count == 0) return nearest;
+  const int64_t wanted = std::min<int64_t>(1 + kSpare, row_count);
   faiss::IndexFlatIP index(dimensions);
-  index.add(static_cast<int64_t>(rows.size()) / dimensions, rows.data());
-  faiss::RangeSearchResult result(count);
-  // A little lower, for what FAISS rounds; checked again below.
-  index.range_search(count, queries.data(),
-                     static_cast<float>(threshold - 1e-4), &result);
-  for (int64_t i = 0; i < count; ++i) {
-    const float* query = queries.data() + i * dimensions;
-    std::vector<std::pair<double, int32_t>> hits;  // minus similarity, row
-    for (size_t j = result.lims[i]; j < result.lims[i + 1]; ++j) {
-      const int64_t row = result.labels[j];
-      const double similarity =
-          Similarity(query, rows.data() + row * dimensions, dimensions);
-      if (similarity < threshold) continue;
-      hits.emplace_back(-similarity, static_cast<int32_t>(row));
+  index.add(row_count, rows.data());
+  std::vector<float> similarities(kQueries * wanted);
+  std::vector<faiss::Index::idx_t> found(kQueries * wanted);
+  for (int64_t first = 0; first < count; first += kQueries) {
+    const int64_t block = std::min(kQueries, count - first);
+    index.search(block, queries.data() + first * dimensions, wanted,
+                 similarities.data(), found.data());
+    for (int64_t i = 0; i < block; ++i) {
+      const float* query = queries.data() + (first + i) * dimensions;
+      // Minus similarity, row: computed again, as in FindNeighbors.
+      std::pair<double, int64_t> best = {
+          std::numeric_limits<double>::infinity(), -1};
+      for (int64_t j = 0; j < wanted; ++j) {
+        const int64_t row = found[i * wanted + j];
+        if (row < 0) continue;
+        best = std::min<std::pair<double, int64_t>>(
+            best,
+            {-Similarity(query, rows.data() + row * dimensions, dimensions),
+             row});
+      }
+      nearest[first + i] = {static_cast<int32_t>(best.second),
+                            static_cast<float>(-best.first)};
     }
-    std::sort(hits.begin(), hits.end());
-    for (const auto& hit : hits) found[i].push_back(hit.second);
+    on_progress(block);
   }
-  return found;
+  return nearest;
 }
 
 absl::StatusOr<StageResult> Neighbors(std::span<const float> vectors,

@@ -27,12 +27,12 @@ std::vector<Neighbor> FindNeighbors(
     std::span<const float> rows, int32_t dimensions, int32_t k,
     const std::function<void(int64_t)>& on_progress);
 
-// For each query the rows with an inner product of at least `threshold`, the
-// most similar first, of equal ones the smaller number first.
-std::vector<std::vector<int32_t>> FindAtLeast(std::span<const float> queries,
-                                              std::span<const float> rows,
-                                              int32_t dimensions,
-                                              double threshold);
+// For each query the row with the greatest inner product, of equal ones the
+// smaller number; -1 when there is none. `on_progress` is told how many queries
+// are done.
+std::vector<Neighbor> FindNearest(
+    std::span<const float> queries, std::span<const float> rows,
+    int32_t dimensions, const std::function<void(int64_t)>& on_progress);
 
 inline constexpr char kNeighborsFile[] = "neighbors.bin";
 

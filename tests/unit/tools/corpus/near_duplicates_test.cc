@@ -1,6 +1,7 @@
 #include "tools/corpus/near_duplicates.h"
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tools/corpus/embed.h"
+#include "tools/corpus/shingle_index.h"
 #include "tools/corpus/shingles.h"
 
 namespace lory::corpus {
@@ -155,31 +157,139 @@ TEST(Shingles, OverlapIsThatOfSetsOfFiveWords) {
   }
 }
 
-TEST(FindAtLeast, EqualsTheNaiveDoubleLoop) {
+TEST(FindNearest, EqualsTheNaiveLoop) {
   Random random(4);
   for (int round = 0; round < 50; ++round) {
     const int dimensions = 3;
     const auto rows = [&](int count) {
       std::vector<float> out;
       for (int i = 0; i < count * dimensions; ++i) {
-        out.push_back(static_cast<float>(random.Below(7)) / 3 - 1);
+        out.push_back(static_cast<float>(random.Below(1000)) / 500 - 1);
       }
       return out;
     };
     const int many = static_cast<int>(random.Below(40));
     const auto queries = rows(30), base = rows(many);
-    const auto found = FindAtLeast(queries, base, dimensions, 0.8);
+    const auto found = FindNearest(queries, base, dimensions, [](int64_t) {});
     for (int i = 0; i < 30; ++i) {
-      std::set<int32_t> expected;
+      Neighbor expected;
       for (int j = 0; j < many; ++j) {
-        if (Similarity(queries.data() + i * dimensions,
-                       base.data() + j * dimensions, dimensions) >= 0.8) {
-          expected.insert(j);
+        const auto similarity = static_cast<float>(
+            Similarity(queries.data() + i * dimensions,
+                       base.data() + j * dimensions, dimensions));
+        if (j == 0 || similarity > expected.similarity) {
+          expected = {j, similarity};
         }
       }
-      EXPECT_EQ(std::set<int32_t>(found[i].begin(), found[i].end()), expected);
-      EXPECT_EQ(found[i].size(), expected.size());
+      EXPECT_EQ(found[i].document, expected.document);
     }
+  }
+}
+
+// Sets of few shingles, so that many overlap a little and some much.
+std::vector<std::vector<uint64_t>> RandomSets(Random& random, int count) {
+  std::vector<std::vector<uint64_t>> sets;
+  for (int i = 0; i < count; ++i) {
+    std::set<uint64_t> set;
+    const uint64_t size = random.Below(12);
+    for (uint64_t j = 0; j < size; ++j) set.insert(random.Below(20));
+    sets.emplace_back(set.begin(), set.end());
+  }
+  return sets;
+}
+
+TEST(ShingleIndex, ListsAllThatOverlapEnough) {
+  Random random(5);
+  for (int round = 0; round < 300; ++round) {
+    const double overlap = 0.05 + 0.05 * static_cast<double>(random.Below(20));
+    const auto sets = RandomSets(random, 30);
+    const ShingleIndex index(sets, overlap);
+    for (const auto& query : RandomSets(random, 30)) {
+      const auto candidates = index.CandidatesFor(query);
+      const std::set<int32_t> listed(candidates.begin(), candidates.end());
+      EXPECT_EQ(listed.size(), candidates.size());
+      for (int32_t i = 0; i < 30; ++i) {
+        // Two empty sets are equal, but documents without words have no vector.
+        if (query.empty() || Overlap(query, sets[i]) < overlap) continue;
+        EXPECT_TRUE(listed.contains(i)) << overlap;
+      }
+    }
+  }
+}
+
+// Of texts with the same words in another order, and so the same vector.
+TEST(ShingleIndex, ListsNothingOfWhatOnlyTheVectorsAgreeOn) {
+  Random random(6);
+  std::vector<std::string> words;
+  for (int i = 0; i < 300; ++i) words.push_back(absl::StrCat("word", i));
+  const auto shuffled = [&] {
+    for (size_t i = words.size() - 1; i > 0; --i) {
+      std::swap(words[i], words[random.Below(i + 1)]);
+    }
+    std::string text;
+    for (const std::string& word : words) absl::StrAppend(&text, word, " ");
+    return ShinglesOf(text);
+  };
+  std::vector<std::vector<uint64_t>> sets;
+  for (int i = 0; i < 200; ++i) sets.push_back(shuffled());
+  const ShingleIndex index(sets, 0.5);
+  size_t looked_at = 0;
+  for (int i = 0; i < 200; ++i) {
+    looked_at += index.CandidatesFor(shuffled()).size();
+  }
+  EXPECT_LT(looked_at, 10u);
+  EXPECT_THAT(index.CandidatesFor(sets[7]), ElementsAre(7));
+}
+
+TEST(FindAcross, EqualsTheNaiveDoubleLoop) {
+  Random random(7);
+  for (const double overlap : {0.0, 0.2, 0.5}) {
+    std::vector<std::string> texts;
+    for (int i = 0; i < 120; ++i) {
+      std::string text;
+      for (int j = 0; j < 12; ++j) {
+        absl::StrAppend(&text, "w", i % 6, "x", random.Below(3), " ");
+      }
+      texts.push_back(text);
+    }
+    const auto text_of = [&](int32_t i) { return absl::string_view(texts[i]); };
+    constexpr int32_t kDimensions = 64;
+    const std::vector<float> rows = EmbedDocuments(
+        120, [&](int64_t i) { return text_of(static_cast<int32_t>(i)); },
+        kDimensions, [](int64_t) {});
+    NearSide train, held_out;
+    for (int32_t i = 0; i < 120; ++i) {
+      NearSide& side = i % 4 == 0 ? held_out : train;
+      side.documents.push_back(i);
+      side.rows.insert(side.rows.end(), rows.begin() + i * kDimensions,
+                       rows.begin() + (i + 1) * kDimensions);
+    }
+    const NearDuplicateOptions options = {.similarity = 0.8,
+                                          .overlap = overlap};
+    std::atomic<int64_t> done = 0;
+    const auto found = FindAcross(train, held_out, kDimensions, options,
+                                  text_of, [&](int64_t n) { done += n; });
+    EXPECT_EQ(done, 90);
+    std::vector<std::pair<int32_t, int32_t>> expected, given;
+    for (const int32_t from : train.documents) {
+      std::pair<double, int32_t> best = {1, -1};
+      for (const int32_t to : held_out.documents) {
+        const double cosine =
+            Similarity(rows.data() + from * kDimensions,
+                       rows.data() + to * kDimensions, kDimensions);
+        if (cosine >= options.similarity &&
+            Overlap(ShinglesOf(texts[from]), ShinglesOf(texts[to])) >=
+                overlap) {
+          best = std::min(best, {-cosine, to});
+        }
+      }
+      if (best.second >= 0) expected.emplace_back(from, best.second);
+    }
+    for (const NearPair& pair : found) {
+      given.emplace_back(pair.dropped, pair.kept);
+    }
+    EXPECT_EQ(given, expected) << overlap;
+    EXPECT_GT(expected.size(), 0u);
   }
 }
 
