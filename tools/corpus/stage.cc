@@ -24,14 +24,24 @@ Json WhatItIsMadeFrom(const Stage& stage) {
           {"inputs", inputs}};
 }
 
-// Whether every output is there with its size. Hashes are for `verify`: a
-// build must not read everything to find that nothing is to do.
+// Whether every output is there with its size. Hashes come when a stage reads
+// it: a build must not read everything to find that nothing is to do.
 bool OutputsAreThere(const StageRecord& record) {
   for (const StageOutput& output : record.outputs) {
     const auto bytes = io::LocalStorage().Size(record.PathOf(output.file));
     if (!bytes.ok() || *bytes != output.bytes) return false;
   }
   return true;
+}
+
+// The first output that is not what was written; empty: all are.
+absl::StatusOr<std::string> AlteredOutput(const StageRecord& record) {
+  for (const StageOutput& output : record.outputs) {
+    LORY_ASSIGN_OR_RETURN(const std::string sha256,
+                          io::FileSha256Hex(record.PathOf(output.file)));
+    if (sha256 != output.sha256) return record.PathOf(output.file);
+  }
+  return std::string();
 }
 
 }  // namespace
@@ -101,12 +111,29 @@ absl::StatusOr<StageRecord> ParseStageRecord(absl::string_view text,
   return record;
 }
 
+absl::Status StageRunner::CheckInputs(const Stage& stage) {
+  for (const auto& [name, hash] : stage.inputs) {
+    const auto found = unread_.find(name);
+    if (found == unread_.end()) continue;
+    LORY_ASSIGN_OR_RETURN(const std::string altered,
+                          AlteredOutput(found->second));
+    unread_.erase(found);
+    if (altered.empty()) continue;
+    LORY_RETURN_IF_ERROR(io::LocalStorage().Remove(
+        absl::StrCat(root_, "/", name, "/", kRecordFile)));
+    return absl::AbortedError(absl::StrCat(altered, " is not what ", name,
+                                           " wrote: it is done again"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<StageRecord> StageRunner::Run(const Stage& stage) {
   io::Storage& storage = io::LocalStorage();
   const std::string own_folder = absl::StrCat(root_, "/", stage.name);
   const std::string folder = stage.folder.empty() ? own_folder : stage.folder;
   const std::string record_path = absl::StrCat(own_folder, "/", kRecordFile);
-  const std::string fingerprint = Sha256Hex(WhatItIsMadeFrom(stage).dump());
+  const std::string fingerprint = Sha256Hex(WhatItIsMadeFrom(stage).dump(
+      -1, ' ', false, Json::error_handler_t::replace));
   const absl::StatusOr<std::string> text = storage.Read(record_path);
   if (text.ok() && stage.name != redo_) {
     absl::StatusOr<StageRecord> record = ParseStageRecord(*text, folder);
@@ -116,9 +143,11 @@ absl::StatusOr<StageRecord> StageRunner::Run(const Stage& stage) {
           stage.name,
           std::string(stage.name.size() < 10 ? 11 - stage.name.size() : 1, ' '),
           "up to date"));
+      unread_[stage.name] = *record;
       return record;
     }
   }
+  LORY_RETURN_IF_ERROR(CheckInputs(stage));
   // Everything goes, half-written files of a killed run too.
   LORY_RETURN_IF_ERROR(storage.Remove(own_folder));
   progress_.Start(stage.name, 0);

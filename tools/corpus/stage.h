@@ -16,7 +16,8 @@
 // The build is a chain of stages. Each leaves its files and a stage.json with
 // what it was made from; a stage whose inputs, options and version are what
 // they were is not run again. A stage that fails or is killed leaves no
-// stage.json.
+// stage.json. Files of an earlier build are compared with their hashes before a
+// stage reads them.
 namespace lory::corpus {
 
 struct StageOutput {
@@ -68,13 +69,19 @@ class StageRunner {
       : root_(std::move(root)), redo_(std::move(redo)), progress_(progress) {}
 
   // Runs `stage` unless its files are there and up to date. The stage's own
-  // error, annotated with its name.
+  // error, annotated with its name. ABORTED: the files of a stage that it
+  // reads, named in its inputs, are no longer what that stage wrote; that one's
+  // record is gone, and a chain that begins again does it anew.
   absl::StatusOr<StageRecord> Run(const Stage& stage);
 
  private:
+  absl::Status CheckInputs(const Stage& stage);
+
   const std::string root_;
   const std::string redo_;
   Progress& progress_;
+  // Those whose files nobody has read since an earlier build, by name.
+  std::map<std::string, StageRecord> unread_;
 };
 
 // stage.json, and back. DATA_LOSS: it is not what SerializeStageRecord wrote.

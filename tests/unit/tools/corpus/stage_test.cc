@@ -97,6 +97,29 @@ TEST_F(StageTest, ADamagedRecordRunsItAgain) {
   }
 }
 
+TEST_F(StageTest, AlteredFilesAreFoundBeforeAStageReadsThem) {
+  Stage reader = Writing("y", 1, Run(Writing("x")).OutputHash());
+  reader.name = "reader";
+  reader.inputs[0].first = "copy";
+  const auto both = [&](int option) {
+    reader.options["option"] = option;
+    StageRunner runner(folder.At("stages"), "", captured.progress());
+    EXPECT_OK(runner.Run(Writing("x")));
+    return runner.Run(reader).status();
+  };
+  ASSERT_OK(both(1));
+  EXPECT_EQ(runs, 2);
+  folder.Write("stages/copy/out", "?");  // as long as before
+  // As long as nobody reads it nobody looks.
+  ASSERT_OK(both(1));
+  EXPECT_THAT(both(2), StatusIs(absl::StatusCode::kAborted,
+                                HasSubstr("stages/copy/out is not what copy")));
+  EXPECT_EQ(runs, 2);
+  ASSERT_OK(both(2));
+  EXPECT_EQ(runs, 4);
+  EXPECT_EQ(*io::LocalStorage().Read(folder.At("stages/copy/out")), "x");
+}
+
 TEST_F(StageTest, RedoRunsItInAnyCase) {
   Run(Writing("x"));
   Run(Writing("x"), "copy");
