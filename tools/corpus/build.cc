@@ -325,7 +325,16 @@ absl::StatusOr<std::string> BuildDataset(const CorpusSpec& spec,
   LORY_RETURN_IF_ERROR(CheckOutput(spec));
   LORY_ASSIGN_OR_RETURN(const std::unique_ptr<BuildLock> lock,
                         BuildLock::Take(spec.output));
-  return Build(spec, options, progress).Run();
+  // What a build writes it does not read.
+  CorpusSpec with_left_out = spec;
+  for (CorpusInput& input : with_left_out.inputs) input.left_out = spec.output;
+  for (size_t i = 0;; ++i) {
+    auto summary = Build(with_left_out, options, progress).Run();
+    if (!absl::IsAborted(summary.status()) || i == kStages.size()) {
+      return summary;
+    }
+    progress.Say(summary.status().message());
+  }
 }
 
 }  // namespace lory::corpus

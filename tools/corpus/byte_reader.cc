@@ -194,7 +194,7 @@ absl::StatusOr<std::string> ReadWhole(const std::string& path,
     const size_t before = bytes.size();
     LORY_RETURN_IF_ERROR(reader->ReadSome(&bytes));
     if (bytes.size() > max_bytes) {
-      return absl::ResourceExhaustedError(
+      return absl::OutOfRangeError(
           absl::StrCat("longer than ", max_bytes >> 20, " MiB"));
     }
     if (bytes.size() == before) return bytes;

@@ -36,7 +36,7 @@ class ByteReader {
 // Whether Open would decompress a file of this name.
 bool IsCompressedName(absl::string_view path);
 
-// A whole file; also RESOURCE_EXHAUSTED: it has more than `max_bytes`.
+// A whole file; also OUT_OF_RANGE: it has more than `max_bytes`.
 absl::StatusOr<std::string> ReadWhole(const std::string& path,
                                       size_t max_bytes);
 

@@ -32,6 +32,9 @@ struct CorpusInput {
   std::string domain;  // of every document in it; empty: the lines say
   InputFormat format = InputFormat::kJsonLines;
   InputKeys keys;
+  // Not of the file: a folder in `path` that is not read, where the build
+  // writes.
+  std::string left_out;
 };
 
 struct CorpusSpec {

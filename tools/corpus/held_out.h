@@ -23,8 +23,8 @@ struct HeldOutOptions {
 };
 
 // Which documents are never trained, but for whole domains: of each domain
-// those whose id, hashed with the seed, is smallest. So a document keeps its
-// side when others come or go. 1: held out.
+// those whose id, hashed with the seed, is smallest. So few change sides when
+// others come or go. 1: held out.
 std::vector<uint8_t> ChooseHeldOut(std::span<const DocumentRecord> records,
                                    const HeldOutOptions& options);
 

@@ -28,7 +28,9 @@ constexpr int64_t kShownDuplicates = 3;
 constexpr int64_t kWrittenDuplicates = 10'000;
 // Of input that is in memory at a time, but for a single longer line.
 constexpr size_t kBatchBytes = 8 << 20;
-constexpr int64_t kGrain = 32;  // lines
+constexpr int64_t kGrain = 32;  // lines, or files of text
+// How much text rarely takes more of than when it is compressed.
+constexpr int64_t kCompressedTimes = 16;
 
 // A line or file as it came, and what became of it.
 struct Item {
@@ -39,14 +41,21 @@ struct Item {
   bool empty = false;
 };
 
-// Both on any thread; `name` of a file of text, else unused.
+// On any thread; `name` of a file of text, else unused.
 void ParseItem(const CorpusInput& input, absl::string_view name, Item* item) {
   item->parsed = input.format == InputFormat::kText
                      ? ParseTextFile(item->bytes, name)
                      : ParseInputLine(item->bytes, input.keys);
+  item->bytes = {};  // what is of use was copied
   if (!item->parsed.ok()) return;
   item->empty = absl::StripAsciiWhitespace(item->parsed->text).empty();
   if (!item->empty) item->id = IdOfText(item->parsed->text);
+}
+
+// What a file may take once it is read; a guess if it is compressed.
+absl::StatusOr<int64_t> BytesInMemory(const std::string& path) {
+  LORY_ASSIGN_OR_RETURN(const int64_t bytes, io::LocalStorage().Size(path));
+  return IsCompressedName(path) ? kCompressedTimes * bytes : bytes;
 }
 
 // The state of one ingestion.
@@ -71,9 +80,10 @@ class Ingestion {
 
   absl::StatusOr<StageResult> Finish() {
     if (writer_->document_count() == 0) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "the corpus is empty: the inputs have no document (", empty_,
-          " empty ones, ", bad_, " bad lines, ", skipped_, " files skipped)"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("the corpus is empty: the inputs have no document (",
+                       empty_, " empty ones, ", bad_, " bad lines, ", skipped_,
+                       " files or folders skipped)"));
     }
     LORY_RETURN_IF_ERROR(writer_->Finish());
     StageResult result;
@@ -94,7 +104,9 @@ class Ingestion {
         "lines%s",
         writer_->document_count(), static_cast<double>(text_bytes_) / 1e6,
         writer_->domain_count(), duplicates_, empty_, bad_,
-        skipped_ == 0 ? "" : absl::StrCat(", ", skipped_, " files skipped"));
+        skipped_ == 0
+            ? ""
+            : absl::StrCat(", ", skipped_, " files or folders skipped"));
     return result;
   }
 
@@ -106,7 +118,7 @@ class Ingestion {
     size_t batch_bytes = 0;
     while (true) {
       const auto line = lines->Next();
-      if (!line.ok() && !absl::IsResourceExhausted(line.status())) {
+      if (!line.ok() && !absl::IsOutOfRange(line.status())) {
         return line.status();
       }
       const bool at_end = line.ok() && !*line;
@@ -127,6 +139,7 @@ class Ingestion {
       const std::string where = absl::StrCat(path, ":", lines->line_number());
       if (!line.ok()) {  // in its place, for the order of what is reported
         batch.push_back({.where = where, .parsed = line.status()});
+        batch_bytes += kMaxLineBytes;
         continue;
       }
       batch_bytes += (*line)->size() + 1;
@@ -138,15 +151,25 @@ class Ingestion {
 
   absl::Status ReadTexts(const CorpusInput& input, const InputFiles& found) {
     const int64_t count = static_cast<int64_t>(found.files.size());
-    for (int64_t first = 0; first < count; first += kGrain) {
-      std::vector<Item> batch(std::min(kGrain, count - first));
+    for (int64_t first = 0; first < count;) {
+      // At least one, and no more than fit into a batch.
+      int64_t end = first;
+      int64_t bytes = 0;
+      while (end < count && end - first < kGrain &&
+             (end == first || bytes < static_cast<int64_t>(kBatchBytes))) {
+        LORY_ASSIGN_OR_RETURN(const int64_t size,
+                              BytesInMemory(found.files[end++].path));
+        bytes += size;
+      }
+      std::vector<Item> batch(end - first);
       ParallelFor(static_cast<int64_t>(batch.size()), 1,
-                  [&](int64_t begin, int64_t end) {
-                    for (int64_t i = begin; i < end; ++i) {
+                  [&](int64_t begin, int64_t stop) {
+                    for (int64_t i = begin; i < stop; ++i) {
                       ReadText(input, found.files[first + i], &batch[i]);
                     }
                   });
       LORY_RETURN_IF_ERROR(TakeAll(input, &batch));
+      first = end;
     }
     return absl::OkStatus();
   }
@@ -173,7 +196,7 @@ class Ingestion {
 
   absl::Status Take(const CorpusInput& input, const Item& item) {
     const absl::Status& status = item.parsed.status();
-    if (absl::IsInvalidArgument(status) || absl::IsResourceExhausted(status)) {
+    if (absl::IsInvalidArgument(status) || absl::IsOutOfRange(status)) {
       return CountBad(absl::StrCat(item.where, ": ", status.message()));
     }
     LORY_RETURN_IF_ERROR(status);
@@ -201,7 +224,11 @@ class Ingestion {
         {"where", item.where.substr(slash + 1)},
         {"name", item.parsed->name},
         {"same_as", ToHex(item.id)}};
-    absl::StrAppend(&duplicate_lines_, line.dump(), "\n");
+    // Names of files need not be UTF-8; the default would throw.
+    absl::StrAppend(&duplicate_lines_,
+                    line.dump(-1, ' ', false,
+                              nlohmann::ordered_json::error_handler_t::replace),
+                    "\n");
     if (duplicates_ <= kShownDuplicates) {
       progress_.Say(absl::StrCat(item.where, ": the same text as document ",
                                  ToHex(item.id)));

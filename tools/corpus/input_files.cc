@@ -21,6 +21,11 @@ bool IsHidden(const fs::path& path) {
   return absl::StartsWith(path.filename().string(), ".");
 }
 
+bool IsSame(const fs::path& a, const fs::path& b) {
+  std::error_code error;
+  return fs::equivalent(a, b, error) && !error;
+}
+
 bool IsJsonLinesName(absl::string_view name) {
   if (!absl::ConsumeSuffix(&name, ".gz")) absl::ConsumeSuffix(&name, ".zst");
   return absl::EndsWith(name, ".jsonl") || absl::EndsWith(name, ".ndjson") ||
@@ -34,9 +39,15 @@ absl::StatusOr<InputFiles> FilesBeneath(const CorpusInput& input) {
        !error && at != fs::recursive_directory_iterator();
        at.increment(error)) {
     const fs::path& path = at->path();
-    const bool is_folder = at->is_directory(error);
-    if (is_folder && IsHidden(path)) at.disable_recursion_pending();
-    if (is_folder) continue;
+    if (at->is_directory(error)) {
+      // The iterator does not follow links.
+      if (IsHidden(path) || at->is_symlink(error) ||
+          IsSame(path, input.left_out)) {
+        at.disable_recursion_pending();
+        ++found.skipped;
+      }
+      continue;
+    }
     if (IsHidden(path) || !at->is_regular_file(error) ||
         (input.format == InputFormat::kJsonLines &&
          !IsJsonLinesName(path.string()))) {

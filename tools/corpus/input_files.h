@@ -18,12 +18,15 @@ struct InputFile {
 // The files that an input stands for.
 struct InputFiles {
   std::vector<InputFile> files;  // sorted by name
-  int64_t skipped = 0;           // hidden, or no JSON lines by their name
+  // Hidden, or no JSON lines by their name, or links to folders; a folder
+  // counts once.
+  int64_t skipped = 0;
 };
 
 // A file is itself. Of a folder all that lies beneath, but for what begins
-// with a dot; as JSON lines only *.jsonl, *.ndjson and *.json, each also as
-// .gz or .zst. Links are followed to files, not to folders.
+// with a dot and the input's `left_out`; as JSON lines only *.jsonl, *.ndjson
+// and *.json, each also as .gz or .zst. Links are followed to files, not to
+// folders.
 //
 // NOT_FOUND: there is no such file or folder. INVALID_ARGUMENT: the folder has
 // no file to read; says what it looked for.

@@ -50,7 +50,7 @@ absl::StatusOr<std::optional<absl::string_view>> LineReader::Next() {
     if (end - begin_ > kMaxLineBytes) {
       ++line_number_;
       LORY_RETURN_IF_ERROR(SkipLine());
-      return absl::ResourceExhaustedError(
+      return absl::OutOfRangeError(
           absl::StrCat("longer than ", kMaxLineBytes >> 20, " MiB"));
     }
     if (found == std::string::npos && !at_end_) {

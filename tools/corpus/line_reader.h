@@ -27,7 +27,7 @@ class LineReader {
   // end. A byte-order mark before the first is not part of it.
   //
   // DATA_LOSS: the compressed data is damaged; names the file and the last
-  // line that was whole. RESOURCE_EXHAUSTED: this line is longer than
+  // line that was whole. OUT_OF_RANGE: this line is longer than
   // kMaxLineBytes; the call after goes on behind it.
   absl::StatusOr<std::optional<absl::string_view>> Next();
 

@@ -126,6 +126,47 @@ TEST_F(BuildTest, AKilledStageIsDoneAgainAndNothingElse) {
   EXPECT_THAT(Build("order"), ElementsAre("order"));
 }
 
+// One file of each stage, with its middle bits flipped.
+TEST_F(BuildTest, DamagedFilesOfStagesNeverReachTheDataset) {
+  spec.mixture = {{"d0", 3}, {"d1", 1}};
+  Build();
+  spec.sequence_length = 32;
+  Build();
+  const std::string manifest = Read("manifest.json");
+  for (const char* file :
+       {"ingest/documents.text", "ingest/documents.index", "ingest/domains.txt",
+        "split/held_out.bytes", "tokenizer/tokenizer.json",
+        "tokenize/tokens.i32", "tokenize/ends.i64", "embed/vectors.f32",
+        "neighbors/neighbors.bin", "duplicates/dropped.bytes",
+        "mixture/copies.bytes", "order/order.i32"}) {
+    spec.sequence_length = 64;
+    Build();
+    std::string bytes = Read(absl::StrCat("stages/", file));
+    bytes[bytes.size() / 2] ^= 0x55;
+    folder.Write(absl::StrCat("out/stages/", file), bytes);
+    spec.sequence_length = 32;
+    Build();
+    EXPECT_EQ(Read("manifest.json"), manifest) << file;
+  }
+  EXPECT_OK(Verify());
+}
+
+TEST_F(BuildTest, AFolderMayHoldTheOutput) {
+  folder.Write("texts/a.txt", TopicLines(80));
+  folder.Write("texts/b.txt", TopicLines(81));
+  spec.inputs = {{.path = folder.At("texts"),
+                  .domain = "d",
+                  .format = InputFormat::kText}};
+  spec.output = folder.At("texts/out");
+  spec.held_out_fraction = 0;
+  Build();
+  EXPECT_THAT(Build(), IsEmpty());
+  spec.output = folder.At("texts");
+  EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("inputs[0].path")));
+}
+
 TEST_F(BuildTest, ADamagedShardIsFoundAndMended) {
   Build();
   ASSERT_OK(io::LocalStorage().Remove(spec.output + "/train-00000.bin"));

@@ -1,5 +1,7 @@
 #include "tools/corpus/ingest.h"
 
+#include <filesystem>
+
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -174,7 +176,7 @@ struct IngestFolderTest : IngestTest {
 TEST_F(IngestFolderTest, EveryTextFileIsADocumentNamedByItsPath) {
   LORY_ASSERT_OK_AND_ASSIGN(const StageResult result, Take(InputFormat::kText));
   EXPECT_EQ(result.figures.at("documents"), 4);
-  EXPECT_EQ(result.figures.at("skipped_files"), 1);
+  EXPECT_EQ(result.figures.at("skipped_files"), 2);
   LORY_ASSERT_OK_AND_ASSIGN(const DocumentStore store,
                             DocumentStore::Open(folder.At("out")));
   EXPECT_EQ(store.NameOf(0), "a/z.txt");
@@ -188,8 +190,8 @@ TEST_F(IngestFolderTest, OfAFolderOfLinesOnlyThoseFilesAreRead) {
   LORY_ASSERT_OK_AND_ASSIGN(const StageResult result,
                             Take(InputFormat::kJsonLines));
   EXPECT_EQ(result.figures.at("documents"), 2);
-  EXPECT_EQ(result.figures.at("skipped_files"), 4);
-  EXPECT_THAT(result.summary, HasSubstr("4 files skipped"));
+  EXPECT_EQ(result.figures.at("skipped_files"), 5);
+  EXPECT_THAT(result.summary, HasSubstr("5 files or folders skipped"));
 }
 
 TEST_F(IngestFolderTest, AFileThatIsNoTextIsCounted) {
@@ -210,6 +212,42 @@ TEST_F(IngestFolderTest, AFolderWithoutFilesIsAnError) {
               StatusIs(kInvalid, HasSubstr("looked for *.jsonl")));
   input.format = InputFormat::kText;
   EXPECT_THAT(FilesOf(input), StatusIs(kInvalid, HasSubstr("1 skipped")));
+}
+
+TEST_F(IngestFolderTest, FoldersThatAreNotReadAreCounted) {
+  LORY_ASSERT_OK_AND_ASSIGN(const InputFiles before,
+                            FilesOf(Input(InputFormat::kText)));
+  folder.Write("in/.cache/a", "x");
+  folder.Write("in/.cache/deep/b", "x");
+  folder.Write("elsewhere/more.txt", "many documents");
+  std::filesystem::create_symlink(folder.At("elsewhere"), folder.At("in/link"));
+  std::filesystem::create_symlink(folder.At("elsewhere/more.txt"),
+                                  folder.At("in/link.txt"));
+  LORY_ASSERT_OK_AND_ASSIGN(const InputFiles after,
+                            FilesOf(Input(InputFormat::kText)));
+  EXPECT_EQ(after.skipped, before.skipped + 2);
+  EXPECT_EQ(after.files.size(), before.files.size() + 1);
+}
+
+TEST_F(IngestFolderTest, WhereTheBuildWritesIsNotRead) {
+  folder.Write("in/out/train-00000.bin", "tokens");
+  folder.Write("in/out/stages/ingest/stage.json", "{}");
+  CorpusInput input = Input(InputFormat::kText);
+  LORY_ASSERT_OK_AND_ASSIGN(const InputFiles all, FilesOf(input));
+  input.left_out = folder.At("in/../in/out/");
+  LORY_ASSERT_OK_AND_ASSIGN(const InputFiles found, FilesOf(input));
+  EXPECT_EQ(found.files.size(), all.files.size() - 2);
+  EXPECT_EQ(found.skipped, all.skipped + 1);
+}
+
+TEST_F(IngestFolderTest, ANameThatIsNotUtf8IsReportedToo) {
+  folder.Write("in/z\xff.txt", "first");
+  LORY_ASSERT_OK_AND_ASSIGN(const StageResult result, Take(InputFormat::kText));
+  EXPECT_EQ(result.figures.at("duplicates"), 1);
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const std::string lines,
+      io::LocalStorage().Read(folder.At("out/duplicates.jsonl")));
+  EXPECT_THAT(lines, HasSubstr("z\uFFFD.txt"));
 }
 
 TEST_F(IngestFolderTest, TheHashIsOfNamesAndContentsAlone) {
