@@ -20,6 +20,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr char kKind[] = "lory.dataset";
+constexpr int64_t kMostSequences = int64_t{1} << 40;  // of a shard
+constexpr int32_t kMostSequenceLength = 1 << 30;
 
 Json ShardToJson(const ShardEntry& shard) {
   return {{"file", shard.file},
@@ -38,8 +40,10 @@ class ObjectReader {
     if (!object.is_object()) Fail("", "must be an object");
   }
 
+  // `most`: a bound that keeps what is computed from it within 64 bits.
   template <typename T>
-  void Number(const char* key, T* target) {
+  void Number(const char* key, T* target,
+              T most = std::numeric_limits<T>::max()) {
     const Json* value = Find(key);
     if (value == nullptr) return;
     if constexpr (std::is_floating_point_v<T>) {
@@ -48,7 +52,7 @@ class ObjectReader {
       if (!value->is_number_unsigned()) {
         return Fail(key, "must be a whole number, not below zero");
       }
-      if (value->get<uint64_t>() > uint64_t{std::numeric_limits<T>::max()}) {
+      if (value->get<uint64_t>() > static_cast<uint64_t>(most)) {
         return Fail(key, "is too large");
       }
     }
@@ -128,7 +132,7 @@ class ObjectReader {
 
 void ReadShard(ObjectReader& object, ShardEntry* shard) {
   object.BaseName("file", &shard->file);
-  object.Number("sequence_count", &shard->sequence_count);
+  object.Number("sequence_count", &shard->sequence_count, kMostSequences);
   object.Number("bin_bytes", &shard->bin_bytes);
   object.Hash("bin_sha256", &shard->bin_sha256);
   object.Hash("idx_sha256", &shard->idx_sha256);
@@ -199,7 +203,8 @@ absl::StatusOr<DatasetManifest> ParseDatasetManifest(absl::string_view text) {
   object.Text("name", &manifest.name);
   object.Text("order", &manifest.order);
   object.Number("seed", &manifest.seed);
-  object.Number("sequence_length", &manifest.sequence_length);
+  object.Number("sequence_length", &manifest.sequence_length,
+                kMostSequenceLength);
   object.Number("vocabulary_size", &manifest.vocabulary_size);
   object.BaseName("tokenizer_file", &manifest.tokenizer_file);
   object.Hash("tokenizer_sha256", &manifest.tokenizer_sha256);

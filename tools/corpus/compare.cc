@@ -1,6 +1,6 @@
 #include "tools/corpus/compare.h"
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
@@ -17,14 +17,22 @@ std::string Row(absl::string_view what, double a, double b) {
   return Row(what, absl::StrFormat("%.3f", a), absl::StrFormat("%.3f", b));
 }
 
-int64_t SharedDocuments(const DatasetView& a, const DatasetView& b) {
-  absl::flat_hash_set<absl::string_view> ids;
-  for (const IndexedDocument& document : a.documents()) ids.insert(document.id);
+// How often each document comes.
+absl::flat_hash_map<absl::string_view, int64_t> CopiesIn(
+    const DatasetView& of) {
+  absl::flat_hash_map<absl::string_view, int64_t> copies;
+  for (const IndexedDocument& document : of.documents()) ++copies[document.id];
+  return copies;
+}
+
+// "17 documents are in both", and whether those are all, equally often.
+std::string Shared(const DatasetView& a, const DatasetView& b) {
+  const auto in_a = CopiesIn(a);
+  const auto in_b = CopiesIn(b);
   int64_t shared = 0;
-  for (const IndexedDocument& document : b.documents()) {
-    shared += ids.contains(document.id);
-  }
-  return shared;
+  for (const auto& [id, copies] : in_a) shared += in_b.contains(id);
+  return absl::StrFormat("\n%d documents are in both%s\n", shared,
+                         in_a == in_b ? ": the same, in two orders" : "");
 }
 
 }  // namespace
@@ -54,13 +62,7 @@ absl::StatusOr<std::string> CompareDatasets(const std::string& path,
       Row("  in any two contexts", of_a.any, of_b.any), "\ndomains\n",
       Row("  share of the main one", of_a.purity, of_b.purity),
       Row("  contexts of one alone", of_a.one_domain, of_b.one_domain));
-  const int64_t shared = SharedDocuments(a, b);
-  absl::StrAppendFormat(
-      &out, "\n%d documents are in both%s\n", shared,
-      shared == static_cast<int64_t>(a.documents().size()) &&
-              shared == static_cast<int64_t>(b.documents().size())
-          ? ": the same, in two orders"
-          : "");
+  absl::StrAppend(&out, Shared(a, b));
   return out;
 }
 

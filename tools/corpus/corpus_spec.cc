@@ -13,6 +13,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/edit_distance.h"
 #include "common/config/yaml_tree.h"
+#include "common/io/absolute_path.h"
 #include "common/io/storage.h"
 
 namespace lory::corpus {
@@ -339,8 +340,9 @@ absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
 
 absl::StatusOr<CorpusSpec> ReadCorpusSpec(const std::string& path) {
   LORY_ASSIGN_OR_RETURN(const std::string text, io::LocalStorage().Read(path));
-  const std::filesystem::path absolute = std::filesystem::absolute(path);
-  return ParseCorpusSpec(text, path, absolute.parent_path().string());
+  LORY_ASSIGN_OR_RETURN(const std::string absolute, io::AbsolutePath(path));
+  return ParseCorpusSpec(
+      text, path, std::filesystem::path(absolute).parent_path().string());
 }
 
 }  // namespace lory::corpus

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <system_error>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/io/absolute_path.h"
 #include "common/io/storage.h"
 #include "tools/corpus/document_store.h"
 #include "tools/corpus/embed.h"
@@ -13,22 +15,38 @@
 
 namespace lory::corpus {
 
-std::string ManifestPathOf(const std::string& path) {
-  return std::filesystem::is_directory(path)
-             ? absl::StrCat(path, "/", kManifestFile)
-             : path;
+absl::StatusOr<std::string> ManifestPathOf(const std::string& path) {
+  LORY_ASSIGN_OR_RETURN(const std::string whole, io::AbsolutePath(path));
+  std::error_code error;
+  return std::filesystem::is_directory(whole, error)
+             ? absl::StrCat(whole, "/", kManifestFile)
+             : whole;
+}
+
+std::string FolderOf(const std::string& manifest_path) {
+  return std::filesystem::path(manifest_path).parent_path().string();
 }
 
 absl::StatusOr<DatasetView> DatasetView::Open(const std::string& path) {
-  const std::string manifest_path = ManifestPathOf(path);
+  LORY_ASSIGN_OR_RETURN(const std::string manifest_path, ManifestPathOf(path));
   DatasetView view;
   LORY_ASSIGN_OR_RETURN(view.manifest_,
                         data::ReadDatasetManifest(manifest_path));
-  view.folder_ =
-      std::filesystem::absolute(manifest_path).parent_path().string();
+  view.folder_ = FolderOf(manifest_path);
   LORY_ASSIGN_OR_RETURN(
       view.documents_,
       ReadDocumentIndex(absl::StrCat(view.folder_, "/", kDocumentsFile)));
+  // Every context is packed full, and less than one is left over.
+  const int64_t tokens = view.documents_.empty()
+                             ? 0
+                             : view.documents_.back().first_token +
+                                   view.documents_.back().token_count;
+  if (tokens / view.context() != view.manifest_.SequenceCount()) {
+    return absl::DataLossError(absl::StrCat(
+        manifest_path, " has ", view.manifest_.SequenceCount(),
+        " sequences of ", view.context(), " tokens; the documents in ",
+        kDocumentsFile, " fill ", tokens / view.context()));
+  }
   return view;
 }
 

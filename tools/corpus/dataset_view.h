@@ -16,8 +16,11 @@
 
 namespace lory::corpus {
 
-// `path` itself, or the manifest in it if it is a folder.
-std::string ManifestPathOf(const std::string& path);
+// `path` itself, or the manifest in it if it is a folder; absolute. What
+// io::AbsolutePath says.
+absl::StatusOr<std::string> ManifestPathOf(const std::string& path);
+// Where the manifest at an absolute path lies.
+std::string FolderOf(const std::string& manifest_path);
 
 // A dataset as people look at it: manifest, documents in packed order and,
 // while stages/ is there, the vectors of the documents. Immutable;
@@ -25,7 +28,8 @@ std::string ManifestPathOf(const std::string& path);
 class DatasetView {
  public:
   // Takes the folder of a dataset, or its manifest. What ReadDatasetManifest
-  // and ReadDocumentIndex say.
+  // and ReadDocumentIndex say. DATA_LOSS: the documents are not those of as
+  // many sequences as the manifest has.
   static absl::StatusOr<DatasetView> Open(const std::string& path);
 
   // Lets VectorOf be called. FAILED_PRECONDITION: stages/ was removed, or is
@@ -44,7 +48,7 @@ class DatasetView {
 
   // Documents [first, last) that reach into the context at a packed place.
   std::pair<int64_t, int64_t> DocumentsIn(int64_t place) const;
-  int64_t context() const { return manifest_.sequence_length + 1; }
+  int64_t context() const { return int64_t{manifest_.sequence_length} + 1; }
 
   // What a stage left; none: it is not there any more.
   std::optional<StageRecord> RecordOf(const std::string& stage) const;

@@ -10,6 +10,12 @@
 #include "tools/corpus/line_reader.h"
 
 namespace lory::corpus {
+namespace {
+
+// Keeps sums of places within 64 bits.
+constexpr uint64_t kMostTokens = uint64_t{1} << 62;
+
+}  // namespace
 
 std::string SerializeIndexedDocument(const IndexedDocument& document) {
   nlohmann::ordered_json json = {{"id", document.id},
@@ -38,7 +44,10 @@ absl::StatusOr<IndexedDocument> ParseIndexedDocument(absl::string_view line) {
     if (!json.contains(key) || !json[key].is_string()) return damaged;
   }
   for (const char* key : {"first_token", "token_count"}) {
-    if (!json.contains(key) || !json[key].is_number_unsigned()) return damaged;
+    if (!json.contains(key) || !json[key].is_number_unsigned() ||
+        json[key].get<uint64_t>() > kMostTokens) {
+      return damaged;
+    }
   }
   IndexedDocument document;
   document.id = json["id"].get<std::string>();

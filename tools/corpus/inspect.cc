@@ -1,7 +1,6 @@
 #include "tools/corpus/inspect.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <utility>
@@ -22,10 +21,6 @@ namespace {
 
 constexpr int kShownLines = 4;
 constexpr size_t kShownColumns = 72;
-
-std::string FolderOf(const std::string& manifest_path) {
-  return std::filesystem::absolute(manifest_path).parent_path().string();
-}
 
 // The first lines of a text, cut to fit a terminal, never inside a character.
 std::string FirstLines(absl::string_view text) {
@@ -129,7 +124,7 @@ absl::StatusOr<std::string> SequenceText(
 
 absl::StatusOr<std::string> InspectDataset(const std::string& path,
                                            std::optional<int64_t> sequence) {
-  const std::string manifest_path = ManifestPathOf(path);
+  LORY_ASSIGN_OR_RETURN(const std::string manifest_path, ManifestPathOf(path));
   LORY_ASSIGN_OR_RETURN(
       const std::unique_ptr<data::Dataset> dataset,
       data::Dataset::Open(manifest_path, /*verify_hashes=*/false));

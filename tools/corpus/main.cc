@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <cstdio>
-#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -10,6 +9,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
+#include "common/base/status_macros.h"
+#include "common/io/absolute_path.h"
 #include "tools/corpus/build.h"
 #include "tools/corpus/compare.h"
 #include "tools/corpus/corpus_spec.h"
@@ -71,7 +72,11 @@ int RunBuild(const BuildFlags& flags, Progress& progress) {
   absl::StatusOr<CorpusSpec> spec = ReadCorpusSpec(flags.spec_path);
   if (!spec.ok()) return ExitCodeOf(spec.status());
   if (flags.output) {
-    spec->output = std::filesystem::absolute(*flags.output).string();
+    absl::StatusOr<std::string> output = io::AbsolutePath(*flags.output);
+    if (!output.ok()) {
+      return ExitCodeOf(Annotate(output.status(), "--output"));
+    }
+    spec->output = *std::move(output);
   }
   if (flags.max_errors) spec->max_errors = *flags.max_errors;
   if (flags.order) spec->order = *OrderNamed(*flags.order);

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <array>
-#include <filesystem>
 #include <map>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
+#include "common/io/absolute_path.h"
 #include "common/io/storage.h"
 #include "tools/corpus/projection.h"
 
@@ -153,9 +153,9 @@ absl::StatusOr<std::string> DrawMap(DatasetView& view,
 absl::StatusOr<std::string> MapDataset(const std::string& path,
                                        const MapOptions& options,
                                        const std::string& output) {
+  LORY_ASSIGN_OR_RETURN(const std::string target, io::AbsolutePath(output));
   LORY_ASSIGN_OR_RETURN(DatasetView view, DatasetView::Open(path));
   LORY_ASSIGN_OR_RETURN(const std::string svg, DrawMap(view, options));
-  const std::string target = std::filesystem::absolute(output).string();
   LORY_RETURN_IF_ERROR(io::LocalStorage().Write(target, svg));
   return absl::StrCat(target, "\n");
 }

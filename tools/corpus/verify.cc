@@ -1,6 +1,5 @@
 #include "tools/corpus/verify.h"
 
-#include <filesystem>
 #include <memory>
 #include <vector>
 
@@ -98,9 +97,8 @@ absl::Status CheckTokens(const data::Dataset& dataset,
 
 absl::StatusOr<std::string> VerifyDataset(const std::string& path,
                                           Progress& progress) {
-  const std::string manifest_path = ManifestPathOf(path);
-  const std::string folder =
-      std::filesystem::absolute(manifest_path).parent_path().string();
+  LORY_ASSIGN_OR_RETURN(const std::string manifest_path, ManifestPathOf(path));
+  const std::string folder = FolderOf(manifest_path);
   LORY_ASSIGN_OR_RETURN(
       const std::unique_ptr<data::Dataset> dataset,
       data::Dataset::Open(manifest_path, /*verify_hashes=*/true));

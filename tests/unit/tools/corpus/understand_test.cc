@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/random.h"
 #include "common/io/storage.h"
 #include "gmock/gmock.h"
@@ -15,10 +17,12 @@
 #include "tools/corpus/coherence.h"
 #include "tools/corpus/compare.h"
 #include "tools/corpus/embed.h"
+#include "tools/corpus/inspect.h"
 #include "tools/corpus/map.h"
 #include "tools/corpus/pack.h"
 #include "tools/corpus/projection.h"
 #include "tools/corpus/stats.h"
+#include "tools/corpus/verify.h"
 
 namespace lory::corpus {
 namespace {
@@ -158,11 +162,80 @@ TEST_F(UnderstandTest, WithoutTheStagesTheRestIsStillTold) {
 TEST_F(UnderstandTest, StagesOfAnotherBuildAreNotTakenForThisOne) {
   folder.Write(
       "out/documents.jsonl",
-      SerializeIndexedDocument(
-          {.id = std::string(32, '0'), .domain = "d", .token_count = 3}));
+      SerializeIndexedDocument({.id = std::string(32, '0'),
+                                .domain = "d",
+                                .token_count = View().manifest().token_count}));
   EXPECT_THAT(CompareDatasets(spec.output, spec.output),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("of another build")));
+}
+
+TEST_F(UnderstandTest, CountsThatTheDocumentsDoNotHaveAreRefused) {
+  const std::string manifest =
+      *io::LocalStorage().Read(folder.At("out/manifest.json"));
+  const auto with = [&](const char* key, int64_t number) {
+    std::string text = manifest;
+    const size_t at = text.find(absl::StrCat("\"", key, "\": "));
+    const size_t begin = text.find(' ', at) + 1;
+    text.replace(begin, text.find(',', at) - begin, absl::StrCat(number));
+    folder.Write("out/manifest.json", text);
+    return DatasetStats(spec.output).status();
+  };
+  EXPECT_THAT(with("sequence_count", int64_t{1} << 40),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       HasSubstr("1099511627776 sequences")));
+  EXPECT_THAT(with("sequence_count", int64_t{1} << 41),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("sequence_count is too large")));
+  EXPECT_THAT(with("sequence_length", 2147483647),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("sequence_length is too large")));
+  folder.Write("out/manifest.json", manifest);
+  folder.Write("out/documents.jsonl", "");
+  EXPECT_THAT(DatasetStats(spec.output).status(),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("fill 0")));
+}
+
+TEST_F(UnderstandTest, APathThatIsNoneIsAMistakeAndNoCrash) {
+  const std::string deep(5000, 'x');  // longer than a path may be
+  for (const std::string& path : {std::string(), deep}) {
+    EXPECT_FALSE(DatasetStats(path).ok());
+    EXPECT_FALSE(CompareDatasets(path, path).ok());
+    EXPECT_FALSE(InspectDataset(path, std::nullopt).ok());
+    EXPECT_FALSE(VerifyDataset(path, captured.progress()).ok());
+    EXPECT_FALSE(ReadCorpusSpec(path).ok());
+    EXPECT_FALSE(MapDataset(spec.output, {}, path).ok());
+  }
+}
+
+// Of two documents once the one comes twice, once the other.
+TEST_F(UnderstandTest, CompareCountsCopies) {
+  spec.mixture = {{"d0", 3}, {"d1", 1}};
+  ASSERT_OK(BuildDataset(spec, {}, captured.progress()));
+  const std::string other = folder.At("other");
+  std::filesystem::copy(spec.output, other,
+                        std::filesystem::copy_options::recursive);
+  LORY_ASSERT_OK_AND_ASSIGN(const std::string same,
+                            CompareDatasets(spec.output, other));
+  EXPECT_THAT(same, HasSubstr("the same, in two orders"));
+  auto documents = *ReadDocumentIndex(other + "/documents.jsonl");
+  ASSERT_EQ(documents.back().pass, 1);
+  const auto is_once = [&](const IndexedDocument& one) {
+    return std::count_if(documents.begin(), documents.end(),
+                         [&](const IndexedDocument& other_one) {
+                           return other_one.id == one.id;
+                         }) == 1;
+  };
+  documents.back().id =
+      std::find_if(documents.begin(), documents.end(), is_once)->id;
+  std::string lines;
+  for (const auto& document : documents) {
+    lines += SerializeIndexedDocument(document);
+  }
+  folder.Write("other/documents.jsonl", lines);
+  LORY_ASSERT_OK_AND_ASSIGN(const std::string changed,
+                            CompareDatasets(spec.output, other));
+  EXPECT_THAT(changed, ::testing::Not(HasSubstr("the same, in two orders")));
 }
 
 TEST_F(UnderstandTest, AMissingDatasetIsNotFound) {
