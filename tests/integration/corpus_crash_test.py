@@ -4,13 +4,16 @@
     tests/integration/corpus_crash_test.py --program build/dev/bin/lory-corpus
         [--kills 6] [--seed N]
 
-Builds a dataset undisturbed, then again and again into other folders, each time
+Builds datasets undisturbed, then again and again into other folders, each time
 with kill -9 somewhere on the way, until that many kills have hit a running
 build. The build that goes on after a kill must give the same bytes: shards,
-manifest, and what every stage left. Exit code 1 when one does not.
+manifest, and what every stage left. Two corpora take turns: one plain file, and
+one of folders, compressed and text files with a mixture and the released walk.
+Exit code 1 when one does not.
 """
 
 import argparse
+import gzip
 import hashlib
 import json
 import os
@@ -25,10 +28,8 @@ from pathlib import Path
 
 # Kills in a row before a build may end.
 MOST_KILLS = 4
-SPEC = """name: crash
+COMMON = """name: crash
 output: out
-inputs:
-  - path: in.jsonl
 held_out: {fraction: 0.05}
 tokenizer: {vocabulary_size: 600}
 embed: {dimensions: 256}
@@ -36,20 +37,80 @@ neighbors: {near_duplicate: 0.9}
 sequence_length: 64
 shard_mb: 1
 """
+PLAIN = COMMON + """inputs:
+  - path: in.jsonl
+"""
+VARIED = COMMON + """inputs:
+  - {path: lines}
+  - {path: texts, format: text, domain: texts}
+mixture: {topic-0: 1, topic-1: 2, topic-2: 1, texts: 1}
+order: released-code
+"""
 
 
-def write_corpus(path, seed):
+def documents(seed):
     chance = random.Random(seed)
-    lines = []
     for i in range(1500):
         topic = chance.randrange(12)
         words = [f"w{topic}x{chance.randrange(60)}" for _ in range(120)]
-        lines.append({"id": f"d{i}", "text": " ".join(words),
-                      "domain": f"topic-{topic % 3}"})
+        line = {"id": f"d{i}", "text": " ".join(words),
+                "domain": f"topic-{topic % 3}"}
+        yield line
         if i % 10 == 0:  # a near copy
-            lines.append({**lines[-1], "id": f"c{i}",
-                          "text": " ".join(words[:-1])})
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+            yield {**line, "id": f"c{i}", "text": " ".join(words[:-1])}
+
+
+def write_plain(folder, seed):
+    lines = [json.dumps(line) + "\n" for line in documents(seed)]
+    (folder / "in.jsonl").write_text("".join(lines))
+    (folder / "corpus.yaml").write_text(PLAIN)
+
+
+def write_varied(folder, seed):
+    """A third each as lines, as compressed lines and as text files."""
+    for name in ("lines", "texts/deep"):
+        (folder / name).mkdir(parents=True)
+    lines = list(documents(seed))
+    third = len(lines) // 3
+    text = "".join(json.dumps(line) + "\n" for line in lines[:third])
+    (folder / "lines/a.jsonl").write_text(text)
+    text = "".join(json.dumps(line) + "\n" for line in lines[third:2 * third])
+    (folder / "lines/b.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+    for number, line in enumerate(lines[2 * third:]):
+        name = f"texts/{'deep/' if number % 2 else ''}{line['id']}.txt"
+        (folder / name).write_text(line["text"])
+    (folder / "corpus.yaml").write_text(VARIED)
+
+
+class Corpus:
+    """A corpus, and what an undisturbed build makes of it."""
+
+    def __init__(self, program, root, write, seed):
+        self.program = program
+        self.calm = root / f"calm-{write.__name__}"
+        self.inputs = root / f"inputs-{write.__name__}"
+        self.inputs.mkdir()
+        write(self.inputs, seed)
+        shutil.copytree(self.inputs, self.calm)
+        begin = time.monotonic()
+        finish(program, self.calm)
+        self.seconds = time.monotonic() - begin
+        self.expected = hashes(self.calm)
+
+    def disturb(self, folder, chance):
+        """Builds with kills on the way; how many, and which files differ."""
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.inputs, folder)
+        kills = 0
+        for _ in range(chance.randint(1, MOST_KILLS)):
+            if not kill_while_building(self.program, folder,
+                                       chance.uniform(0, self.seconds)):
+                break
+            kills += 1
+        finish(self.program, folder)
+        found = hashes(folder)
+        return kills, sorted(file for file in self.expected.keys() | found.keys()
+                             if self.expected.get(file) != found.get(file))
 
 
 def start(program, folder):
@@ -99,35 +160,20 @@ def main():
     print(f"seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="lory-crash-") as name:
         root = Path(name)
-        calm = root / "calm"
-        calm.mkdir()
-        write_corpus(calm / "in.jsonl", options.seed)
-        (calm / "corpus.yaml").write_text(SPEC)
-        begin = time.monotonic()
-        finish(program, calm)
-        took = time.monotonic() - begin
-        expected = hashes(calm)
+        corpora = [Corpus(program, root, write, options.seed)
+                   for write in (write_plain, write_varied)]
         kills = builds = 0
-        while kills < options.kills:
-            folder = root / "killed"
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            for file in ("in.jsonl", "corpus.yaml"):
-                shutil.copy(calm / file, folder)
-            for _ in range(chance.randint(1, MOST_KILLS)):
-                if not kill_while_building(program, folder,
-                                           chance.uniform(0, took)):
-                    break
-                kills += 1
-            finish(program, folder)
+        while kills < options.kills or builds < len(corpora):
+            hit, odd = corpora[builds % len(corpora)].disturb(root / "killed",
+                                                              chance)
+            kills += hit
             builds += 1
-            found = hashes(folder)
-            if found != expected:
-                odd = sorted(file for file in expected.keys() | found.keys()
-                             if expected.get(file) != found.get(file))
+            if odd:
                 sys.exit(f"after {kills} kills these differ: {', '.join(odd)}")
-    print(f"{kills} kills over {builds} builds of {took:.1f} s, "
-          f"{len(expected)} files each: all the same bytes")
+    seconds = sum(corpus.seconds for corpus in corpora) / len(corpora)
+    print(f"{kills} kills over {builds} builds of {seconds:.1f} s, "
+          f"{sum(len(corpus.expected) for corpus in corpora)} files: "
+          "all the same bytes")
 
 
 if __name__ == "__main__":
