@@ -9,6 +9,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/io/json_text.h"
 
 namespace lory::data {
 namespace {
@@ -36,8 +37,13 @@ class Fields {
   int64_t Integer(const char* key) {
     const ordered_json* value = Get(key);
     if (value == nullptr) return 0;
-    if (!value->is_number_integer()) Fail(key, "is not an integer");
-    return value->is_number_integer() ? value->get<int64_t>() : 0;
+    // Larger ones would come out below 0.
+    if (value->is_number_unsigned() &&
+        value->get<uint64_t>() <= uint64_t{INT64_MAX}) {
+      return value->get<int64_t>();
+    }
+    Fail(key, "is not a whole number from 0 to 2^63 - 1");
+    return 0;
   }
 
   // Null when missing.
@@ -116,9 +122,9 @@ std::string SerializeCheckpointManifest(const CheckpointManifest& manifest) {
 
 absl::StatusOr<CheckpointManifest> ParseCheckpointManifest(
     absl::string_view text) {
-  const ordered_json json =
-      ordered_json::parse(text.begin(), text.end(), nullptr, false);
-  if (!json.is_object()) return Wrong("text", "is not a JSON object");
+  const absl::StatusOr<ordered_json> parsed = io::ParseJsonObject(text);
+  if (!parsed.ok()) return Wrong("text", parsed.status().message());
+  const ordered_json& json = *parsed;
   Fields fields(json, "");
   const int64_t version = fields.Integer("version");
   LORY_RETURN_IF_ERROR(fields.status());

@@ -1,12 +1,20 @@
 #include "tools/model/commands.h"
 
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/isfinite.h>
+
+#include <cmath>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "common/base/status_macros.h"
 #include "common/io/storage.h"
 #include "tools/model/checkpoint_folder.h"
@@ -98,15 +106,37 @@ absl::StatusOr<Answer> RunExport(const Flags& flags) {
       "\n")};
 }
 
+// Numbers of `model` that are not finite.
+absl::StatusOr<int64_t> NonfiniteCount(const Transformer& model) {
+  return GuardTorch("looking for what is not finite", [&] {
+    const at::Tensor& values = model.parameters().flat_values();
+    return values.numel() - at::isfinite(values).sum().item<int64_t>();
+  });
+}
+
+// Refuses `model` if it has such numbers and `before` are none of them.
+absl::Status CheckFinite(const Transformer& model, int64_t before,
+                         absl::string_view flag) {
+  LORY_ASSIGN_OR_RETURN(const int64_t count, NonfiniteCount(model));
+  if (count == 0 || before > 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      count, " numbers would not be finite: ", flag, " is too large"));
+}
+
 // Writes `model` where --to says and says so.
 absl::StatusOr<Answer> Save(const Transformer& model, const char* verb,
                             const std::string& note, const Flags& flags) {
   LORY_RETURN_IF_ERROR(
       WriteCheckpoint(model, {.job = absl::StrCat("jobs/", verb), .note = note},
                       flags.to, flags.force));
-  return Answer{absl::StrCat(flags.to, ": ", note, ", ",
-                             lory::config::ParameterCount(model.shape()),
-                             " parameters\n")};
+  LORY_ASSIGN_OR_RETURN(const int64_t nonfinite, NonfiniteCount(model));
+  return Answer{absl::StrCat(
+      flags.to, ": ", note, ", ", lory::config::ParameterCount(model.shape()),
+      " parameters",
+      nonfinite == 0
+          ? ""
+          : absl::StrCat(", ", nonfinite, " not finite, as in the input"),
+      "\n")};
 }
 
 absl::StatusOr<Answer> RunImport(const Flags& flags) {
@@ -116,7 +146,23 @@ absl::StatusOr<Answer> RunImport(const Flags& flags) {
               absl::StrCat("import of ", BaseName(flags.checkpoint)), flags);
 }
 
+absl::StatusOr<std::vector<int64_t>> ParseTokens(const std::string& text) {
+  std::vector<int64_t> tokens;
+  for (const absl::string_view word : absl::StrSplit(text, ',')) {
+    if (!absl::SimpleAtoi(word, &tokens.emplace_back())) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--tokens: \"", word, "\" is no token's number; give 5,17,3"));
+    }
+  }
+  return tokens;
+}
+
 absl::StatusOr<Answer> RunLogits(const Flags& flags) {
+  std::error_code error;
+  if (!flags.force && std::filesystem::exists(flags.to, error)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(flags.to, " is there; --force replaces it"));
+  }
   LORY_ASSIGN_OR_RETURN(const RoutingChoice choice, ChoiceOf(flags));
   LORY_ASSIGN_OR_RETURN(LoadedCheckpoint checkpoint,
                         LoadCheckpoint(flags.checkpoint));
@@ -131,8 +177,10 @@ absl::StatusOr<Answer> RunLogits(const Flags& flags) {
                             return lory::model::WithOneSegment(*model);
                           }));
   }
-  std::vector<int64_t> tokens = flags.tokens;
-  if (tokens.empty()) {
+  std::vector<int64_t> tokens;
+  if (flags.tokens) {
+    LORY_ASSIGN_OR_RETURN(tokens, ParseTokens(*flags.tokens));
+  } else {
     if (!tokenizer) {
       return absl::InvalidArgumentError(
           "--text needs --tokenizer PATH, or give --tokens");
@@ -163,20 +211,28 @@ absl::StatusOr<Answer> RunMerge(const Flags& flags) {
     return absl::InvalidArgumentError(
         "nothing to merge: give --add or --subtract");
   }
+  if (!std::isfinite(flags.scale)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--scale is ", flags.scale, ", not a finite number"));
+  }
   LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint base,
                         LoadCheckpoint(flags.checkpoint));
+  LORY_ASSIGN_OR_RETURN(int64_t nonfinite, NonfiniteCount(*base.model));
   LORY_ASSIGN_OR_RETURN(const auto sum, TaskArithmetic::Start(*base.model));
   std::vector<std::string> terms = {BaseName(flags.checkpoint)};
   for (const auto& [paths, sign] :
        {std::pair(&flags.add, 1), std::pair(&flags.subtract, -1)}) {
     for (const std::string& path : *paths) {
       LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint tuned, LoadCheckpoint(path));
+      LORY_ASSIGN_OR_RETURN(const int64_t count, NonfiniteCount(*tuned.model));
+      nonfinite += count;
       const absl::Status added = sum->Add(*tuned.model, sign * flags.scale);
       if (!added.ok()) return Annotate(added, path);
       terms.push_back(absl::StrCat(sign > 0 ? "+" : "-", BaseName(path)));
     }
   }
   LORY_ASSIGN_OR_RETURN(const ModelPointer merged, sum->Finish());
+  LORY_RETURN_IF_ERROR(CheckFinite(*merged, nonfinite, "--scale"));
   return Save(*merged, "merge",
               absl::StrCat("merge of ", absl::StrJoin(terms, " "), ", scale ",
                            flags.scale),
@@ -184,6 +240,12 @@ absl::StatusOr<Answer> RunMerge(const Flags& flags) {
 }
 
 absl::StatusOr<Answer> RunUpcycle(const Flags& flags) {
+  // 0 would be the spec's "not given".
+  if (!std::isfinite(flags.router_stddev) || flags.router_stddev <= 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--router-stddev is ", flags.router_stddev,
+                     ", not a finite number above 0"));
+  }
   LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint dense,
                         LoadCheckpoint(flags.checkpoint));
   lory::v1::ModelSpec spec = SpecAsIs(*dense.model);
@@ -201,6 +263,8 @@ absl::StatusOr<Answer> RunUpcycle(const Flags& flags) {
         return lory::model::UpcycleToExperts(*dense.model, spec,
                                              static_cast<uint64_t>(flags.seed));
       }));
+  LORY_ASSIGN_OR_RETURN(const int64_t nonfinite, NonfiniteCount(*dense.model));
+  LORY_RETURN_IF_ERROR(CheckFinite(*model, nonfinite, "--router-stddev"));
   return Save(*model, "upcycle",
               absl::StrCat("upcycling of ", BaseName(flags.checkpoint), " to ",
                            flags.expert_count, " experts"),
@@ -295,7 +359,7 @@ void AddLogits(const Adder& adder) {
   adder.Checkpoint(command);
   CLI::Option_group* input = command->add_option_group("Input");
   input->add_option("--text", flags.text, "Needs --tokenizer");
-  input->add_option("--tokens", flags.tokens, "Ids: 5,17,3")->delimiter(',');
+  input->add_option("--tokens", flags.tokens, "Ids: 5,17,3");
   input->require_option(1);
   adder.Routing(command);
   command
@@ -310,6 +374,7 @@ void AddLogits(const Adder& adder) {
       ->capture_default_str();
   command->add_option("--to", flags.to,
                       "Write all logits to this safetensors file instead");
+  command->add_flag("--force", flags.force, "Replace the file");
 }
 
 void AddMerge(const Adder& adder) {

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,8 @@ struct Flags {
   std::string routing_text;
   std::string tokenizer;
 
-  std::string text;             // logits
-  std::vector<int64_t> tokens;  // instead of a text
+  std::string text;                   // logits
+  std::optional<std::string> tokens;  // instead of a text
   std::string inference = "segment";
   int64_t top = 10;
 

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/io/json_text.h"
 
 namespace lory::surgery {
 namespace {
@@ -224,17 +225,16 @@ std::string HuggingFaceConfigJson(const lory::config::ModelShape& shape,
 }
 
 bool HasOrigin(absl::string_view text) {
-  const ordered_json json =
-      ordered_json::parse(text.begin(), text.end(), nullptr, false);
+  const absl::StatusOr<ordered_json> json = lory::io::ParseJsonObject(text);
   // What transformers saves again keeps all keys and gets this one.
-  return json.is_object() && json.contains(kOrigin) &&
-         !json.contains("transformers_version");
+  return json.ok() && json->contains(kOrigin) &&
+         !json->contains("transformers_version");
 }
 
 absl::StatusOr<LlamaConfig> ParseLlamaConfig(absl::string_view text) {
-  const ordered_json json =
-      ordered_json::parse(text.begin(), text.end(), nullptr, false);
-  if (!json.is_object()) return Wrong("its text", "is not a JSON object");
+  const absl::StatusOr<ordered_json> parsed = lory::io::ParseJsonObject(text);
+  if (!parsed.ok()) return Wrong("its text", parsed.status().message());
+  const ordered_json& json = *parsed;
   LORY_RETURN_IF_ERROR(CheckArchitecture(json));
   LORY_RETURN_IF_ERROR(CheckFeatures(json));
   LlamaConfig config;

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/isfinite.h>
 
 #include <cstring>
 #include <filesystem>
@@ -15,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
+#include "common/io/json_text.h"
 #include "common/io/safetensors.h"
 #include "common/io/storage.h"
 #include "tools/model/llama_config.h"
@@ -66,9 +68,10 @@ absl::StatusOr<Source> OpenShards(const std::string& folder,
                                   const std::string& index_path) {
   LORY_ASSIGN_OR_RETURN(const std::string text,
                         lory::io::LocalStorage().Read(index_path));
-  const auto json = nlohmann::json::parse(text, nullptr, false);
-  if (!json.is_object() || !json.contains("weight_map") ||
-      !json["weight_map"].is_object()) {
+  const auto parsed = lory::io::ParseJsonObject(text);
+  if (!parsed.ok()) return BadIndex(index_path, parsed.status().message());
+  const nlohmann::ordered_json& json = *parsed;
+  if (!json.contains("weight_map") || !json["weight_map"].is_object()) {
     return BadIndex(index_path, "weight_map is missing or no object");
   }
   std::map<std::string, std::vector<std::string>> names_by_file;
@@ -148,7 +151,12 @@ absl::Status CopyTensor(const Source::Entry& source, const Parameter& target) {
   const absl::string_view bytes = source.file->Bytes(info);
   std::memcpy(numbers.mutable_data_ptr(), bytes.data(), bytes.size());
   target.value.copy_(numbers);
-  return absl::OkStatus();
+  const int64_t lost = at::isfinite(numbers).sum().item<int64_t>() -
+                       at::isfinite(target.value).sum().item<int64_t>();
+  if (lost == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat(source.path, ": tensor ", info.name, " has ", lost,
+                   " numbers that are too large for F32"));
 }
 
 absl::Status FillModel(const std::string& folder, bool has_tied_head,

@@ -33,9 +33,16 @@ absl::Status Damaged(const std::string& path, const std::string& what) {
   return absl::DataLossError(absl::StrCat(path, ": ", what, kMend));
 }
 
-absl::Status CheckHash(const std::string& path,
-                       const lory::v1::CheckpointPart& part,
-                       const std::function<void()>& progress) {
+absl::Status CheckBytes(const std::string& path,
+                        const lory::v1::CheckpointPart& part,
+                        const std::function<void()>& progress) {
+  LORY_ASSIGN_OR_RETURN(const int64_t size,
+                        lory::io::LocalStorage().Size(path));
+  if (size != part.size_bytes()) {
+    return Damaged(path,
+                   absl::StrCat("it has ", size, " bytes, committed were ",
+                                part.size_bytes()));
+  }
   LORY_ASSIGN_OR_RETURN(const std::string hash,
                         lory::io::FileSha256Hex(path, /*stop=*/{}, progress));
   if (hash == part.sha256()) return absl::OkStatus();
@@ -59,7 +66,7 @@ absl::StatusOr<std::unique_ptr<CheckpointReader>> CheckpointReader::Open(
   std::unique_ptr<CheckpointReader> reader(new CheckpointReader());
   for (const lory::v1::CheckpointPart& part : checkpoint.parts()) {
     const std::string path = absl::StrCat(folder, "/", part.file());
-    LORY_RETURN_IF_ERROR(CheckHash(path, part, progress));
+    LORY_RETURN_IF_ERROR(CheckBytes(path, part, progress));
     auto file = lory::io::SafetensorsReader::Open(path);
     if (!file.ok()) return Annotate(file.status(), "checkpoint");
     reader->parts_.push_back(

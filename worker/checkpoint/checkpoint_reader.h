@@ -20,7 +20,7 @@ namespace lory::checkpoint {
 // rank reads all parts. Immutable.
 class CheckpointReader {
  public:
-  // Opens every part and compares its SHA-256 with what was committed.
+  // Opens every part and compares size and SHA-256 with what was committed.
   // `progress` is called now and then while it reads.
   //
   // NOT_FOUND, DATA_LOSS: a part is missing, cut or altered, or holds what

@@ -75,6 +75,33 @@ TEST(CheckpointManifest, TruncationAnywhereIsRefused) {
   }
 }
 
+TEST(CheckpointManifest, NumbersThatAreNoCountsAreRefused) {
+  const std::string text = SerializeCheckpointManifest(Example());
+  for (const char* number :
+       {"-5", "9223372036854775808", "18446744073709551616", "4.5", "\"4\""}) {
+    EXPECT_THAT(
+        ParseCheckpointManifest(absl::StrReplaceAll(
+            text, {{"\"step\": 40", absl::StrCat("\"step\": ", number)}})),
+        StatusIs(absl::StatusCode::kInvalidArgument,
+                 HasSubstr("step is not a whole number")));
+  }
+  EXPECT_THAT(ParseCheckpointManifest(absl::StrReplaceAll(
+                  text, {{"\"size_bytes\": 20", "\"size_bytes\": -1"}})),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("parts[1].size_bytes")));
+}
+
+TEST(CheckpointManifest, DeepNestingIsRefused) {
+  const std::string deep =
+      std::string(100'000, '[') + std::string(100'000, ']');
+  const std::string text = absl::StrReplaceAll(
+      SerializeCheckpointManifest(Example()),
+      {{"\"spec\": {", absl::StrCat("\"spec\": {\"x\": ", deep, ", ")}});
+  EXPECT_THAT(
+      ParseCheckpointManifest(text),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("deeper")));
+}
+
 TEST(CheckpointManifest, APartOutsideTheFolderIsRefused) {
   const std::string text = absl::StrReplaceAll(
       SerializeCheckpointManifest(Example()), {{"part-1", "../part-1"}});

@@ -1,5 +1,6 @@
 #include "tools/model/commands.h"
 
+#include <cmath>
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
@@ -129,6 +130,41 @@ TEST_F(CommandsTest, ALoryCheckpointIsExportedUnderARoutingOnly) {
   EXPECT_THAT(looked.text, HasSubstr("feed-forward dense"));
 }
 
+TEST_F(CommandsTest, NumbersThatAreNoneAreNotWrittenAsAModel) {
+  const std::string base = Dense(1);
+  const std::string tuned = Dense(2);
+  for (const char* scale : {"nan", "inf", "-inf", "1e300", "1e400"}) {
+    EXPECT_THAT(
+        Say({"merge", "--base", base, "--add", tuned, "--scale", scale, "--to",
+             folder.At("x")}),
+        StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--scale")))
+        << scale;
+  }
+  for (const char* stddev : {"nan", "inf", "0", "-1", "1e300"}) {
+    EXPECT_THAT(Say({"upcycle", base, "--experts", "2", "--segment-length", "4",
+                     "--router-stddev", stddev, "--to", folder.At("x")}),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("--router-stddev")))
+        << stddev;
+  }
+  EXPECT_FALSE(fs::exists(folder.At("x")));
+  // What was not finite before is said and kept.
+  const auto model = Load(base);
+  model->parameters().Get("lm_head.weight").detach()[0][0] = std::nanf("");
+  const std::string odd = folder.At("odd");
+  ASSERT_OK(WriteCheckpoint(*model, {.job = "jobs/test", .note = "odd"}, odd,
+                            /*force=*/false));
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const Answer merged,
+      Say({"merge", "--base", odd, "--add", tuned, "--to", folder.At("x")}));
+  EXPECT_THAT(merged.text, HasSubstr("1 not finite"));
+  ASSERT_OK(Say({"export", odd, "--to", folder.At("hf")}));
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const Answer imported,
+      Say({"import", folder.At("hf"), "--to", folder.At("back")}));
+  EXPECT_THAT(imported.text, HasSubstr("1 not finite"));
+}
+
 TEST_F(CommandsTest, ForceReplacesWhatLoryModelMadeAndNothingElse) {
   const std::string dense = Dense(1);
   const std::string hf = folder.At("hf");
@@ -169,6 +205,16 @@ TEST_F(CommandsTest, LogitsAreShownOrWritten) {
   ASSERT_OK(Say({"logits", dense, "--tokens", "1,2,3", "--to",
                  folder.At("logits.safetensors")}));
   EXPECT_TRUE(fs::exists(folder.At("logits.safetensors")));
+  const std::string notes = folder.Write("notes.txt", "good");
+  EXPECT_THAT(Say({"logits", dense, "--tokens", "1", "--to", notes}),
+              StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("--force")));
+  ASSERT_OK(Say({"logits", dense, "--tokens", "1", "--to", notes, "--force"}));
+  for (const char* tokens : {"", "1,,2", ",1", "1,", "1,x", "1.5"}) {
+    EXPECT_THAT(
+        Say({"logits", dense, "--tokens", tokens}),
+        StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--tokens")))
+        << tokens;
+  }
   EXPECT_THAT(
       Say({"logits", dense, "--text", "words"}),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--tokenizer")));

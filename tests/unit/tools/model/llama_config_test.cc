@@ -97,6 +97,18 @@ TEST(LlamaConfig, WrongNumbersAreRefusedByName) {
               wrong("not a JSON object"));
 }
 
+TEST(LlamaConfig, DeepNestingIsRefused) {
+  std::string text = Small().dump();
+  text.pop_back();
+  const std::string deep =
+      std::string(100'000, '[') + std::string(100'000, ']');
+  for (const char* key : {"quantization_config", "anything"}) {
+    EXPECT_THAT(
+        ParseLlamaConfig(text + ",\"" + key + "\":" + deep + "}").status(),
+        StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("deeper")));
+  }
+}
+
 TEST(LlamaConfig, WhatIsWrittenIsReadBack) {
   LORY_ASSERT_OK_AND_ASSIGN(const LlamaConfig config,
                             ParseLlamaConfig(Small().dump()));

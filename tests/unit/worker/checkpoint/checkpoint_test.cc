@@ -337,6 +337,14 @@ TEST_F(CheckpointTest, ACutOrMissingPartIsRefusedByName) {
                        HasSubstr("part-0-of-2.safetensors")));
 }
 
+TEST_F(CheckpointTest, APartOfAnotherSizeThanCommittedIsRefused) {
+  Checkpoint checkpoint = Write(2, MakeTensors(1));
+  auto& part = *checkpoint.mutable_parts(1);
+  part.set_size_bytes(part.size_bytes() + 1);
+  EXPECT_THAT(Load(checkpoint, MakeTensors(2)),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("bytes")));
+}
+
 TEST_F(CheckpointTest, ACheckpointOfAnotherModelIsRefusedByTensor) {
   const Checkpoint checkpoint = Write(1, MakeTensors(1));
   NamedTensors wider = MakeTensors(1);
