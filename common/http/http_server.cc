@@ -10,6 +10,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "common/base/address.h"
@@ -32,11 +33,26 @@ absl::string_view TextOf(int status) {
       return "Not Found";
     case 405:
       return "Method Not Allowed";
+    case 413:
+      return "Content Too Large";
+    case 415:
+      return "Unsupported Media Type";
+    case 429:
+      return "Too Many Requests";
+    case 500:
+      return "Internal Server Error";
     case 503:
       return "Service Unavailable";
+    case 504:
+      return "Gateway Timeout";
     default:
       return "Status";
   }
+}
+
+bool Write(mg_connection* connection, const std::string& bytes) {
+  return mg_write(connection, bytes.data(), bytes.size()) ==
+         static_cast<int>(bytes.size());
 }
 
 void Send(mg_connection* connection, const Response& response, bool with_body) {
@@ -45,7 +61,9 @@ void Send(mg_connection* connection, const Response& response, bool with_body) {
   const std::string head = absl::StrCat(
       "HTTP/1.1 ", response.status, " ", TextOf(response.status), "\r\n",
       "Content-Type: ", response.content_type, "\r\n",
-      "Content-Length: ", response.body.size(), "\r\n",
+      response.stream
+          ? "Transfer-Encoding: chunked\r\n"
+          : absl::StrCat("Content-Length: ", response.body.size(), "\r\n"),
       response.status == 405 ? "Allow: GET, HEAD\r\n" : "",
       response.status == 401
           ? "WWW-Authenticate: Basic realm=\"lory: the token\"\r\n"
@@ -54,10 +72,18 @@ void Send(mg_connection* connection, const Response& response, bool with_body) {
       "X-Content-Type-Options: nosniff\r\n"
       "Content-Security-Policy: default-src 'self' 'unsafe-inline' data:\r\n"
       "Connection: close\r\n\r\n");
-  mg_write(connection, head.data(), head.size());
-  if (with_body) {
-    mg_write(connection, response.body.data(), response.body.size());
+  if (!Write(connection, head) || !with_body) return;
+  if (!response.stream) {
+    Write(connection, response.body);
+    return;
   }
+  response.stream([connection](const std::string& piece) {
+    // An empty piece would end the body.
+    return piece.empty() ||
+           mg_send_chunk(connection, piece.data(),
+                         static_cast<unsigned>(piece.size())) > 0;
+  });
+  mg_send_chunk(connection, "", 0);
 }
 
 // Opens a connection to `host`:`port` and drops it.
@@ -82,10 +108,11 @@ void Knock(const std::string& host, int port) {
 class CivetServer final : public HttpServer {
  public:
   CivetServer(std::string host, std::string token,
-              std::map<std::string, Handler> handlers)
+              std::map<std::string, Handler> handlers, Options options)
       : host_(std::move(host)),
         token_(std::move(token)),
-        handlers_(std::move(handlers)) {
+        handlers_(std::move(handlers)),
+        options_(std::move(options)) {
     mg_init_library(0);
   }
 
@@ -95,10 +122,11 @@ class CivetServer final : public HttpServer {
   }
 
   absl::Status Listen(const std::string& address) {
+    const std::string threads = absl::StrCat(options_.thread_count);
     const std::array<const char*, 13> settings = {"listening_ports",
                                                   address.c_str(),  //
                                                   "num_threads",
-                                                  "2",  //
+                                                  threads.c_str(),  //
                                                   "request_timeout_ms",
                                                   "5000",  //
                                                   "max_request_size",
@@ -150,15 +178,19 @@ class CivetServer final : public HttpServer {
     const bool welcome = self->token_.empty() ||
                          (shown != nullptr && ShowsToken(shown, self->token_));
     const Response response =
-        welcome ? self->ResponseTo(method, *request)
+        welcome ? self->ResponseTo(method, *request, connection)
                 : Response{.status = 401, .body = "show the token\n"};
     Send(connection, response, method != "HEAD");
     return response.status;  // not 0: answered here
   }
 
-  Response ResponseTo(absl::string_view method,
-                      const mg_request_info& request) const {
+  Response ResponseTo(absl::string_view method, const mg_request_info& request,
+                      mg_connection* connection) const {
     const char* path = request.local_uri;
+    if (const auto post = options_.posts.find(path == nullptr ? "" : path);
+        post != options_.posts.end()) {
+      return ResponseToPost(method, post->second, connection);
+    }
     const auto handler = handlers_.find(path == nullptr ? "" : path);
     if (handler == handlers_.end()) {
       return {.status = 404, .body = "no such page\n"};
@@ -170,9 +202,32 @@ class CivetServer final : public HttpServer {
         request.query_string == nullptr ? "" : request.query_string);
   }
 
+  Response ResponseToPost(absl::string_view method, const PostHandler& post,
+                          mg_connection* connection) const {
+    if (method != "POST") return {.status = 405, .body = "only POST\n"};
+    // A page from elsewhere cannot make a browser send this type unasked.
+    const char* type = mg_get_header(connection, "Content-Type");
+    if (type == nullptr ||
+        !absl::StartsWithIgnoreCase(type, "application/json")) {
+      return {.status = 415,
+              .body = "send JSON, with Content-Type: application/json\n"};
+    }
+    const auto most = static_cast<size_t>(options_.max_body_bytes);
+    std::string body;
+    std::array<char, 16384> buffer;
+    while (body.size() <= most) {
+      const int got = mg_read(connection, buffer.data(), buffer.size());
+      if (got <= 0) return post(body);
+      body.append(buffer.data(), static_cast<size_t>(got));
+    }
+    return {.status = 413,
+            .body = absl::StrCat("the body is larger than ", most, " bytes\n")};
+  }
+
   const std::string host_;
   const std::string token_;  // empty: none is asked for
   const std::map<std::string, Handler> handlers_;
+  const Options options_;
   mg_context* context_ = nullptr;
   int port_ = 0;
 };
@@ -181,7 +236,7 @@ class CivetServer final : public HttpServer {
 
 absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(
     const std::string& address, const std::string& token_file,
-    std::map<std::string, Handler> handlers) {
+    std::map<std::string, Handler> handlers, Options options) {
   const HostPort parts = SplitHostPort(address);
   if (parts.host.empty() || parts.port.empty()) {
     return absl::InvalidArgumentError(
@@ -199,8 +254,8 @@ absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(
   }
   // CivetWeb takes numbers only.
   const std::string host = parts.host == "localhost" ? "127.0.0.1" : parts.host;
-  auto server = std::make_unique<CivetServer>(host, std::move(token),
-                                              std::move(handlers));
+  auto server = std::make_unique<CivetServer>(
+      host, std::move(token), std::move(handlers), std::move(options));
   LORY_RETURN_IF_ERROR(server->Listen(JoinHostPort(host, parts.port)));
   return server;
 }
