@@ -47,8 +47,9 @@ EDGES = {
     "worker/train": COMMON + ("worker/model", "worker/ops", "worker/optim",
                               "worker/collective", "worker/data",
                               "worker/checkpoint", "worker/device"),
+    # Of worker/train only the place where LibTorch's exceptions end.
     "worker/serve": COMMON + ("worker/model", "worker/ops", "worker/device",
-                              "worker/checkpoint"),
+                              "worker/checkpoint", "worker/train"),
     "worker/daemon": COMMON,
     "tools/corpus": COMMON,
     "tools/demo_corpus": COMMON,

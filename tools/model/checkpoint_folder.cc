@@ -21,6 +21,7 @@
 #include "tools/model/output_folder.h"
 #include "worker/checkpoint/checkpoint_reader.h"
 #include "worker/checkpoint/checkpoint_writer.h"
+#include "worker/checkpoint/committed_folder.h"
 #include "worker/checkpoint/part_plan.h"
 #include "worker/train/torch_guard.h"
 
@@ -28,60 +29,23 @@ namespace lory::surgery {
 namespace {
 
 namespace fs = std::filesystem;
+using ::lory::checkpoint::kManifestFile;
 using ::lory::data::CheckpointManifest;
 using ::lory::model::NamedTensors;
 using ::lory::model::Parameter;
 using ::lory::model::ParameterStore;
 using ::lory::model::Transformer;
 
-constexpr char kManifestFile[] = "manifest.json";
 // What the commands that write checkpoints call themselves as jobs.
 constexpr absl::string_view kOwnJobs[] = {"jobs/import", "jobs/merge",
-                                          "jobs/upcycle"};
+                                          "jobs/ensemble", "jobs/upcycle"};
 constexpr char kOriginLabel[] = "origin";
-
-// Why `folder`, which has no manifest, is no checkpoint.
-absl::Status NoCheckpoint(const std::string& folder) {
-  std::error_code error;
-  if (!fs::exists(folder, error)) {
-    return absl::NotFoundError(absl::StrCat("no such folder: ", folder));
-  }
-  if (!fs::is_directory(folder, error)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        folder, " is a file; a checkpoint is a folder step-N.gen-G"));
-  }
-  if (fs::exists(folder + "/config.json", error)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(folder, " is a Hugging Face model; make it a checkpoint ",
-                     "with `lory-model import ", folder, " --to FOLDER`"));
-  }
-  if (fs::is_directory(folder + "/checkpoints", error)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        folder, " is a job's folder; give one of ", folder, "/checkpoints/*"));
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      folder, " has no ", kManifestFile,
-      ": it is no checkpoint, or one that was never committed; `loryctl "
-      "checkpoint list` names those that were"));
-}
-
-absl::StatusOr<CheckpointManifest> ReadManifest(const std::string& folder) {
-  const std::string path = absl::StrCat(folder, "/", kManifestFile);
-  std::error_code error;
-  if (!fs::is_regular_file(path, error)) return NoCheckpoint(folder);
-  LORY_ASSIGN_OR_RETURN(const std::string text,
-                        lory::io::LocalStorage().Read(path));
-  auto manifest = lory::data::ParseCheckpointManifest(text);
-  if (!manifest.ok()) return Annotate(manifest.status(), path);
-  LORY_ASSIGN_OR_RETURN(*manifest->checkpoint.mutable_folder(),
-                        lory::io::AbsolutePath(folder));
-  return manifest;
-}
 
 // Whether `folder` is what WriteCheckpoint wrote: no job's checkpoint, and
 // nothing beside it.
 absl::Status CheckEarlierCheckpoint(const std::string& folder) {
-  const absl::StatusOr<CheckpointManifest> manifest = ReadManifest(folder);
+  const absl::StatusOr<CheckpointManifest> manifest =
+      lory::checkpoint::ReadCommittedFolder(folder);
   if (!manifest.ok()) {
     return absl::FailedPreconditionError("it is no checkpoint of lory-model");
   }
@@ -104,9 +68,7 @@ absl::StatusOr<std::unique_ptr<Transformer>> LoadModel(
   const lory::v1::ModelSpec& spec = manifest.spec.model();
   LORY_ASSIGN_OR_RETURN(const lory::config::ModelShape shape,
                         lory::config::ResolveModelShape(spec, "spec.model"));
-  const bool dense_phase =
-      manifest.checkpoint.step() <
-      lory::config::DenseStepCount(shape, manifest.spec.step_count());
+  const bool dense_phase = lory::checkpoint::IsOfDensePhase(manifest, shape);
   LORY_ASSIGN_OR_RETURN(
       const auto reader,
       lory::checkpoint::CheckpointReader::Open("", manifest.checkpoint, [] {}));
@@ -165,7 +127,8 @@ absl::StatusOr<CheckpointManifest> WriteParts(const Transformer& model,
 
 absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& folder) {
   LoadedCheckpoint loaded;
-  LORY_ASSIGN_OR_RETURN(loaded.manifest, ReadManifest(folder));
+  LORY_ASSIGN_OR_RETURN(loaded.manifest,
+                        lory::checkpoint::ReadCommittedFolder(folder));
   auto model = lory::train::GuardTorch(
       "loading", [&] { return LoadModel(loaded.manifest); });
   if (!model.ok()) return Annotate(model.status(), folder);

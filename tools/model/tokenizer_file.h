@@ -2,31 +2,17 @@
 #define LORY_TOOLS_MODEL_TOKENIZER_FILE_H_
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "absl/status/statusor.h"
-#include "common/text/tokenizer.h"
+#include "absl/strings/string_view.h"
+#include "common/text/tokenizer_file.h"
 
 namespace lory::surgery {
 
-inline constexpr char kTokenizerFile[] = "tokenizer.json";
-
-// A tokenizer together with the file that it came from. Immutable.
-struct TokenizerFile {
-  std::string json;
-  std::unique_ptr<lory::text::Tokenizer> tokenizer;
-  // Text of the token that ends a document; empty: there is none.
-  std::string end_of_document;
-};
-
-// Opens a tokenizer.json, or the one in a folder (a dataset's).
-//
-// NOT_FOUND; INVALID_ARGUMENT: not supported. FAILED_PRECONDITION: it has
-// another vocabulary than the model. Each names the file.
-absl::StatusOr<TokenizerFile> OpenTokenizer(const std::string& path,
-                                            int64_t vocabulary_size);
+using ::lory::text::kTokenizerFile;
+using ::lory::text::OpenTokenizer;
+using ::lory::text::TokenizerFile;
 
 // tokenizer_config.json that Hugging Face's libraries expect beside it.
 std::string TokenizerConfigJson(const TokenizerFile& file,

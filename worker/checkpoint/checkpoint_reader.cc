@@ -122,27 +122,37 @@ absl::StatusOr<TensorInfo> CheckpointReader::Join(const std::string& name,
   return whole;
 }
 
+absl::StatusOr<std::vector<absl::string_view>> CheckpointReader::Map(
+    const TensorInfo& wanted) const {
+  const auto pieces = pieces_.find(wanted.name);
+  if (pieces == pieces_.end()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("no part beside ", parts_.front()->path, " has tensor ",
+                     wanted.name, "; the checkpoint is of another model"));
+  }
+  LORY_ASSIGN_OR_RETURN(const TensorInfo found,
+                        Join(wanted.name, pieces->second));
+  if (found.dtype != wanted.dtype || found.shape != wanted.shape) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        pieces->second.begin()->second.part->path, ": tensor ", wanted.name,
+        " is ", ShapeText(found), ", the model's is ", ShapeText(wanted),
+        "; the checkpoint is of another model"));
+  }
+  std::vector<absl::string_view> views;
+  for (const auto& [first_row, piece] : pieces->second) {
+    views.push_back(piece.part->file->Bytes(*piece.info));
+  }
+  return views;
+}
+
 absl::Status CheckpointReader::Load(
     const lory::model::NamedTensors& tensors) const {
   for (const auto& [name, tensor] : tensors) {
     LORY_ASSIGN_OR_RETURN(const TensorInfo wanted, Describe(name, tensor));
-    const auto pieces = pieces_.find(name);
-    if (pieces == pieces_.end()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("no part beside ", parts_.front()->path, " has tensor ",
-                       name, "; the checkpoint is of another model"));
-    }
-    LORY_ASSIGN_OR_RETURN(const TensorInfo found, Join(name, pieces->second));
-    if (found.dtype != wanted.dtype || found.shape != wanted.shape) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          pieces->second.begin()->second.part->path, ": tensor ", name, " is ",
-          ShapeText(found), ", the model's is ", ShapeText(wanted),
-          "; the checkpoint is of another model"));
-    }
+    LORY_ASSIGN_OR_RETURN(const auto views, Map(wanted));
     auto* to = static_cast<char*>(tensor.mutable_data_ptr());
     size_t left = tensor.nbytes();
-    for (const auto& [first_row, piece] : pieces->second) {
-      const absl::string_view bytes = piece.part->file->Bytes(*piece.info);
+    for (const absl::string_view bytes : views) {
       // Join has seen to it; memory is not to depend on that.
       LORY_CHECK(bytes.size() <= left);
       std::memcpy(to, bytes.data(), bytes.size());

@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "common/io/safetensors.h"
 #include "lory/v1/checkpoint.pb.h"
 #include "worker/model/parameter_store.h"
@@ -42,6 +43,11 @@ class CheckpointReader {
   // the checkpoint is of another model. DATA_LOSS: rows are missing. Names file
   // and tensor.
   absl::Status Load(const lory::model::NamedTensors& tensors) const;
+
+  // The same without copying: the bytes of the tensor as they lie in the files,
+  // one view for each range of rows, in order. Valid while this lives.
+  absl::StatusOr<std::vector<absl::string_view>> Map(
+      const lory::io::TensorInfo& wanted) const;
 
  private:
   struct Part {

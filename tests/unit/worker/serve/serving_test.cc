@@ -1,0 +1,260 @@
+// The two faces of the server, gRPC and HTTP, with an engine at work behind.
+
+#include <grpcpp/create_channel.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "common/rpc/server.h"
+#include "common/rpc/status_convert.h"
+#include "gmock/gmock.h"
+#include "tests/unit/worker/serve/served.h"
+#include "worker/serve/http_api.h"
+#include "worker/serve/inference_service.h"
+
+namespace lory::serve {
+namespace {
+
+using ::lory::model::LorySpec;
+using ::lory::testing::StatusIs;
+using ::lory::v1::InferenceService;
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+struct ServingTest : ::testing::Test {
+  ServingTest() {
+    tokenizer.tokenizer = std::make_unique<LetterTokenizer>();
+    tokenizer.end_of_document = "<end>";
+    auto made = Engine::Create({}, *served.model, *tokenizer.tokenizer,
+                               RealClock(), &metrics);
+    EXPECT_OK(made);
+    engine = *std::move(made);
+    front = std::make_unique<Front>(Front{.model = *served.model,
+                                          .tokenizer = tokenizer,
+                                          .engine = *engine,
+                                          .metrics = metrics,
+                                          .clock = RealClock(),
+                                          .model_name = "tiny"});
+    api = std::make_unique<HttpApi>(*front);
+    service = std::make_unique<InferenceServiceRpc>(*front);
+    thread = std::jthread([this](std::stop_token stop) { engine->Run(stop); });
+    auto started =
+        rpc::Server::Start({.address = "127.0.0.1:0"}, {service.get()});
+    EXPECT_OK(started);
+    server = *std::move(started);
+    stub = InferenceService::NewStub(grpc::CreateChannel(
+        server->address(), grpc::InsecureChannelCredentials()));
+  }
+
+  json Complete(const std::string& body) const {
+    const http::Response response = api->Complete(body);
+    EXPECT_EQ(response.status, 200) << response.body;
+    return json::parse(response.body);
+  }
+
+  absl::Status Generate(const lory::v1::GenerateRequest& request,
+                        std::string* text,
+                        lory::v1::GenerateResponse* last) const {
+    grpc::ClientContext context;
+    const auto reader = stub->Generate(&context, request);
+    lory::v1::GenerateResponse response;
+    while (reader->Read(&response)) {
+      *text += response.text();
+      *last = response;
+    }
+    return rpc::FromGrpc(reader->Finish());
+  }
+
+  Served served{LorySpec()};
+  lory::text::TokenizerFile tokenizer;
+  ServerMetrics metrics;
+  std::unique_ptr<Engine> engine;
+  std::unique_ptr<Front> front;
+  std::unique_ptr<HttpApi> api;
+  std::unique_ptr<InferenceServiceRpc> service;
+  std::jthread thread;
+  std::unique_ptr<rpc::Server> server;
+  std::unique_ptr<InferenceService::Stub> stub;
+};
+
+TEST_F(ServingTest, BothFacesGiveTheSameText) {
+  lory::v1::GenerateRequest request;
+  request.set_prompt("abcd");
+  request.set_max_tokens(6);
+  std::string text;
+  lory::v1::GenerateResponse last;
+  ASSERT_OK(Generate(request, &text, &last));
+  EXPECT_EQ(last.prompt_token_count(), 4);
+  EXPECT_NE(last.finish_reason(),
+            lory::v1::GenerateResponse::FINISH_REASON_UNSPECIFIED);
+  const json answer = Complete(
+      R"({"prompt": "abcd", "max_tokens": 6, "temperature": 0,
+          "model": "tiny"})");
+  EXPECT_EQ(answer["choices"][0]["text"], text);
+  EXPECT_EQ(answer["usage"]["prompt_tokens"], 4);
+  EXPECT_EQ(answer["object"], "text_completion");
+}
+
+TEST_F(ServingTest, AStreamSaysPieceByPieceWhatTheWholeSays) {
+  const json whole = Complete(
+      R"({"prompt": ["abcd", "b"], "max_tokens": 5, "temperature": 0,
+          "echo": true, "logprobs": 2})");
+  const http::Response response = api->Complete(
+      R"({"prompt": ["abcd", "b"], "max_tokens": 5, "temperature": 0,
+          "echo": true, "logprobs": 2, "stream": true})");
+  EXPECT_EQ(response.content_type, "text/event-stream");
+  std::string texts[2];
+  size_t scores[2] = {0, 0};
+  std::string last;
+  response.stream([&](const std::string& piece) {
+    EXPECT_THAT(piece, ::testing::StartsWith("data: "));
+    last = piece.substr(6);
+    if (last == "[DONE]\n\n") return true;
+    const json choice = json::parse(last)["choices"][0];
+    const int index = choice["index"];
+    texts[index] += choice["text"].get<std::string>();
+    scores[index] += choice["logprobs"]["tokens"].size();
+    return true;
+  });
+  EXPECT_EQ(last, "[DONE]\n\n");
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(texts[i], whole["choices"][i]["text"]);
+    EXPECT_EQ(scores[i], whole["choices"][i]["logprobs"]["tokens"].size());
+  }
+}
+
+TEST_F(ServingTest, AReaderThatLeavesEndsTheWork) {
+  const http::Response response =
+      api->Complete(R"({"prompt": "a", "max_tokens": 11, "stream": true})");
+  int pieces = 0;
+  response.stream([&](const std::string&) { return ++pieces < 2; });
+  EXPECT_EQ(pieces, 2);
+}
+
+TEST_F(ServingTest, EchoScoresThePromptAsScoreDoes) {
+  lory::v1::ScoreRequest request;
+  request.set_text("abcdef");
+  request.set_inference(lory::v1::INFERENCE_SEGMENT);
+  lory::v1::ScoreResponse scored;
+  grpc::ClientContext context;
+  ASSERT_OK(rpc::FromGrpc(stub->Score(&context, request, &scored)));
+  ASSERT_EQ(scored.log_probabilities_size(), 5);
+  EXPECT_EQ(scored.tokens_size(), 6);
+  const json answer = Complete(
+      R"({"prompt": [[0, 1, 2, 3, 4, 5]], "max_tokens": 1, "temperature": 0,
+          "echo": true, "logprobs": 1, "inference": "segment"})");
+  const json& logprobs = answer["choices"][0]["logprobs"];
+  ASSERT_EQ(logprobs["token_logprobs"].size(), 7);
+  EXPECT_TRUE(logprobs["token_logprobs"][0].is_null());
+  EXPECT_TRUE(logprobs["top_logprobs"][0].is_null());
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(logprobs["token_logprobs"][i + 1], scored.log_probabilities(i));
+  }
+  EXPECT_EQ(logprobs["tokens"][1], "b");
+  EXPECT_EQ(logprobs["text_offset"][2], 2);
+  // The token made was the likeliest.
+  EXPECT_EQ(logprobs["top_logprobs"][6].begin().value(),
+            logprobs["token_logprobs"][6]);
+}
+
+TEST_F(ServingTest, AContextRoutesAndIsNotScored) {
+  lory::v1::ScoreRequest request;
+  request.set_context("abcd");
+  request.set_text("ef");
+  lory::v1::ScoreResponse scored;
+  grpc::ClientContext context;
+  ASSERT_OK(rpc::FromGrpc(stub->Score(&context, request, &scored)));
+  EXPECT_EQ(scored.log_probabilities_size(), 2);
+  EXPECT_EQ(scored.tokens_size(), 2);
+  // What the prompt "abcd" makes likely, token by token.
+  const json answer = Complete(
+      R"({"prompt": "abcd", "max_tokens": 1, "temperature": 0,
+          "logprobs": 19})");
+  const json& top = answer["choices"][0]["logprobs"]["top_logprobs"][0];
+  EXPECT_NEAR(top["e"].get<double>(), scored.log_probabilities(0), 1e-5);
+}
+
+TEST_F(ServingTest, RouteTellsTheWeightsOfEverySegment) {
+  lory::v1::RouteRequest request;
+  request.set_text("abcdefgh");
+  request.set_inference(lory::v1::INFERENCE_SEGMENT);
+  lory::v1::RouteResponse routed;
+  grpc::ClientContext context;
+  ASSERT_OK(rpc::FromGrpc(stub->Route(&context, request, &routed)));
+  EXPECT_EQ(routed.token_count(), 8);
+  ASSERT_EQ(routed.layers_size(), 2);
+  ASSERT_EQ(routed.layers(0).segments_size(), 2);
+  double sum = 0;
+  for (const double weight : routed.layers(1).segments(1).weights()) {
+    sum += weight;
+  }
+  EXPECT_NEAR(sum, 1, 1e-6);
+}
+
+TEST_F(ServingTest, MistakesAreNamedOnBothFaces) {
+  lory::v1::GenerateRequest request;
+  request.set_prompt("abc");
+  std::string text;
+  lory::v1::GenerateResponse last;
+  EXPECT_THAT(
+      Generate(request, &text, &last),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("max_tokens")));
+  request.set_max_tokens(10);
+  EXPECT_THAT(
+      Generate(request, &text, &last),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("context")));
+  grpc::ClientContext context;
+  lory::v1::ScoreResponse scored;
+  EXPECT_THAT(rpc::FromGrpc(stub->Score(&context, {}, &scored)),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("text")));
+
+  const http::Response response =
+      api->Complete(R"({"prompt": "abc", "max_tokens": 10})");
+  EXPECT_EQ(response.status, 400);
+  const json error = json::parse(response.body)["error"];
+  EXPECT_EQ(error["param"], "max_tokens");
+  EXPECT_EQ(error["type"], "invalid_argument");
+  EXPECT_EQ(api->Complete(R"({"prompt": "a", "model": "other"})").status, 404);
+  EXPECT_EQ(api->Detokenize(R"({"tokens": [99]})").status, 400);
+}
+
+TEST_F(ServingTest, OneRequestTooManyIsToldSo) {
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const auto idle,
+      Engine::Create({.max_queued = 1}, *served.model, *tokenizer.tokenizer,
+                     RealClock(), nullptr));
+  const Front full{.model = *served.model,
+                   .tokenizer = tokenizer,
+                   .engine = *idle,
+                   .metrics = metrics,
+                   .clock = RealClock()};
+  LORY_ASSERT_OK_AND_ASSIGN(const auto waiting, idle->Submit({.tokens = {1}}));
+  const http::Response response =
+      HttpApi(full).Complete(R"({"prompt": "a", "max_tokens": 2})");
+  EXPECT_EQ(response.status, 429);
+  EXPECT_EQ(json::parse(response.body)["error"]["code"], "TOO_MANY_REQUESTS");
+  EXPECT_EQ(HttpApi(full).Complete(R"({"prompt": ["a", "b"]})").status, 400);
+  waiting->Cancel();
+  EXPECT_OK(idle->Submit({.tokens = {1}}));
+}
+
+TEST_F(ServingTest, TheTokenizerIsServed) {
+  EXPECT_EQ(json::parse(api->Tokenize(R"({"prompt": "abc"})").body)["tokens"],
+            json({0, 1, 2}));
+  EXPECT_EQ(
+      json::parse(api->Detokenize(R"({"tokens": [0, 1]})").body)["prompt"],
+      "ab");
+  const auto pages = api->Pages();
+  EXPECT_EQ(json::parse(pages.at("/tokenizer_info")("").body)["eos_token"],
+            "<end>");
+  EXPECT_EQ(json::parse(pages.at("/v1/models")("").body)["data"][0]["id"],
+            "tiny");
+  Complete(R"({"prompt": "abc", "max_tokens": 2})");
+  EXPECT_THAT(pages.at("/metrics")("").body,
+              HasSubstr("lory_server_requests_total{code=\"OK\","
+                        "method=\"completions\"} 1"));
+}
+
+}  // namespace
+}  // namespace lory::serve

@@ -1,0 +1,43 @@
+#ifndef LORY_WORKER_SERVE_COMPLETION_REQUEST_H_
+#define LORY_WORKER_SERVE_COMPLETION_REQUEST_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "worker/serve/generation.h"
+
+// Bodies of POST requests: JSON of strangers, checked here and nowhere else.
+// Errors are INVALID_ARGUMENT and name the field. Null is as if not there.
+namespace lory::serve {
+
+// Text, or tokens already.
+using Prompt = std::variant<std::string, std::vector<int64_t>>;
+
+// A body of POST /v1/completions.
+struct CompletionRequest {
+  std::vector<Prompt> prompts;
+  std::string model;          // empty: not named
+  GenerationRequest options;  // all but its tokens and deadline
+  bool seeded = false;        // options.sampling.seed was given
+  bool inference_given = false;
+  bool echo = false;
+  bool stream = false;
+  std::optional<int64_t> logprobs;
+};
+absl::StatusOr<CompletionRequest> ParseCompletionRequest(
+    const std::string& body);
+
+// A body of POST /tokenize: {"prompt": text}.
+absl::StatusOr<std::string> ParseTokenizeRequest(const std::string& body);
+
+// A body of POST /detokenize: {"tokens": [ids]}.
+absl::StatusOr<std::vector<int64_t>> ParseDetokenizeRequest(
+    const std::string& body);
+
+}  // namespace lory::serve
+
+#endif  // LORY_WORKER_SERVE_COMPLETION_REQUEST_H_

@@ -1,0 +1,42 @@
+#ifndef LORY_WORKER_SERVE_FRONT_H_
+#define LORY_WORKER_SERVE_FRONT_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+#include "common/base/clock.h"
+#include "common/text/tokenizer_file.h"
+#include "worker/serve/engine.h"
+#include "worker/serve/server_metrics.h"
+
+namespace lory::serve {
+
+// What gRPC and HTTP have in common: the model's texts, and the engine behind.
+// All references outlive it. Thread-safe.
+struct Front {
+  const ServedModel& model;
+  const lory::text::TokenizerFile& tokenizer;
+  Engine& engine;
+  ServerMetrics& metrics;
+  Clock& clock;
+  std::string model_name;
+  Inference inference = Inference::kPrompt;  // where a request names none
+  absl::Duration request_timeout = absl::Minutes(10);
+
+  std::vector<int64_t> Encode(absl::string_view text) const {
+    const std::vector<int32_t> ids = tokenizer.tokenizer->Encode(text);
+    return {ids.begin(), ids.end()};
+  }
+
+  // The bytes of tokens, which may end within a character.
+  std::string Decode(const std::vector<int64_t>& tokens) const {
+    return tokenizer.tokenizer->Decode({tokens.begin(), tokens.end()});
+  }
+
+  absl::Time Deadline() const { return clock.MonotonicNow() + request_timeout; }
+};
+
+}  // namespace lory::serve
+
+#endif  // LORY_WORKER_SERVE_FRONT_H_

@@ -1,0 +1,261 @@
+#include "worker/serve/http_api.h"
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/error_detail.h"
+#include "common/base/random.h"
+#include "common/base/status_macros.h"
+#include "worker/serve/utf8.h"
+
+namespace lory::serve {
+namespace {
+
+using ::lory::http::Response;
+using nlohmann::ordered_json;
+
+constexpr char kJson[] = "application/json";
+constexpr absl::Duration kPatience = absl::Seconds(1);
+
+int HttpStatus(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kInvalidArgument:
+      return 400;
+    case absl::StatusCode::kNotFound:
+      return 404;
+    case absl::StatusCode::kResourceExhausted:
+      return 429;
+    case absl::StatusCode::kUnavailable:
+      return 503;
+    case absl::StatusCode::kDeadlineExceeded:
+      return 504;
+    default:
+      return 500;
+  }
+}
+
+std::string Dump(const ordered_json& json) {
+  return json.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+ordered_json ErrorJson(const absl::Status& status) {
+  const std::string reason = ReasonOf(status);
+  const auto violations = FieldViolationsOf(status);
+  ordered_json error = {
+      {"message", std::string(status.message())},
+      {"type", absl::AsciiStrToLower(absl::StatusCodeToString(status.code()))},
+      {"param", nullptr},
+      {"code", nullptr}};
+  if (!violations.empty()) error["param"] = violations.front().field;
+  if (!reason.empty()) error["code"] = reason;
+  return {{"error", error}};
+}
+
+Response ErrorResponse(const absl::Status& status) {
+  return {.status = HttpStatus(status.code()),
+          .content_type = kJson,
+          .body = Dump(ErrorJson(status)) + "\n"};
+}
+
+Response JsonResponse(const ordered_json& json) {
+  return {.content_type = kJson, .body = Dump(json) + "\n"};
+}
+
+absl::StatusOr<GenerationPiece> NextOf(Generation& generation) {
+  while (true) {
+    auto piece = generation.Next(kPatience);
+    if (piece.has_value()) return *std::move(piece);
+  }
+}
+
+}  // namespace
+
+// ---- completions ----
+
+absl::StatusOr<std::shared_ptr<HttpApi::Open>> HttpApi::Begin(
+    const std::string& body) {
+  auto open = std::make_shared<Open>();
+  open->since = front_.clock.MonotonicNow();
+  open->id = absl::StrCat("cmpl-", SecureRandomHex(12));
+  open->created = absl::ToUnixSeconds(front_.clock.WallNow());
+  LORY_ASSIGN_OR_RETURN(open->request, ParseCompletionRequest(body));
+  CompletionRequest& request = open->request;
+  if (!request.model.empty() && request.model != front_.model_name) {
+    return absl::NotFoundError(
+        absl::StrCat("model: this server has ", front_.model_name, " alone"));
+  }
+  const int64_t most = front_.engine.max_queued();
+  if (static_cast<int64_t>(request.prompts.size()) > most) {
+    return FieldErrors(
+        {{"prompt", absl::StrCat("has ", request.prompts.size(),
+                                 " prompts, this server takes ", most,
+                                 " at once (--max-queued)")}});
+  }
+  for (const Prompt& prompt : request.prompts) {
+    GenerationRequest asked = request.options;
+    const auto* text = std::get_if<std::string>(&prompt);
+    asked.tokens = text != nullptr ? front_.Encode(*text)
+                                   : std::get<std::vector<int64_t>>(prompt);
+    asked.deadline = front_.Deadline();
+    if (!request.inference_given) asked.inference = front_.inference;
+    if (!request.seeded)
+      asked.sampling.seed =
+          Mix64(absl::ToUnixNanos(front_.clock.MonotonicNow()));
+    std::vector<int64_t> tokens = asked.tokens;
+    LORY_ASSIGN_OR_RETURN(auto generation,
+                          front_.engine.Submit(std::move(asked)));
+    open->choices.emplace_back(front_, open->choices.size(), std::move(tokens),
+                               request);
+    open->generations.push_back(std::move(generation));
+  }
+  return open;
+}
+
+ordered_json HttpApi::Envelope(const Open& open) const {
+  return {{"id", open.id},
+          {"object", "text_completion"},
+          {"created", open.created},
+          {"model", front_.model_name}};
+}
+
+absl::StatusOr<std::string> HttpApi::Whole(Open& open) {
+  ordered_json choices = ordered_json::array();
+  int64_t prompt_count = 0;
+  int64_t made_count = 0;
+  for (size_t i = 0; i < open.generations.size(); ++i) {
+    std::vector<ordered_json> pieces;
+    bool finished = false;
+    while (!finished) {
+      LORY_ASSIGN_OR_RETURN(const GenerationPiece piece,
+                            NextOf(*open.generations[i]));
+      pieces.push_back(open.choices[i].Add(piece));
+      finished = piece.finish.has_value();
+    }
+    choices.push_back(JoinChoices(pieces));
+    prompt_count += open.choices[i].prompt_count();
+    made_count += open.choices[i].made_count();
+  }
+  ordered_json json = Envelope(open);
+  json["choices"] = std::move(choices);
+  json["usage"] = {{"prompt_tokens", prompt_count},
+                   {"completion_tokens", made_count},
+                   {"total_tokens", prompt_count + made_count}};
+  return Dump(json) + "\n";
+}
+
+absl::Status HttpApi::Stream(Open& open, const lory::http::BodyWriter& write) {
+  for (size_t i = 0; i < open.generations.size(); ++i) {
+    bool finished = false;
+    while (!finished) {
+      const auto piece = NextOf(*open.generations[i]);
+      if (!piece.ok()) {
+        write(absl::StrCat("data: ", Dump(ErrorJson(piece.status())), "\n\n"));
+        return piece.status();
+      }
+      finished = piece->finish.has_value();
+      ordered_json json = Envelope(open);
+      json["choices"] = {open.choices[i].Add(*piece)};
+      if (!write(absl::StrCat("data: ", Dump(json), "\n\n"))) {
+        return absl::CancelledError("the reader left");
+      }
+    }
+  }
+  write("data: [DONE]\n\n");
+  return absl::OkStatus();
+}
+
+void HttpApi::Count(const Open& open, const absl::Status& status) {
+  front_.metrics.Answered("completions", status.code(),
+                          front_.clock.MonotonicNow() - open.since);
+}
+
+Response HttpApi::Complete(const std::string& body) {
+  const auto begun = Begin(body);
+  if (!begun.ok()) {
+    Count({.since = front_.clock.MonotonicNow()}, begun.status());
+    return ErrorResponse(begun.status());
+  }
+  const std::shared_ptr<Open> open = *begun;
+  if (open->request.stream) {
+    return {.content_type = "text/event-stream",
+            .stream = [this, open](const lory::http::BodyWriter& write) {
+              Count(*open, Stream(*open, write));
+            }};
+  }
+  const absl::StatusOr<std::string> whole = Whole(*open);
+  Count(*open, whole.status());
+  if (!whole.ok()) return ErrorResponse(whole.status());
+  return {.content_type = kJson, .body = *whole};
+}
+
+// ---- the tokenizer ----
+
+Response HttpApi::Tokenize(const std::string& body) const {
+  const auto prompt = ParseTokenizeRequest(body);
+  if (!prompt.ok()) return ErrorResponse(prompt.status());
+  const std::vector<int64_t> tokens = front_.Encode(*prompt);
+  return JsonResponse({{"count", tokens.size()},
+                       {"max_model_len", front_.model.shape().sequence_length},
+                       {"tokens", tokens}});
+}
+
+Response HttpApi::Detokenize(const std::string& body) const {
+  const auto tokens = ParseDetokenizeRequest(body);
+  if (!tokens.ok()) return ErrorResponse(tokens.status());
+  const int64_t size = front_.model.shape().vocabulary_size;
+  for (const int64_t token : *tokens) {
+    if (token >= 0 && token < size) continue;
+    return ErrorResponse(FieldErrors(
+        {{"tokens", absl::StrCat("token ", token,
+                                 " is not in the vocabulary of ", size)}}));
+  }
+  return JsonResponse({{"prompt", ValidUtf8(front_.Decode(*tokens))}});
+}
+
+std::map<std::string, lory::http::Handler> HttpApi::Pages() {
+  std::map<std::string, lory::http::Handler> pages;
+  pages["/health"] = [](const std::string&) {
+    return Response{.body = "ok\n"};
+  };
+  pages["/healthz"] = pages["/health"];
+  pages["/metrics"] = [this](const std::string&) {
+    return Response{.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                    .body = front_.metrics.Serialize()};
+  };
+  pages["/v1/models"] = [this](const std::string&) {
+    return JsonResponse(
+        {{"object", "list"},
+         {"data",
+          {{{"id", front_.model_name},
+            {"object", "model"},
+            {"owned_by", front_.model.manifest().job},
+            {"max_model_len", front_.model.shape().sequence_length}}}}});
+  };
+  pages["/tokenizer_info"] = [this](const std::string&) {
+    const std::string& end = front_.tokenizer.end_of_document;
+    ordered_json token = end.empty() ? ordered_json() : ordered_json(end);
+    return JsonResponse(
+        {{"tokenizer_class", "PreTrainedTokenizerFast"},
+         {"bos_token", token},
+         {"eos_token", token},
+         {"pad_token", token},
+         {"chat_template", nullptr},
+         {"vocab_size", front_.model.shape().vocabulary_size},
+         {"model_max_length", front_.model.shape().sequence_length}});
+  };
+  return pages;
+}
+
+std::map<std::string, lory::http::PostHandler> HttpApi::Posts() {
+  return {
+      {"/v1/completions",
+       [this](const std::string& body) { return Complete(body); }},
+      {"/tokenize", [this](const std::string& body) { return Tokenize(body); }},
+      {"/detokenize",
+       [this](const std::string& body) { return Detokenize(body); }}};
+}
+
+}  // namespace lory::serve

@@ -1,0 +1,174 @@
+#include "worker/serve/inference_service.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "common/base/error_detail.h"
+#include "common/base/status_macros.h"
+#include "common/rpc/status_convert.h"
+#include "worker/serve/utf8.h"
+
+namespace lory::serve {
+namespace {
+
+// How soon a caller that leaves while nothing is written is noticed.
+constexpr absl::Duration kPatience = absl::Milliseconds(100);
+
+// The next piece; CANCELLED when the caller left.
+absl::StatusOr<GenerationPiece> NextOf(Generation& generation,
+                                       const grpc::ServerContext& context) {
+  while (true) {
+    if (context.IsCancelled()) return absl::CancelledError("the caller left");
+    auto piece = generation.Next(kPatience);
+    if (piece.has_value()) return *std::move(piece);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Inference> InferenceServiceRpc::InferenceOf(
+    lory::v1::Inference inference) const {
+  switch (inference) {
+    case lory::v1::INFERENCE_UNSPECIFIED:
+      return front_.inference;
+    case lory::v1::INFERENCE_PROMPT:
+      return Inference::kPrompt;
+    case lory::v1::INFERENCE_SEGMENT:
+      return Inference::kSegment;
+    default:
+      return FieldErrors({{"inference", "is no value of lory.v1.Inference"}});
+  }
+}
+
+absl::Time InferenceServiceRpc::DeadlineOf(
+    const grpc::ServerContext& context) const {
+  const absl::Duration left =
+      absl::FromChrono(context.deadline()) - front_.clock.WallNow();
+  return std::min(front_.Deadline(), front_.clock.MonotonicNow() + left);
+}
+
+grpc::Status InferenceServiceRpc::Finish(const char* method, absl::Time since,
+                                         const absl::Status& status) {
+  front_.metrics.Answered(method, status.code(),
+                          front_.clock.MonotonicNow() - since);
+  return lory::rpc::ToGrpc(status);
+}
+
+absl::Status InferenceServiceRpc::Stream(
+    grpc::ServerContext& context, const lory::v1::GenerateRequest& request,
+    grpc::ServerWriter<lory::v1::GenerateResponse>& writer) {
+  GenerationRequest asked;
+  LORY_ASSIGN_OR_RETURN(asked.inference, InferenceOf(request.inference()));
+  if (request.max_tokens() < 1) {
+    return FieldErrors({{"max_tokens", "must be 1 or more"}});
+  }
+  asked.tokens = front_.Encode(request.prompt());
+  asked.max_tokens = request.max_tokens();
+  asked.sampling = {.temperature = request.temperature(),
+                    .top_p = request.top_p() == 0 ? 1 : request.top_p(),
+                    .top_k = request.top_k(),
+                    .seed = static_cast<uint64_t>(request.seed())};
+  asked.stops = {request.stop().begin(), request.stop().end()};
+  asked.deadline = DeadlineOf(context);
+  const auto prompt_tokens = static_cast<int32_t>(asked.tokens.size());
+  LORY_ASSIGN_OR_RETURN(const auto generation,
+                        front_.engine.Submit(std::move(asked)));
+  const absl::Cleanup leave = [&] { generation->Cancel(); };
+  while (true) {
+    LORY_ASSIGN_OR_RETURN(const GenerationPiece piece,
+                          NextOf(*generation, context));
+    lory::v1::GenerateResponse response;
+    response.set_text(ValidUtf8(piece.text));
+    response.set_token_count(static_cast<int32_t>(piece.tokens.size()));
+    if (piece.finish) {
+      response.set_prompt_token_count(prompt_tokens);
+      response.set_finish_reason(*piece.finish == FinishReason::kStop
+                                     ? lory::v1::GenerateResponse::STOP
+                                     : lory::v1::GenerateResponse::LENGTH);
+    }
+    if (!writer.Write(response)) return absl::CancelledError("the caller left");
+    if (piece.finish) return absl::OkStatus();
+  }
+}
+
+absl::StatusOr<GenerationPiece> InferenceServiceRpc::ReadOnly(
+    grpc::ServerContext& context, GenerationRequest request) {
+  request.deadline = DeadlineOf(context);
+  LORY_ASSIGN_OR_RETURN(const auto generation,
+                        front_.engine.Submit(std::move(request)));
+  const absl::Cleanup leave = [&] { generation->Cancel(); };
+  return NextOf(*generation, context);
+}
+
+absl::Status InferenceServiceRpc::ScoreText(
+    grpc::ServerContext& context, const lory::v1::ScoreRequest& request,
+    lory::v1::ScoreResponse& response) {
+  if (request.text().empty()) return FieldErrors({{"text", "is empty"}});
+  GenerationRequest asked;
+  LORY_ASSIGN_OR_RETURN(asked.inference, InferenceOf(request.inference()));
+  asked.tokens = front_.Encode(request.context());
+  const size_t context_count = asked.tokens.size();
+  asked.routed_count = static_cast<int64_t>(context_count);
+  const std::vector<int64_t> text = front_.Encode(request.text());
+  asked.tokens.insert(asked.tokens.end(), text.begin(), text.end());
+  asked.score_prompt = true;
+  LORY_ASSIGN_OR_RETURN(const GenerationPiece piece,
+                        ReadOnly(context, std::move(asked)));
+  // Scores begin with the second token of all.
+  const size_t first = context_count == 0 ? 0 : context_count - 1;
+  for (size_t i = first; i < piece.prompt_scores.size(); ++i) {
+    response.add_log_probabilities(piece.prompt_scores[i].log_probability);
+  }
+  response.mutable_tokens()->Add(text.begin(), text.end());
+  return absl::OkStatus();
+}
+
+absl::Status InferenceServiceRpc::RouteText(
+    grpc::ServerContext& context, const lory::v1::RouteRequest& request,
+    lory::v1::RouteResponse& response) {
+  if (!front_.model.has_experts()) {
+    return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
+                           "MODEL_IS_DENSE",
+                           "the model is dense: it has no experts to route to");
+  }
+  GenerationRequest asked;
+  LORY_ASSIGN_OR_RETURN(asked.inference, InferenceOf(request.inference()));
+  asked.tokens = front_.Encode(request.text());
+  response.set_token_count(static_cast<int32_t>(asked.tokens.size()));
+  asked.wants_routing = true;
+  LORY_ASSIGN_OR_RETURN(const GenerationPiece piece,
+                        ReadOnly(context, std::move(asked)));
+  for (const std::vector<Routing>& layer : piece.routing) {
+    lory::v1::RouteResponse::Layer& out = *response.add_layers();
+    for (const Routing& segment : layer) {
+      out.add_segments()->mutable_weights()->Add(segment.begin(),
+                                                 segment.end());
+    }
+  }
+  return absl::OkStatus();
+}
+
+grpc::Status InferenceServiceRpc::Generate(
+    grpc::ServerContext* context, const lory::v1::GenerateRequest* request,
+    grpc::ServerWriter<lory::v1::GenerateResponse>* writer) {
+  const absl::Time since = front_.clock.MonotonicNow();
+  return Finish("Generate", since, Stream(*context, *request, *writer));
+}
+
+grpc::Status InferenceServiceRpc::Score(grpc::ServerContext* context,
+                                        const lory::v1::ScoreRequest* request,
+                                        lory::v1::ScoreResponse* response) {
+  const absl::Time since = front_.clock.MonotonicNow();
+  return Finish("Score", since, ScoreText(*context, *request, *response));
+}
+
+grpc::Status InferenceServiceRpc::Route(grpc::ServerContext* context,
+                                        const lory::v1::RouteRequest* request,
+                                        lory::v1::RouteResponse* response) {
+  const absl::Time since = front_.clock.MonotonicNow();
+  return Finish("Route", since, RouteText(*context, *request, *response));
+}
+
+}  // namespace lory::serve

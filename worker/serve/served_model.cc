@@ -1,0 +1,213 @@
+#include "worker/serve/served_model.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/softmax.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/check.h"
+#include "common/base/status_macros.h"
+#include "common/io/safetensors.h"
+#include "worker/checkpoint/committed_folder.h"
+#include "worker/train/torch_guard.h"
+
+namespace lory::serve {
+namespace {
+
+using ::lory::config::FeedForwardKind;
+using ::lory::config::ParameterShape;
+using ::lory::v1::LoryFeedForward;
+
+// Numbers summed at a time: sums and one expert's share stay in the cache.
+constexpr int64_t kBlock = 2048;
+
+at::Tensor MergeMatrix(const std::vector<const float*>& experts,
+                       std::span<const float> routing, int64_t rows,
+                       int64_t columns) {
+  at::Tensor merged = at::empty({rows, columns}, at::kFloat);
+  float* const out = merged.mutable_data_ptr<float>();
+  const int64_t count = rows * columns;
+  at::parallel_for(0, (count + kBlock - 1) / kBlock, 8,
+                   [&](int64_t begin, int64_t end) {
+                     std::array<double, kBlock> sums;
+                     for (int64_t block = begin; block < end; ++block) {
+                       const int64_t first = block * kBlock;
+                       const int64_t size = std::min(kBlock, count - first);
+                       sums.fill(0);
+                       for (size_t i = 0; i < experts.size(); ++i) {
+                         const double weight = routing[i];
+                         const float* const expert = experts[i] + first;
+                         for (int64_t j = 0; j < size; ++j)
+                           sums[j] += weight * expert[j];
+                       }
+                       for (int64_t j = 0; j < size; ++j) {
+                         out[first + j] = static_cast<float>(sums[j]);
+                       }
+                     }
+                   });
+  return merged;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ServedModel>> ServedModel::Open(
+    const std::string& folder) {
+  auto model = absl::WrapUnique(new ServedModel);
+  LORY_ASSIGN_OR_RETURN(model->manifest_,
+                        lory::checkpoint::ReadCommittedFolder(folder));
+  const absl::Status loaded =
+      lory::train::GuardTorch("loading", [&] { return model->Load(); });
+  if (!loaded.ok()) return Annotate(loaded, folder);
+  return model;
+}
+
+absl::Status ServedModel::Load() {
+  LORY_ASSIGN_OR_RETURN(shape_, lory::config::ResolveModelShape(
+                                    manifest_.spec.model(), "spec.model"));
+  if (lory::checkpoint::IsOfDensePhase(manifest_, shape_)) {
+    shape_ = lory::config::DensePhaseShape(shape_);
+  }
+  if (shape_.feed_forward != FeedForwardKind::kDense &&
+      shape_.feed_forward != FeedForwardKind::kLory) {
+    return absl::UnimplementedError(
+        "lory-server serves dense and Lory models; the checkpoint is of "
+        "another feed-forward (spec.model.feed_forward)");
+  }
+  LORY_ASSIGN_OR_RETURN(reader_, lory::checkpoint::CheckpointReader::Open(
+                                     "", manifest_.checkpoint, [] {}));
+  LORY_ASSIGN_OR_RETURN(embedding_VD_,
+                        Read(std::string(lory::config::kEmbeddingName)));
+  LORY_ASSIGN_OR_RETURN(norm_D_,
+                        Read(std::string(lory::config::kFinalNormName)));
+  LORY_ASSIGN_OR_RETURN(head_VD_, Read(std::string(lory::config::kHeadName)));
+  rotary_ =
+      lory::ops::MakeRotaryTable(shape_.sequence_length, shape_.head_width,
+                                 shape_.rotary_base, at::kFloat);
+  for (int64_t i = 0; i < shape_.layer_count; ++i) {
+    LORY_RETURN_IF_ERROR(LoadLayer(i));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ParameterShape> ServedModel::ShapeOf(
+    const std::string& name) const {
+  for (ParameterShape& parameter : lory::config::ParameterShapes(shape_)) {
+    if (parameter.name == name) return std::move(parameter);
+  }
+  return absl::InternalError(absl::StrCat("the model has no ", name));
+}
+
+absl::StatusOr<at::Tensor> ServedModel::Read(const std::string& name) const {
+  LORY_ASSIGN_OR_RETURN(const ParameterShape shape, ShapeOf(name));
+  at::Tensor tensor = at::empty(shape.sizes, at::kFloat);
+  LORY_RETURN_IF_ERROR(reader_->Load({{absl::StrCat("param/", name), tensor}}));
+  return tensor;
+}
+
+absl::StatusOr<ServedModel::Experts> ServedModel::MapExperts(
+    const std::string& name) const {
+  LORY_ASSIGN_OR_RETURN(const ParameterShape shape, ShapeOf(name));
+  LORY_ASSIGN_OR_RETURN(const auto views,
+                        reader_->Map({.name = absl::StrCat("param/", name),
+                                      .dtype = lory::io::DType::kF32,
+                                      .shape = shape.sizes}));
+  const int64_t size = shape.element_count() / shape.sizes[0];
+  Experts experts;
+  for (const absl::string_view bytes : views) {
+    // Our writer aligns what it writes; a file of others may not.
+    if (reinterpret_cast<uintptr_t>(bytes.data()) % alignof(float) != 0) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          name,
+          " is not aligned in its file; write the checkpoint anew with "
+          "`lory-model merge --base CHECKPOINT --add CHECKPOINT "
+          "--scale 0 --to FOLDER`"));
+    }
+    const auto* numbers = reinterpret_cast<const float*>(bytes.data());
+    const auto count = static_cast<int64_t>(bytes.size() / sizeof(float));
+    for (int64_t first = 0; first < count; first += size) {
+      experts.push_back(numbers + first);
+    }
+  }
+  return experts;
+}
+
+absl::Status ServedModel::LoadExperts(const std::string& prefix, Layer& layer) {
+  LayerExperts experts;
+  for (const auto& [name, matrix] :
+       {std::pair(lory::config::kExpertGate, &experts.gate),
+        std::pair(lory::config::kExpertUp, &experts.up),
+        std::pair(lory::config::kExpertDown, &experts.down)}) {
+    LORY_ASSIGN_OR_RETURN(*matrix, MapExperts(absl::StrCat(prefix, name)));
+  }
+  experts_.push_back(std::move(experts));
+  LORY_ASSIGN_OR_RETURN(layer.router_ED,
+                        Read(absl::StrCat(prefix, lory::config::kRouter)));
+  const auto first = shape_.feed_forward_spec.lory().first_segment();
+  if (first == LoryFeedForward::UNIFORM) {
+    const int64_t count = shape_.expert_count;
+    layer.first_segment_E =
+        at::full({count}, 1.0 / static_cast<double>(count), at::kFloat);
+  } else if (first == LoryFeedForward::LEARNED) {
+    LORY_ASSIGN_OR_RETURN(
+        const at::Tensor logits_E,
+        Read(absl::StrCat(prefix, lory::config::kFirstSegment)));
+    layer.first_segment_E = at::softmax(logits_E, -1);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ServedModel::LoadLayer(int64_t index) {
+  const std::string prefix = lory::config::LayerPrefix(index);
+  Layer layer;
+  for (const auto& [name, tensor] :
+       {std::pair(lory::config::kAttentionNorm, &layer.attention_norm_D),
+        std::pair(lory::config::kQueryProjection, &layer.query),
+        std::pair(lory::config::kKeyProjection, &layer.key),
+        std::pair(lory::config::kValueProjection, &layer.value),
+        std::pair(lory::config::kOutputProjection, &layer.output),
+        std::pair(lory::config::kFeedForwardNorm,
+                  &layer.feed_forward_norm_D)}) {
+    LORY_ASSIGN_OR_RETURN(*tensor, Read(absl::StrCat(prefix, name)));
+  }
+  if (shape_.feed_forward == FeedForwardKind::kLory) {
+    LORY_RETURN_IF_ERROR(LoadExperts(prefix, layer));
+  } else {
+    auto dense = std::make_shared<FeedForwardWeights>();
+    for (const auto& [name, tensor] :
+         {std::pair(lory::config::kGate, &dense->gate_FD),
+          std::pair(lory::config::kUp, &dense->up_FD),
+          std::pair(lory::config::kDown, &dense->down_DF)}) {
+      LORY_ASSIGN_OR_RETURN(*tensor, Read(absl::StrCat(prefix, name)));
+    }
+    layer.dense = std::move(dense);
+  }
+  layers_.push_back(std::move(layer));
+  return absl::OkStatus();
+}
+
+SharedWeights ServedModel::Merge(int64_t layer,
+                                 std::span<const float> routing) const {
+  LORY_CHECK(has_experts() &&
+             static_cast<int64_t>(routing.size()) == shape_.expert_count);
+  const LayerExperts& experts = experts_[layer];
+  const int64_t D = shape_.width;
+  const int64_t F = shape_.feed_forward_width;
+  auto merged = std::make_shared<FeedForwardWeights>();
+  merged->gate_FD = MergeMatrix(experts.gate, routing, F, D);
+  merged->up_FD = MergeMatrix(experts.up, routing, F, D);
+  merged->down_DF = MergeMatrix(experts.down, routing, D, F);
+  return merged;
+}
+
+int64_t ServedModel::LayerBytes() const {
+  return 3 * shape_.width * shape_.feed_forward_width *
+         static_cast<int64_t>(sizeof(float));
+}
+
+}  // namespace lory::serve

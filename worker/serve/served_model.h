@@ -1,0 +1,109 @@
+#ifndef LORY_WORKER_SERVE_SERVED_MODEL_H_
+#define LORY_WORKER_SERVE_SERVED_MODEL_H_
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/config/model_shape.h"
+#include "common/data/checkpoint_manifest.h"
+#include "worker/checkpoint/checkpoint_reader.h"
+#include "worker/ops/rotary.h"
+
+namespace lory::serve {
+
+// A layer's feed-forward as a dense model has it: experts merged, or the only
+// one. Immutable.
+struct FeedForwardWeights {
+  at::Tensor gate_FD;
+  at::Tensor up_FD;
+  at::Tensor down_DF;
+};
+using SharedWeights = std::shared_ptr<const FeedForwardWeights>;
+
+// Routing weights of one segment, one an expert.
+using Routing = std::vector<float>;
+
+// A checkpoint as lory-server holds it: what all tokens share is in memory,
+// experts stay in the mapped files and are read while they are merged. So the
+// process needs memory for a dense model, however many experts there are.
+//
+// Immutable; thread-safe. Merge throws c10::Error when out of memory, which
+// worker/train/torch_guard.h turns into a status.
+class ServedModel {
+ public:
+  struct Layer {
+    at::Tensor attention_norm_D;
+    at::Tensor query;   // [H K, D]
+    at::Tensor key;     // [G K, D]
+    at::Tensor value;   // [G K, D]
+    at::Tensor output;  // [D, H K]
+    at::Tensor feed_forward_norm_D;
+    SharedWeights dense;         // null with experts
+    at::Tensor router_ED;        // undefined without
+    at::Tensor first_segment_E;  // routing of every first segment; undefined:
+                                 // the segment's own mean decides
+  };
+
+  // Reads a folder `step-N.gen-G` and compares every part with its manifest.
+  //
+  // NOT_FOUND: no such folder. INVALID_ARGUMENT: it is no checkpoint; says what
+  // it is instead. DATA_LOSS: a part is missing or altered. UNIMPLEMENTED: a
+  // feed-forward that is neither dense nor Lory. RESOURCE_EXHAUSTED: memory.
+  static absl::StatusOr<std::unique_ptr<ServedModel>> Open(
+      const std::string& folder);
+
+  // Of the checkpoint; of a Lory job's dense phase: the dense model's.
+  const lory::config::ModelShape& shape() const { return shape_; }
+  const lory::data::CheckpointManifest& manifest() const { return manifest_; }
+  bool has_experts() const { return !layers_.front().dense; }
+
+  const Layer& layer(int64_t index) const { return layers_[index]; }
+  const at::Tensor& embedding_VD() const { return embedding_VD_; }
+  const at::Tensor& norm_D() const { return norm_D_; }
+  const at::Tensor& head_VD() const { return head_VD_; }
+  const lory::ops::RotaryTable& rotary() const { return rotary_; }
+
+  // The layer's experts under these weights: summed in double, rounded once.
+  // Reads each expert once. For models with experts.
+  SharedWeights Merge(int64_t layer, std::span<const float> routing) const;
+
+  // Memory of the merged weights of one layer.
+  int64_t LayerBytes() const;
+
+ private:
+  // One of a layer's three matrices: where each expert's numbers lie.
+  using Experts = std::vector<const float*>;
+  struct LayerExperts {
+    Experts gate, up, down;
+  };
+
+  ServedModel() = default;
+
+  absl::Status Load();
+  absl::StatusOr<at::Tensor> Read(const std::string& name) const;
+  absl::StatusOr<Experts> MapExperts(const std::string& name) const;
+  absl::StatusOr<lory::config::ParameterShape> ShapeOf(
+      const std::string& name) const;
+  absl::Status LoadLayer(int64_t index);
+  absl::Status LoadExperts(const std::string& prefix, Layer& layer);
+
+  lory::data::CheckpointManifest manifest_;
+  lory::config::ModelShape shape_;
+  std::unique_ptr<lory::checkpoint::CheckpointReader> reader_;
+  at::Tensor embedding_VD_;
+  at::Tensor norm_D_;
+  at::Tensor head_VD_;
+  lory::ops::RotaryTable rotary_;
+  std::vector<Layer> layers_;
+  std::vector<LayerExperts> experts_;  // empty for a dense model
+};
+
+}  // namespace lory::serve
+
+#endif  // LORY_WORKER_SERVE_SERVED_MODEL_H_
