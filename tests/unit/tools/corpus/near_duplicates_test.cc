@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/random.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -244,13 +245,17 @@ TEST(ShingleIndex, ListsNothingOfWhatOnlyTheVectorsAgreeOn) {
 TEST(FindAcross, EqualsTheNaiveDoubleLoop) {
   Random random(7);
   for (const double overlap : {0.0, 0.2, 0.5}) {
+    // 23 texts, each some five times with up to three words changed.
     std::vector<std::string> texts;
     for (int i = 0; i < 120; ++i) {
-      std::string text;
-      for (int j = 0; j < 12; ++j) {
-        absl::StrAppend(&text, "w", i % 6, "x", random.Below(3), " ");
+      std::vector<std::string> words;
+      for (int j = 0; j < 40; ++j) {
+        words.push_back(absl::StrCat("w", i % 23, "x", j));
       }
-      texts.push_back(text);
+      for (uint64_t j = random.Below(4); j > 0; --j) {
+        words[random.Below(40)] = absl::StrCat("changed", i, "x", j);
+      }
+      texts.push_back(absl::StrJoin(words, " "));
     }
     const auto text_of = [&](int32_t i) { return absl::string_view(texts[i]); };
     constexpr int32_t kDimensions = 64;
