@@ -1,5 +1,6 @@
 #include "worker/serve/decoder.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
@@ -199,19 +200,22 @@ at::Tensor Decoder::StepAttention(
   at::Tensor mixed_BX = at::empty(
       {hidden_BD.size(0), shape.head_count * shape.head_width}, at::kFloat);
   const int64_t groups = shape.key_value_head_count;
-  for (size_t i = 0; i < states.size(); ++i) {
-    const auto row = static_cast<int64_t>(i);
-    const SequenceState::Layer& state = states[i]->layers[layer];
-    const int64_t length = states[i]->length;
-    state.keys_GLK.select(1, length).copy_(key_BGK[row]);
-    state.values_GLK.select(1, length).copy_(value_BGK[row]);
-    // Heads that share keys stand in a row: as queries of one head.
-    const at::Tensor mixed = at::scaled_dot_product_attention(
-        query_BHK[row].unflatten(0, {groups, -1}).unsqueeze(0),
-        state.keys_GLK.narrow(1, 0, length + 1).unsqueeze(0),
-        state.values_GLK.narrow(1, 0, length + 1).unsqueeze(0));
-    mixed_BX[row].copy_(mixed.flatten());
-  }
+  // One crossing of threads for all texts, not several for each.
+  const auto count = static_cast<int64_t>(states.size());
+  at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const SequenceState::Layer& state = states[row]->layers[layer];
+      const int64_t length = states[row]->length;
+      state.keys_GLK.select(1, length).copy_(key_BGK[row]);
+      state.values_GLK.select(1, length).copy_(value_BGK[row]);
+      // Heads that share keys stand in a row: as queries of one head.
+      const at::Tensor mixed = at::scaled_dot_product_attention(
+          query_BHK[row].unflatten(0, {groups, -1}).unsqueeze(0),
+          state.keys_GLK.narrow(1, 0, length + 1).unsqueeze(0),
+          state.values_GLK.narrow(1, 0, length + 1).unsqueeze(0));
+      mixed_BX[row].copy_(mixed.flatten());
+    }
+  });
   return at::linear(mixed_BX, weights.output);
 }
 

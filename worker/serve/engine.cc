@@ -95,11 +95,13 @@ absl::StatusOr<std::shared_ptr<Generation>> Engine::Submit(
   const MutexLock lock(&mutex_);
   if (stopping_) return Stopping();
   DropLeft();
-  if (static_cast<int64_t>(queue_.size()) >= max_queued_) {
+  // Who can begin with the next step does not wait.
+  const auto open = static_cast<int64_t>(queue_.size()) + active_count_;
+  if (open >= max_active_ + max_queued_) {
     return ErrorWithReason(
         absl::StatusCode::kResourceExhausted, "TOO_MANY_REQUESTS",
-        absl::StrCat(queue_.size(),
-                     " requests wait already; try again later, "
+        absl::StrCat(open,
+                     " requests are open already; try again later, "
                      "or start the server with a larger "
                      "--max-queued"));
   }
@@ -135,6 +137,7 @@ std::optional<Engine::Waiting> Engine::TakeWaiting() {
   }
   Waiting first = std::move(queue_.front());
   queue_.pop_front();
+  ++active_count_;
   return first;
 }
 
@@ -277,14 +280,14 @@ absl::Status Engine::Draw(Active& active, std::span<const float> logits,
 }
 
 void Engine::Report() {
-  if (observer_ == nullptr) return;
   EngineObserver::State state{.active = static_cast<int64_t>(active_.size()),
                               .merged = cache_.stats()};
   {
     const MutexLock lock(&mutex_);
+    active_count_ = state.active;
     state.queued = static_cast<int64_t>(queue_.size());
   }
-  observer_->Stepped(state);
+  if (observer_ != nullptr) observer_->Stepped(state);
 }
 
 void Engine::Run(std::stop_token stop) {

@@ -45,7 +45,7 @@ class Engine {
  public:
   struct Options {
     int64_t max_active = 8;    // requests that make tokens together
-    int64_t max_queued = 32;   // requests that wait
+    int64_t max_queued = 32;   // requests that wait beside those
     int64_t merged_bytes = 0;  // of merged weights; 0: enough for all active
   };
 
@@ -113,6 +113,7 @@ class Engine {
   // Draws the next token of `active` into `piece`.
   absl::Status Draw(Active& active, std::span<const float> logits,
                     GenerationPiece& piece);
+  // Tells observers, and Submit, how many are active.
   void Report();
 
   const int64_t max_active_;
@@ -129,6 +130,7 @@ class Engine {
   Mutex mutex_;
   CondVar changed_;
   std::deque<Waiting> queue_ ABSL_GUARDED_BY(mutex_);
+  int64_t active_count_ ABSL_GUARDED_BY(mutex_) = 0;  // of active_
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

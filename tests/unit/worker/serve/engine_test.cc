@@ -144,11 +144,15 @@ TEST_F(EngineTest, ADeadlineEndsTheWork) {
 
 TEST_F(EngineTest, AFullQueueRefuses) {
   const auto engine = Make({.max_active = 1, .max_queued = 1});
-  EXPECT_OK(engine->Submit(Ask({1})));
-  EXPECT_THAT(engine->Submit(Ask({1})),
-              StatusIs(absl::StatusCode::kResourceExhausted,
-                       HasSubstr("--max-queued")));
+  const auto is_refused =
+      StatusIs(absl::StatusCode::kResourceExhausted, HasSubstr("--max-queued"));
+  EXPECT_OK(engine->Submit(Ask({1})));  // can begin at once
+  EXPECT_OK(engine->Submit(Ask({1})));  // waits
+  EXPECT_THAT(engine->Submit(Ask({1})), is_refused);
   engine->Step();
+  EXPECT_THAT(engine->Submit(Ask({1})), is_refused);
+  while (engine->Step()) {
+  }
   EXPECT_OK(engine->Submit(Ask({1})));
 }
 

@@ -222,8 +222,8 @@ TEST_F(ServingTest, MistakesAreNamedOnBothFaces) {
 TEST_F(ServingTest, OneRequestTooManyIsToldSo) {
   LORY_ASSERT_OK_AND_ASSIGN(
       const auto idle,
-      Engine::Create({.max_queued = 1}, *served.model, *tokenizer.tokenizer,
-                     RealClock(), nullptr));
+      Engine::Create({.max_active = 1, .max_queued = 1}, *served.model,
+                     *tokenizer.tokenizer, RealClock(), nullptr));
   const Front full{.model = *served.model,
                    .tokenizer = tokenizer,
                    .engine = *idle,
