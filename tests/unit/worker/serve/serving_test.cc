@@ -230,6 +230,7 @@ TEST_F(ServingTest, OneRequestTooManyIsToldSo) {
                    .metrics = metrics,
                    .clock = RealClock()};
   LORY_ASSERT_OK_AND_ASSIGN(const auto waiting, idle->Submit({.tokens = {1}}));
+  EXPECT_OK(idle->Submit({.tokens = {1}}));  // the other place
   const http::Response response =
       HttpApi(full).Complete(R"({"prompt": "a", "max_tokens": 2})");
   EXPECT_EQ(response.status, 429);
