@@ -14,7 +14,6 @@
 namespace lory::optim {
 namespace {
 
-using ::lory::config::Initialisation;
 using ::lory::model::Parameter;
 using ::lory::model::ParameterStore;
 using ::lory::testing::NearTensor;
@@ -27,9 +26,9 @@ lory::v1::OptimizerSpec Spec() {
 
 // Sizes that leave gaps in the flat buffers and tails in the vectors.
 std::vector<lory::config::ParameterShape> Shapes() {
-  return {{"matrix", {5, 7}, Initialisation::kNormal, true},
-          {"vector", {13}, Initialisation::kOnes, false},
-          {"wide", {3, 50000}, Initialisation::kNormal, true}};
+  return {{.name = "matrix", .sizes = {5, 7}},
+          {.name = "vector", .sizes = {13}, .decays = false},
+          {.name = "wide", .sizes = {3, 50000}}};
 }
 
 // Algorithm 2 of the paper, as published, in double, on one number.
