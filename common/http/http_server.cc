@@ -64,7 +64,8 @@ void Send(mg_connection* connection, const Response& response, bool with_body) {
       response.stream
           ? "Transfer-Encoding: chunked\r\n"
           : absl::StrCat("Content-Length: ", response.body.size(), "\r\n"),
-      response.status == 405 ? "Allow: GET, HEAD\r\n" : "",
+      response.status == 405 ? absl::StrCat("Allow: ", response.allow, "\r\n")
+                             : "",
       response.status == 401
           ? "WWW-Authenticate: Basic realm=\"lory: the token\"\r\n"
           : "",
@@ -204,7 +205,9 @@ class CivetServer final : public HttpServer {
 
   Response ResponseToPost(absl::string_view method, const PostHandler& post,
                           mg_connection* connection) const {
-    if (method != "POST") return {.status = 405, .body = "only POST\n"};
+    if (method != "POST") {
+      return {.status = 405, .body = "only POST\n", .allow = "POST"};
+    }
     // A page from elsewhere cannot make a browser send this type unasked.
     const char* type = mg_get_header(connection, "Content-Type");
     if (type == nullptr ||
@@ -217,7 +220,13 @@ class CivetServer final : public HttpServer {
     std::array<char, 16384> buffer;
     while (body.size() <= most) {
       const int got = mg_read(connection, buffer.data(), buffer.size());
-      if (got <= 0) return post(body);
+      if (got <= 0) {
+        const long long sent = mg_get_request_info(connection)->content_length;
+        if (sent < 0 || static_cast<size_t>(sent) == body.size()) {
+          return post(body);
+        }
+        return {.status = 400, .body = "the body ended early\n"};
+      }
       body.append(buffer.data(), static_cast<size_t>(got));
     }
     return {.status = 413,

@@ -20,6 +20,7 @@ struct Response {
   int status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string body;
+  std::string allow = "GET, HEAD";  // methods, for status 405
   // If set, called once to write the body piece by piece, instead of `body`.
   std::function<void(const BodyWriter& write)> stream = nullptr;
 };

@@ -1,11 +1,12 @@
 #include "common/http/token_file.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
-#include <iterator>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -16,21 +17,30 @@ namespace lory::http {
 namespace {
 
 constexpr size_t kShortest = 16;
+constexpr size_t kLongest = 4096;
 
 }  // namespace
 
 absl::StatusOr<std::string> ReadTokenFile(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const absl::Cleanup close = [&] {
+    if (fd >= 0) ::close(fd);
+  };
   struct stat info = {};
-  std::ifstream file(path);
-  if (!file || ::stat(path.c_str(), &info) != 0) {
+  std::string text(kLongest, '\0');
+  const ssize_t size =
+      fd < 0 || ::fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)
+          ? -1
+          : ::read(fd, text.data(), text.size());
+  if (size < 0) {
     return absl::NotFoundError(
-        absl::StrCat("the token file ", path, " cannot be opened"));
+        absl::StrCat("the token file ", path, " cannot be opened and read"));
   }
+  text.resize(static_cast<size_t>(size));
   if ((info.st_mode & 077) != 0) {
     return absl::PermissionDeniedError(absl::StrCat(
         path, " can be read by others than its owner: chmod 600 ", path));
   }
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
   std::string token(absl::StripAsciiWhitespace(text));
   const bool printable =
       std::all_of(token.begin(), token.end(),

@@ -313,6 +313,13 @@ absl::StatusOr<Checkpoint> Coordinator::VerifyCheckpoint(
         absl::StatusCode::kFailedPrecondition, "CHECKPOINT_DELETED",
         absl::StrCat(name, " was deleted: ", checkpoint.reason()));
   }
+  // A storage that is not mounted has damaged nothing.
+  const std::string folder = CheckpointsFolder(ParseCheckpointName(name)->job);
+  const auto names = storage_.List(folder);
+  if (!names.ok() || names->empty()) {
+    return absl::UnavailableError(absl::StrCat("no checkpoint is in ", folder,
+                                               "; is the storage mounted?"));
+  }
   LORY_ASSIGN_OR_RETURN(const std::string damage,
                         FindDamage(storage_, checkpoint));
 
@@ -330,10 +337,10 @@ absl::StatusOr<Checkpoint> Coordinator::VerifyCheckpoint(
     state = Checkpoint::DAMAGED;
     reason = damage;
   } else if (now.state() == Checkpoint::DAMAGED &&
-             job.started.number > now.generation()) {
-    state = Checkpoint::DAMAGED;  // its steps may have been trained again
-    reason = absl::StrCat("whole again, but generation ", job.started.number,
-                          " has gone on without it");
+             job.overtaken.count(now.step()) > 0) {
+    state = Checkpoint::DAMAGED;
+    reason =
+        "whole again, but a newer generation has trained its steps without it";
   }
   if (now.state() == state && now.reason() == reason) return now;
   LORY_RETURN_IF_ERROR(Commit({CheckpointChange(now, state, reason)}));
@@ -398,14 +405,6 @@ void Coordinator::JudgeUnreadable() {
   }
   for (const auto& [job, suspect] : suspects) {
     const auto& [unreadable, generation] = suspect;
-    // A storage that is not mounted has damaged nothing.
-    const std::string folder = CheckpointsFolder(job);
-    const auto names = storage_.List(folder);
-    if (!names.ok() || names->empty()) {
-      Log(LogLevel::kWarning, "no checkpoint is there; is the storage mounted?",
-          {{"folder", folder}});
-      continue;
-    }
     const absl::StatusOr<Checkpoint> seen = VerifyCheckpoint(unreadable.name);
     MutexLock lock(&mutex_);
     const JobState* judged = state_.FindJob(job);

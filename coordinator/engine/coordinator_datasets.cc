@@ -80,9 +80,19 @@ absl::StatusOr<Dataset> Coordinator::ReadDataset(
     LORY_RETURN_IF_ERROR(CheckShard(storage_, folder, entry.shard));
     dataset.add_domains(entry.domain);
   }
-  LORY_RETURN_IF_ERROR(
-      storage_.Size(absl::StrCat(folder, "/", manifest.tokenizer_file))
-          .status());
+  const std::string tokenizer =
+      absl::StrCat(folder, "/", manifest.tokenizer_file);
+  LORY_ASSIGN_OR_RETURN(
+      const std::string tokenizer_sha256,
+      storage_.Sha256Hex(tokenizer, /*stop=*/{}, /*progress=*/nullptr));
+  if (tokenizer_sha256 != manifest.tokenizer_sha256) {
+    return ErrorWithReason(
+        absl::StatusCode::kInvalidArgument, "TOKENIZER_MISMATCH",
+        absl::StrCat(tokenizer, " is not the tokenizer that the shards were ",
+                     "made with: its SHA-256 is ", tokenizer_sha256,
+                     ", the manifest says ", manifest.tokenizer_sha256,
+                     "; put the right one there, or build the dataset again"));
+  }
   if (manifest.SequenceCount() < 1) {
     return absl::InvalidArgumentError(
         absl::StrCat(resolved, " has no training sequences"));

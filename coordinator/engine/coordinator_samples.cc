@@ -3,6 +3,7 @@
 #include "common/base/log.h"
 #include "coordinator/engine/coordinator.h"
 #include "coordinator/engine/sample_order_check.h"
+#include "coordinator/state/job_state.h"
 
 // The coordinator's own look at which samples a job trains.
 namespace lory::coordinator {
@@ -29,6 +30,9 @@ SampleOrderCheck::Claim NewestClaim(const JobState& job, const JobRun* run) {
 
 void Coordinator::TakeSampleClaims() {
   for (const auto& [name, job] : state_.jobs) {
+    // What ended before the coordinator began was looked at while it trained,
+    // and its dataset may be another by now.
+    if (IsFinal(job.state) && sample_orders_.count(name) == 0) continue;
     const auto dataset = state_.datasets.find(job.spec.dataset());
     const int64_t batch = int64_t{job.spec.micro_batch_count()} *
                           job.spec.micro_batch_sequences();

@@ -49,8 +49,9 @@ absl::Status CloseFolder(const std::string& folder) {
                                          "journal.db-shm"};
   std::error_code error;
   bool is_ours = true;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    const std::string name = entry.path().filename().string();
+  for (std::filesystem::directory_iterator at(folder, error), end;
+       !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
     is_ours &=
         std::find(std::begin(kOurs), std::end(kOurs), name) != std::end(kOurs);
   }

@@ -36,7 +36,9 @@ std::string Progress(const Job& job, const StatusPageData& data) {
   const auto pair = [&out](absl::string_view name, const std::string& value) {
     absl::StrAppend(&out, "<div><dt>", name, "</dt><dd>", value, "</dd></div>");
   };
-  pair("loss", absl::StrFormat("%.4f", progress.loss()));
+  // Not known of a job that ended before this coordinator began.
+  pair("loss",
+       progress.loss() > 0 ? absl::StrFormat("%.4f", progress.loss()) : "-");
   pair(job.state() == Job::SUCCEEDED ? "mean tokens/s" : "tokens/s",
        Compact(progress.tokens_per_second()));
   pair("learning rate", absl::StrFormat("%.2e", progress.learning_rate()));

@@ -37,7 +37,10 @@ std::string Obstacle(const View& view, const SlotKey& key,
   const TrainerStatus& status = found->second;
   const auto condemned = view.sessions.condemned.find(key);
   // A fresh trainer of this very job, from before the coordinator's restart.
-  const bool fresh = status.job() == job && !HasEnded(status) &&
+  // Where a deleted job had the name, it may be that one's, with its spec.
+  const JobState* asking = view.state.FindJob(job);
+  const bool is_first = asking != nullptr && asking->generations_before == 0;
+  const bool fresh = status.job() == job && is_first && !HasEnded(status) &&
                      status.generation() == 0 &&
                      (condemned == view.sessions.condemned.end() ||
                       condemned->second != status.incarnation());
@@ -73,6 +76,11 @@ std::string MustRelease(const View& view, const SlotKey& key,
   const bool full =
       job.generation.Is(Phase::kStarted) && staying >= job.spec.max_workers();
   return full ? "the job has all it may have" : "";
+}
+
+bool GoesBefore(const JobState& a, const JobState& b) {
+  return std::pair(-a.spec.priority(), a.create_order) <
+         std::pair(-b.spec.priority(), b.create_order);
 }
 
 class Scheduler {
@@ -121,8 +129,7 @@ class Scheduler {
     }
     std::sort(order_.begin(), order_.end(),
               [](const JobState* a, const JobState* b) {
-                return std::pair(-a->spec.priority(), a->create_order) <
-                       std::pair(-b->spec.priority(), b->create_order);
+                return GoesBefore(*a, *b);
               });
   }
 
@@ -158,16 +165,16 @@ class Scheduler {
     return usable;
   }
 
-  // Whether a free slot waits for a job that has waited too long.
-  bool IsKeptFromOthers(const SlotKey& key, const JobState& job) const {
-    return kept_for_ != nullptr && kept_for_ != &job && MayUse(*kept_for_, key);
+  // Whether a free slot waits for a job ahead that has waited too long.
+  bool IsKeptFrom(const JobState& job, const SlotKey& key) const {
+    return kept_for_ != nullptr && GoesBefore(*kept_for_, job) &&
+           MayUse(*kept_for_, key);
   }
 
   std::vector<SlotKey> FreeFor(const JobState& job) const {
     std::vector<SlotKey> free;
     for (const SlotKey& key : unheld_) {
-      if (Obstacle(view_, key, job.name).empty() &&
-          !IsKeptFromOthers(key, job)) {
+      if (Obstacle(view_, key, job.name).empty() && !IsKeptFrom(job, key)) {
         free.push_back(key);
       }
     }
@@ -313,9 +320,7 @@ std::vector<std::string> ExplainSchedule(const View& view,
                                          const JobState& job) {
   std::vector<std::string> sentences;
   for (const auto& [name, other] : view.state.jobs) {
-    const bool ahead = std::pair(-other.spec.priority(), other.create_order) <
-                       std::pair(-job.spec.priority(), job.create_order);
-    if (!ahead || other.state != Job::QUEUED) continue;
+    if (!GoesBefore(other, job) || other.state != Job::QUEUED) continue;
     sentences.push_back(absl::StrCat(name, " is ahead in the queue (priority ",
                                      other.spec.priority(), ")."));
   }

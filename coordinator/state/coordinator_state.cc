@@ -144,9 +144,10 @@ class Change {
     if (!IsFinal(job->state)) {
       return Impossible(absl::StrCat(name, " was deleted while alive"));
     }
-    if (job->generation.number > 0) {
-      state_.deleted_generations[name] = job->generation.number;
-    }
+    // At least 1, also if none was opened: who waits for the first generation
+    // of a job that had the name before must be told from its successor's.
+    state_.deleted_generations[name] =
+        std::max<int64_t>(job->generation.number, 1);
     state_.jobs.erase(name);
     return absl::OkStatus();
   }
@@ -191,6 +192,10 @@ class Change {
         .start_step = event.start_step(),
         .source_rank = event.source_rank(),
         .restored_checkpoint_step = event.restored_checkpoint_step()};
+    for (auto it = job->checkpoints.upper_bound(event.start_step());
+         it != job->checkpoints.end(); ++it) {
+      job->overtaken.insert(it->first);
+    }
     if (!job->start_time) job->start_time = time_;
     AddEvent(*job, time_, StartedEvent(*job));
     return absl::OkStatus();
@@ -224,6 +229,7 @@ class Change {
                                      checkpoint.generation(), " already"));
     }
     checkpoint = event.checkpoint();
+    job->overtaken.erase(checkpoint.step());
     AddEvent(*job, time_, CheckpointEvent(checkpoint));
     return absl::OkStatus();
   }

@@ -86,7 +86,10 @@ struct JobState {
   std::optional<absl::Time> fault_time;  // of the fault being recovered from
 
   std::map<int64_t, lory::v1::Checkpoint> checkpoints;  // by step
-  std::optional<lory::v1::Evaluation> evaluation;       // the newest
+  // Steps of those that a newer generation began below: it trained their steps
+  // again, so that they are no part of the job's history.
+  std::set<int64_t> overtaken;
+  std::optional<lory::v1::Evaluation> evaluation;  // the newest
   // Generation and step of the newest CHECKPOINT_FAILED.
   std::pair<int64_t, int64_t> failed_checkpoint = {0, -1};
 

@@ -1,6 +1,7 @@
 #include "coordinator/state/sessions.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,17 +16,30 @@ using ::lory::v1::TrainerStatus;
 // fault.
 constexpr int kHostsThatProve = 3;
 
-// Slots of known hosts other than `key` that the job may use, free or not.
-int OtherSlots(const SlotKey& key, const std::string& job,
-               const Sessions& sessions) {
+// Slots of other hosts that the job may use, free or not.
+int SlotsElsewhere(const SlotKey& key, const std::string& job,
+                   const Sessions& sessions) {
   int count = 0;
   for (const auto& [name, worker] : sessions.workers) {
+    if (name == key.worker || !worker.stream_open) continue;
     for (int slot = 0; slot < worker.description.slot_count(); ++slot) {
-      const SlotKey other{name, slot};
-      if (other != key && FindBar(sessions, other, job) == nullptr) ++count;
+      if (FindBar(sessions, {name, slot}, job) == nullptr) ++count;
     }
   }
   return count;
+}
+
+// Other hosts that are barred from the job for the same error.
+int HostsAlike(const SlotKey& key, const TrainerStatus& failed,
+               const JobRun& run, const Sessions& sessions) {
+  std::set<std::string> hosts;
+  for (const auto& [slot, bar] : run.barred) {
+    if (slot.worker != key.worker && bar.error == failed.error() &&
+        FindBar(sessions, slot, failed.job()) != nullptr) {
+      hosts.insert(slot.worker);
+    }
+  }
+  return static_cast<int>(hosts.size());
 }
 
 // Whether what failed for good in `key` is that host's fault, not the job's:
@@ -44,11 +58,9 @@ bool IsHostsFault(const SlotKey& key, const TrainerStatus& failed,
     if (status != nullptr && IsUp(*status)) return true;
     may_come_up |= status == nullptr || !HasEnded(*status);
   }
-  const auto alike = std::count_if(
-      run.barred.begin(), run.barred.end(),
-      [&](const auto& bar) { return bar.second.error == failed.error(); });
-  return may_come_up && alike + 1 < kHostsThatProve &&
-         OtherSlots(key, job.name, sessions) >= job.spec.min_workers();
+  return may_come_up &&
+         HostsAlike(key, failed, run, sessions) + 1 < kHostsThatProve &&
+         SlotsElsewhere(key, job.name, sessions) >= job.spec.min_workers();
 }
 
 // See JobRun::exits_without_progress.

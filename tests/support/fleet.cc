@@ -399,10 +399,11 @@ std::string Fleet::CheckTrace(const std::string& job,
   }
   std::map<int64_t, std::string> counting;
   for (const auto& [step, line] : traces_[job]) {
-    const bool taken_back = std::any_of(
-        starts.begin(), starts.end(), [&, at = step](const auto& later) {
-          return later.first > line.generation && later.second <= at;
-        });
+    const bool taken_back =
+        std::any_of(starts.begin(), starts.end(),
+                    [at = step, own = line.generation](const auto& later) {
+                      return later.first > own && later.second <= at;
+                    });
     if (starts.count(line.generation) == 0) {
       return absl::StrCat("step ", step, " was applied in generation ",
                           line.generation, ", which never started");

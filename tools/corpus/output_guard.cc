@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 #include <system_error>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
@@ -134,13 +135,17 @@ absl::Status RemoveOldDataset(const std::string& folder) {
   }
   LORY_RETURN_IF_ERROR(storage.Remove(manifest_path));
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(folder, error)) {
-    const std::string name = entry.path().filename().string();
-    if (entry.is_directory(error)) continue;
+  std::vector<std::string> found;
+  for (fs::directory_iterator at(folder, error), end; !error && at != end;
+       at.increment(error)) {
+    if (at->is_directory(error)) continue;
+    found.push_back(at->path().filename().string());
+  }
+  for (const std::string& name : found) {
     if (IsOneOfAKind(name) || IsTrainingShard(name) ||
         (IsHeldOutShard(name) && listed.contains(name)) ||
         absl::StartsWith(name, io::kTemporaryPrefix)) {
-      LORY_RETURN_IF_ERROR(storage.Remove(entry.path().string()));
+      LORY_RETURN_IF_ERROR(storage.Remove(absl::StrCat(folder, "/", name)));
     }
   }
   return absl::OkStatus();

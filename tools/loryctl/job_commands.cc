@@ -46,7 +46,7 @@ absl::Status ListJobs(Session& session) {
     table.Add({ShortName(job.name()),
                {Job::State_Name(job.state()), ColorOf(job.state())},
                StepText(job),
-               progress.step() > 0 ? Decimals(progress.loss(), 3) : "-",
+               progress.loss() > 0 ? Decimals(progress.loss(), 3) : "-",
                moves ? Grouped(progress.tokens_per_second()) : "-",
                absl::StrCat(job.members_size()),
                absl::StrCat(job.generation()),

@@ -154,7 +154,8 @@ std::string ProgressLine(const Job& job) {
     parts.push_back(
         Percent(static_cast<double>(progress.step()) / progress.step_count()));
   }
-  if (progress.step() > 0) {
+  // Not known of a job that ended before the coordinator began.
+  if (progress.loss() > 0) {
     parts.push_back(absl::StrCat("loss ", Decimals(progress.loss(), 3)));
     if (progress.auxiliary_loss() != 0) {
       parts.push_back(absl::StrCat("auxiliary loss ",

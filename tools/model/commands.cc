@@ -292,6 +292,12 @@ absl::StatusOr<Answer> RunEnsemble(const Flags& flags) {
   LORY_ASSIGN_OR_RETURN(const ModelPointer model,
                         MakeWeightEnsemble(*base.model, tuned, options,
                                            static_cast<uint64_t>(flags.seed)));
+  LORY_ASSIGN_OR_RETURN(int64_t nonfinite, NonfiniteCount(*base.model));
+  for (const ModelPointer& each : tuned) {
+    LORY_ASSIGN_OR_RETURN(const int64_t more, NonfiniteCount(*each));
+    nonfinite += more;
+  }
+  LORY_RETURN_IF_ERROR(CheckFinite(*model, nonfinite, "--initial-weight"));
   return Save(*model, "ensemble",
               absl::StrCat("ensemble of ", BaseName(flags.checkpoint), " and ",
                            absl::StrJoin(names, ", ")),

@@ -88,17 +88,17 @@ absl::Status App::Serve(const AppOptions& options) {
   api_ = std::make_unique<HttpApi>(*front_);
   const int64_t threads =
       options.engine.max_active + options.engine.max_queued + kSpareThreads;
+  engine_thread_ =
+      std::jthread([this](std::stop_token stop) { engine_->Run(stop); });
+  LORY_ASSIGN_OR_RETURN(server_, rpc::Server::Start({.address = options.listen,
+                                                     .tls = options.tls},
+                                                    {service_.get()}));
   LORY_ASSIGN_OR_RETURN(
       http_,
       http::HttpServer::Start(
           options.http, options.http_token_file, api_->Pages(),
           {.posts = api_->Posts(),
            .thread_count = static_cast<int>(std::min(threads, kMostThreads))}));
-  LORY_ASSIGN_OR_RETURN(server_, rpc::Server::Start({.address = options.listen,
-                                                     .tls = options.tls},
-                                                    {service_.get()}));
-  engine_thread_ =
-      std::jthread([this](std::stop_token stop) { engine_->Run(stop); });
   return absl::OkStatus();
 }
 

@@ -206,6 +206,7 @@ absl::StatusOr<CompletionRequest> ParseCompletionRequest(
   // As OpenAI's API has them.
   options.max_tokens = 16;
   options.sampling.temperature = 1;
+  int64_t max_tokens = kAbsent;
   int64_t logprobs = kAbsent;
   const Fields fields = {
       {"prompt",
@@ -218,7 +219,7 @@ absl::StatusOr<CompletionRequest> ParseCompletionRequest(
        [&](json::element value) { return TakeInference(value, request); }},
       {"seed", [&](json::element value) { return TakeSeed(value, request); }},
       {"model", IntoText(request.model)},
-      {"max_tokens", IntoInteger(options.max_tokens)},
+      {"max_tokens", IntoInteger(max_tokens)},
       {"temperature", IntoNumber(options.sampling.temperature)},
       {"top_p", IntoNumber(options.sampling.top_p)},
       {"top_k", IntoInteger(options.sampling.top_k)},
@@ -234,6 +235,10 @@ absl::StatusOr<CompletionRequest> ParseCompletionRequest(
       {"logit_bias", OnlyEmpty("is not supported")},
   };
   LORY_RETURN_IF_ERROR(ReadFields(body, fields, {"prompt"}));
+  if (max_tokens != kAbsent) {
+    request.max_tokens_given = true;
+    options.max_tokens = max_tokens;
+  }
   if (logprobs != kAbsent) {
     request.logprobs = logprobs;
     options.top_count = logprobs;

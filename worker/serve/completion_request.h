@@ -24,6 +24,7 @@ struct CompletionRequest {
   GenerationRequest options;  // all but its tokens and deadline
   bool seeded = false;        // options.sampling.seed was given
   bool inference_given = false;
+  bool max_tokens_given = false;
   bool echo = false;
   bool stream = false;
   std::optional<int64_t> logprobs;

@@ -203,6 +203,7 @@ at::Tensor Decoder::StepAttention(
   // One crossing of threads for all texts, not several for each.
   const auto count = static_cast<int64_t>(states.size());
   at::parallel_for(0, count, 1, [&](int64_t begin, int64_t end) {
+    const at::NoGradGuard no_grad;  // each thread has its own
     for (int64_t row = begin; row < end; ++row) {
       const SequenceState::Layer& state = states[row]->layers[layer];
       const int64_t length = states[row]->length;

@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -28,6 +29,17 @@ std::span<const float> Row(const at::Tensor& logits_RV, int64_t row) {
 absl::Status Stopping() {
   return ErrorWithReason(absl::StatusCode::kUnavailable, "SERVER_STOPS",
                          "the server stops; try again");
+}
+
+bool AreFinite(std::span<const float> logits) {
+  return std::all_of(logits.begin(), logits.end(),
+                     [](float logit) { return std::isfinite(logit); });
+}
+
+absl::Status NotFinite() {
+  return absl::InternalError(
+      "the model's logits are no finite numbers: its weights are damaged or "
+      "its training diverged; serve an earlier checkpoint");
 }
 
 int64_t ActiveLimit(const Engine::Options& options, const ServedModel& model) {
@@ -190,7 +202,8 @@ absl::Status Engine::ReadPrompt(Active& active, GenerationPiece& piece) {
       request.tokens, request.routed_count, request.inference,
       count + request.max_tokens, active.state);
   if (request.score_prompt) {
-    piece.prompt_scores = ScorePrompt(request, pass.hidden_LD);
+    LORY_ASSIGN_OR_RETURN(piece.prompt_scores,
+                          ScorePrompt(request, pass.hidden_LD));
   }
   if (request.wants_routing) piece.routing = std::move(pass.routing);
   if (request.max_tokens == 0) {
@@ -203,8 +216,8 @@ absl::Status Engine::ReadPrompt(Active& active, GenerationPiece& piece) {
   return Draw(active, Row(logits_1V, 0), piece);
 }
 
-std::vector<TokenScore> Engine::ScorePrompt(const GenerationRequest& request,
-                                            const at::Tensor& hidden_LD) const {
+absl::StatusOr<std::vector<TokenScore>> Engine::ScorePrompt(
+    const GenerationRequest& request, const at::Tensor& hidden_LD) const {
   const int64_t scored = hidden_LD.size(0) - 1;
   std::vector<TokenScore> scores;
   for (int64_t first = 0; first < scored; first += kScoredRows) {
@@ -212,6 +225,7 @@ std::vector<TokenScore> Engine::ScorePrompt(const GenerationRequest& request,
     const at::Tensor logits_RV =
         decoder_.Logits(hidden_LD.narrow(0, first, rows)).contiguous();
     for (int64_t row = 0; row < rows; ++row) {
+      if (!AreFinite(Row(logits_RV, row))) return NotFinite();
       scores.push_back(ScoreToken(Row(logits_RV, row),
                                   request.tokens[first + row + 1],
                                   request.top_count));
@@ -251,9 +265,7 @@ absl::Status Engine::Draw(Active& active, std::span<const float> logits,
   const GenerationRequest& request = active.generation->request;
   const int64_t token = active.sampler.Choose(logits);
   if (token < 0) {
-    return absl::InternalError(
-        "the model's logits are no finite numbers: its weights are damaged or "
-        "its training diverged; serve an earlier checkpoint");
+    return NotFinite();
   }
   active.last_token = token;
   ++active.made;
@@ -306,6 +318,7 @@ void Engine::Run(std::stop_token stop) {
   }
   active_.clear();
   const MutexLock lock(&mutex_);
+  stopping_ = true;  // the callback may come later than stop_requested
   for (const Waiting& waiting : queue_) waiting.generation->Push(Stopping());
   queue_.clear();
 }

@@ -107,8 +107,9 @@ class Engine {
   std::optional<Waiting> TakeWaiting();
   void Admit(const Waiting& waiting);
   absl::Status ReadPrompt(Active& active, GenerationPiece& piece);
-  std::vector<TokenScore> ScorePrompt(const GenerationRequest& request,
-                                      const at::Tensor& hidden_LD) const;
+  // INTERNAL: a logit is no finite number.
+  absl::StatusOr<std::vector<TokenScore>> ScorePrompt(
+      const GenerationRequest& request, const at::Tensor& hidden_LD) const;
   void MakeTokens();
   // Draws the next token of `active` into `piece`.
   absl::Status Draw(Active& active, std::span<const float> logits,

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "common/base/clock.h"
 #include "common/text/tokenizer_file.h"
@@ -32,6 +33,36 @@ struct Front {
   // The bytes of tokens, which may end within a character.
   std::string Decode(const std::vector<int64_t>& tokens) const {
     return tokenizer.tokenizer->Decode({tokens.begin(), tokens.end()});
+  }
+
+  // The same, where the text that stands for the end of a document is that one
+  // token, as other people's tokenizers have it.
+  std::vector<int64_t> EncodeMarked(absl::string_view text) const {
+    const int32_t end = tokenizer.tokenizer->end_of_document_id();
+    if (tokenizer.end_of_document.empty() || end < 0) return Encode(text);
+    std::vector<int64_t> tokens;
+    for (const absl::string_view piece :
+         absl::StrSplit(text, tokenizer.end_of_document)) {
+      const std::vector<int64_t> more = Encode(piece);
+      tokens.insert(tokens.end(), more.begin(), more.end());
+      tokens.push_back(end);
+    }
+    tokens.pop_back();  // there is one less than there are pieces
+    return tokens;
+  }
+  std::string DecodeMarked(const std::vector<int64_t>& tokens) const {
+    const int32_t end = tokenizer.tokenizer->end_of_document_id();
+    std::string text;
+    std::vector<int64_t> piece;
+    for (const int64_t token : tokens) {
+      if (token != end) {
+        piece.push_back(token);
+        continue;
+      }
+      text += Decode(piece) + tokenizer.end_of_document;
+      piece.clear();
+    }
+    return text + Decode(piece);
   }
 
   absl::Time Deadline() const { return clock.MonotonicNow() + request_timeout; }

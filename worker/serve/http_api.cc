@@ -1,5 +1,6 @@
 #include "worker/serve/http_api.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -97,8 +98,13 @@ absl::StatusOr<std::shared_ptr<HttpApi::Open>> HttpApi::Begin(
   for (const Prompt& prompt : request.prompts) {
     GenerationRequest asked = request.options;
     const auto* text = std::get_if<std::string>(&prompt);
-    asked.tokens = text != nullptr ? front_.Encode(*text)
+    asked.tokens = text != nullptr ? front_.EncodeMarked(*text)
                                    : std::get<std::vector<int64_t>>(prompt);
+    if (!request.max_tokens_given) {
+      const int64_t left = front_.model.shape().sequence_length -
+                           static_cast<int64_t>(asked.tokens.size());
+      asked.max_tokens = std::clamp<int64_t>(left, 1, asked.max_tokens);
+    }
     asked.deadline = front_.Deadline();
     if (!request.inference_given) asked.inference = front_.inference;
     if (!request.seeded)
@@ -196,7 +202,7 @@ Response HttpApi::Complete(const std::string& body) {
 Response HttpApi::Tokenize(const std::string& body) const {
   const auto prompt = ParseTokenizeRequest(body);
   if (!prompt.ok()) return ErrorResponse(prompt.status());
-  const std::vector<int64_t> tokens = front_.Encode(*prompt);
+  const std::vector<int64_t> tokens = front_.EncodeMarked(*prompt);
   return JsonResponse({{"count", tokens.size()},
                        {"max_model_len", front_.model.shape().sequence_length},
                        {"tokens", tokens}});
@@ -212,7 +218,7 @@ Response HttpApi::Detokenize(const std::string& body) const {
         {{"tokens", absl::StrCat("token ", token,
                                  " is not in the vocabulary of ", size)}}));
   }
-  return JsonResponse({{"prompt", ValidUtf8(front_.Decode(*tokens))}});
+  return JsonResponse({{"prompt", ValidUtf8(front_.DecodeMarked(*tokens))}});
 }
 
 std::map<std::string, lory::http::Handler> HttpApi::Pages() {

@@ -107,6 +107,37 @@ TEST_F(CheckpointTroubleTest, AMissingACutAndAnAlteredPartAreDamage) {
   expect(Checkpoint::COMMITTED, "every byte");
 }
 
+TEST_F(CheckpointTroubleTest, AMissingMountDamagesNothing) {
+  RunToTheEnd();
+  ASSERT_OK(fleet_.storage().Remove("/storage/jobs/tiny/checkpoints"));
+  EXPECT_THAT(Verify(), StatusIs(absl::StatusCode::kUnavailable,
+                                 HasSubstr("is the storage mounted?")));
+}
+
+TEST_F(CheckpointTroubleTest, DamageOnAnUnbrokenHistoryCanBeMended) {
+  ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(1, 2, 40)));
+  ASSERT_TRUE(fleet_.RunUntil(
+      [&] { return fleet_.Job("tiny").progress().step() >= 12; }));
+  const auto checkpoint =
+      fleet_.core().GetCheckpoint("jobs/tiny/checkpoints/10");
+  const std::string part =
+      absl::StrCat(checkpoint->folder(), "/", checkpoint->parts(1).file());
+  const std::string bytes = *fleet_.storage().Read(part);
+  ASSERT_OK(fleet_.storage().Remove(part));
+  const auto verify = [&] {
+    return fleet_.core().VerifyCheckpoint("jobs/tiny/checkpoints/10");
+  };
+  EXPECT_EQ(verify()->state(), Checkpoint::DAMAGED);
+  // The survivor goes on from step 12 or later.
+  fleet_.KillTrainer("w1");
+  ASSERT_TRUE(fleet_.RunUntil([&] {
+    return fleet_.Job("tiny").generation() >= 2 &&
+           fleet_.Job("tiny").state() == Job::RUNNING;
+  }));
+  ASSERT_OK(fleet_.storage().Write(part, bytes));
+  EXPECT_EQ(verify()->state(), Checkpoint::COMMITTED);
+}
+
 TEST_F(CheckpointTroubleTest, DamageThatWasPassedOverStaysDamage) {
   ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(2, 2, 40)));
   ASSERT_TRUE(fleet_.RunUntil(
@@ -131,7 +162,8 @@ TEST_F(CheckpointTroubleTest, DamageThatWasPassedOverStaysDamage) {
   ASSERT_OK(fleet_.storage().Write(part, bytes));
   LORY_ASSERT_OK_AND_ASSIGN(const Checkpoint seen, verify());
   EXPECT_EQ(seen.state(), Checkpoint::DAMAGED);
-  EXPECT_THAT(seen.reason(), HasSubstr("generation 2 has gone on without it"));
+  EXPECT_THAT(seen.reason(),
+              HasSubstr("a newer generation has trained its steps"));
   ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::SUCCEEDED));
   EXPECT_EQ(fleet_.Audit("tiny"), "");
 }

@@ -90,6 +90,18 @@ TEST_F(UnfitHostTest, AHostThatFailsBeforeTheOthersAreUpDoesNotFailTheJob) {
   Finish();
 }
 
+TEST_F(UnfitHostTest, ManySlotsOfOneHostProveNoMoreThanOne) {
+  fleet_.AddWorker("w0", 4);
+  fleet_.daemons()["w0"].unfit = "/data is not there";
+  fleet_.AddWorker("w1");
+  ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(1, 5, 300)));
+  ASSERT_TRUE(fleet_.RunUntil(
+      [&] { return fleet_.daemons()["w1"].trainers.count(0) > 0; }));
+  fleet_.daemons()["w1"].trainers[0].start_moves = 30;
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::RUNNING));
+  Finish();
+}
+
 TEST_F(UnfitHostTest, WhatFailsAlikeOnThreeHostsFailsTheJob) {
   for (const char* name : {"w0", "w1", "w2", "w3", "w4"}) {
     fleet_.AddWorker(name);

@@ -109,6 +109,20 @@ TEST_F(SchedulePlanTest, NobodyGivesASlotThatTheOtherMayNotUse) {
   EXPECT_THAT(Plan().evicted, IsEmpty());
 }
 
+TEST_F(SchedulePlanTest, SlotsKeptForAJobAreFreeForOneAheadOfIt) {
+  AddWorker("a", 3);
+  JobState& low = AddJob("low", Job::RUNNING);
+  low.spec.set_priority(-5);
+  Start(low, {Slot("a")});
+  JobState& waiting = AddJob("waiting", Job::QUEUED, 3, 3);
+  sessions.runs[waiting.name].waiting_since =
+      now - options.backfill_limit - absl::Seconds(1);
+  JobState& urgent = AddJob("urgent", Job::QUEUED, 3, 3);
+  urgent.spec.set_priority(10);
+  EXPECT_THAT(Plan().evicted,
+              ElementsAre(Pair(low.name, HasSubstr("jobs/urgent"))));
+}
+
 TEST_F(SchedulePlanTest, SlotsThatAWaitingJobMayNotUseAreNotKeptForIt) {
   AddWorker("a");
   AddWorker("b");
@@ -141,6 +155,16 @@ TEST_F(SchedulePlanTest, ASlotWhoseTrainerIsBeingEndedIsNotFree) {
   EXPECT_THAT(ExplainSchedule(view(), next),
               ElementsAre("workers/a slot 0 cannot be used: a trainer of "
                           "jobs/old is still being ended."));
+}
+
+TEST_F(SchedulePlanTest, AWaitingTrainerOfADeletedJobIsNotItsSuccessors) {
+  AddWorker("a");
+  JobState& job = AddJob("tiny", Job::QUEUED);
+  PutTrainer(Slot("a"), job, TrainerStatus::READY);
+  sessions.leases.clear();
+  EXPECT_THAT(Plan().leased, SizeIs(1));
+  job.generations_before = 1;
+  EXPECT_THAT(Plan().leased, IsEmpty());
 }
 
 TEST_F(SchedulePlanTest, AMissingDatasetIsNamedBeforeAnySlot) {

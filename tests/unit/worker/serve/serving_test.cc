@@ -246,6 +246,13 @@ TEST_F(ServingTest, TheTokenizerIsServed) {
   EXPECT_EQ(
       json::parse(api->Detokenize(R"({"tokens": [0, 1]})").body)["prompt"],
       "ab");
+  // What lm-eval asks for the token that a text begins with.
+  EXPECT_EQ(
+      json::parse(api->Tokenize(R"({"prompt": "<end>a<end>"})").body)["tokens"],
+      json({18, 0, 18}));
+  EXPECT_EQ(
+      json::parse(api->Detokenize(R"({"tokens": [0, 18, 1]})").body)["prompt"],
+      "a<end>b");
   const auto pages = api->Pages();
   EXPECT_EQ(json::parse(pages.at("/tokenizer_info")("").body)["eos_token"],
             "<end>");
