@@ -1,9 +1,11 @@
 #include <utility>
+#include <vector>
 
 #include "common/base/log.h"
 #include "coordinator/engine/coordinator.h"
 #include "coordinator/engine/sample_order_check.h"
 #include "coordinator/state/job_state.h"
+#include "coordinator/state/names.h"
 
 // The coordinator's own look at which samples a job trains.
 namespace lory::coordinator {
@@ -30,9 +32,6 @@ SampleOrderCheck::Claim NewestClaim(const JobState& job, const JobRun* run) {
 
 void Coordinator::TakeSampleClaims() {
   for (const auto& [name, job] : state_.jobs) {
-    // What ended before the coordinator began was looked at while it trained,
-    // and its dataset may be another by now.
-    if (IsFinal(job.state) && sample_orders_.count(name) == 0) continue;
     const auto dataset = state_.datasets.find(job.spec.dataset());
     const int64_t batch = int64_t{job.spec.micro_batch_count()} *
                           job.spec.micro_batch_sequences();
@@ -40,6 +39,8 @@ void Coordinator::TakeSampleClaims() {
         dataset->second.sequence_count() <= 0) {
       continue;
     }
+    // The name of the data that an ended job trained on is another's by now.
+    if (TimeOf(dataset->second.create_time()) > job.create_time) continue;
     const auto check =
         sample_orders_
             .try_emplace(name, static_cast<uint64_t>(job.spec.seed()),
@@ -50,12 +51,18 @@ void Coordinator::TakeSampleClaims() {
 }
 
 void Coordinator::CheckSampleOrders() {
-  std::map<std::string, SampleOrderCheck> checks;
+  // Those that train first, then those that ended.
+  std::vector<std::pair<std::string, SampleOrderCheck>> checks, ended;
   {
     MutexLock lock(&mutex_);
     TakeSampleClaims();
-    checks = sample_orders_;
+    for (const auto& [name, check] : sample_orders_) {
+      const JobState* job = state_.FindJob(name);
+      const bool has_ended = job == nullptr || IsFinal(job->state);
+      (has_ended ? ended : checks).emplace_back(name, check);
+    }
   }
+  checks.insert(checks.end(), ended.begin(), ended.end());
   int64_t budget = kSamplesPerLook;
   for (auto& [name, check] : checks) {
     const int64_t wrong = check.mismatch_count();

@@ -103,13 +103,14 @@ TEST_F(ReusedNameTest, AZombieOfTheDeletedJobCommitsNothing) {
   Finish();
 }
 
-TEST_F(ReusedNameTest, AJobThatNeverRanLeavesNoMark) {
+// A trainer that waited for its first generation is told from the successor's.
+TEST_F(ReusedNameTest, AlsoAJobThatNeverRanLeavesAMark) {
   ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(3, 3, 40)));
   ASSERT_OK(Act(&coordinator::Coordinator::CancelJob));
   ASSERT_OK(Act(&coordinator::Coordinator::DeleteJob));
   ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(1, 1, 10)));
   Finish();
-  EXPECT_EQ(fleet_.Job("tiny").generation(), 1);
+  EXPECT_EQ(fleet_.Job("tiny").generation(), 2);
 }
 
 }  // namespace
