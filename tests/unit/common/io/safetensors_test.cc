@@ -84,6 +84,7 @@ TEST_F(SafetensorsTest, WhatIsWrittenIsReadBack) {
     EXPECT_EQ(info->shape, tensor.info.shape);
     const absl::string_view bytes = reader->Bytes(*info);
     ASSERT_EQ(bytes.size(), info->ElementCount() * SizeOf(info->dtype));
+    if (bytes.empty()) continue;  // memcmp takes no null
     EXPECT_EQ(std::memcmp(bytes.data(), tensor.data, bytes.size()), 0);
   }
   EXPECT_EQ(reader->Find("nobody"), nullptr);

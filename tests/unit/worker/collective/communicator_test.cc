@@ -62,6 +62,7 @@ TEST_P(CommunicatorTest, SumsAreRightAndBitIdenticalOnAllRanks) {
       for (size_t i = 0; i < size; ++i) expected[i] += numbers[i];
     }
     EXPECT_THAT(sums[0], Pointwise(FloatNear(1e-6), expected));
+    if (size == 0) continue;  // memcmp takes no null
     for (int rank = 1; rank < world(); ++rank) {
       ASSERT_EQ(std::memcmp(sums[0].data(), sums[rank].data(), 4 * size), 0);
     }
