@@ -36,8 +36,23 @@ class CheckpointTroubleTest : public ::testing::Test {
     ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::SUCCEEDED));
   }
 
-  absl::StatusOr<Checkpoint> Verify() {
-    return fleet_.core().VerifyCheckpoint("jobs/tiny/checkpoints/12");
+  absl::StatusOr<Checkpoint> Verify(int64_t step = 12) {
+    return fleet_.core().VerifyCheckpoint(
+        absl::StrCat("jobs/tiny/checkpoints/", step));
+  }
+
+  // Trains beyond step 12 and takes a part of step 10's checkpoint away.
+  void DamageStepTen(int min_workers) {
+    ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(min_workers, 2, 40)));
+    ASSERT_TRUE(fleet_.RunUntil(
+        [&] { return fleet_.Job("tiny").progress().step() >= 12; }));
+    const auto checkpoint =
+        fleet_.core().GetCheckpoint("jobs/tiny/checkpoints/10");
+    part_ =
+        absl::StrCat(checkpoint->folder(), "/", checkpoint->parts(1).file());
+    bytes_ = *fleet_.storage().Read(part_);
+    ASSERT_OK(fleet_.storage().Remove(part_));
+    EXPECT_EQ(Verify(10)->state(), Checkpoint::DAMAGED);
   }
 
   // Steps of the checkpoints that could not be written, as the timeline has
@@ -57,6 +72,7 @@ class CheckpointTroubleTest : public ::testing::Test {
   }
 
   Fleet fleet_;
+  std::string part_, bytes_;  // that DamageStepTen took away
 };
 
 TEST_F(CheckpointTroubleTest, WholeFilesAreVerified) {
@@ -115,43 +131,19 @@ TEST_F(CheckpointTroubleTest, AMissingMountDamagesNothing) {
 }
 
 TEST_F(CheckpointTroubleTest, DamageOnAnUnbrokenHistoryCanBeMended) {
-  ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(1, 2, 40)));
-  ASSERT_TRUE(fleet_.RunUntil(
-      [&] { return fleet_.Job("tiny").progress().step() >= 12; }));
-  const auto checkpoint =
-      fleet_.core().GetCheckpoint("jobs/tiny/checkpoints/10");
-  const std::string part =
-      absl::StrCat(checkpoint->folder(), "/", checkpoint->parts(1).file());
-  const std::string bytes = *fleet_.storage().Read(part);
-  ASSERT_OK(fleet_.storage().Remove(part));
-  const auto verify = [&] {
-    return fleet_.core().VerifyCheckpoint("jobs/tiny/checkpoints/10");
-  };
-  EXPECT_EQ(verify()->state(), Checkpoint::DAMAGED);
+  DamageStepTen(1);
   // The survivor goes on from step 12 or later.
   fleet_.KillTrainer("w1");
   ASSERT_TRUE(fleet_.RunUntil([&] {
     return fleet_.Job("tiny").generation() >= 2 &&
            fleet_.Job("tiny").state() == Job::RUNNING;
   }));
-  ASSERT_OK(fleet_.storage().Write(part, bytes));
-  EXPECT_EQ(verify()->state(), Checkpoint::COMMITTED);
+  ASSERT_OK(fleet_.storage().Write(part_, bytes_));
+  EXPECT_EQ(Verify(10)->state(), Checkpoint::COMMITTED);
 }
 
 TEST_F(CheckpointTroubleTest, DamageThatWasPassedOverStaysDamage) {
-  ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(2, 2, 40)));
-  ASSERT_TRUE(fleet_.RunUntil(
-      [&] { return fleet_.Job("tiny").progress().step() >= 12; }));
-  const auto checkpoint =
-      fleet_.core().GetCheckpoint("jobs/tiny/checkpoints/10");
-  const std::string part =
-      absl::StrCat(checkpoint->folder(), "/", checkpoint->parts(1).file());
-  const std::string bytes = *fleet_.storage().Read(part);
-  ASSERT_OK(fleet_.storage().Remove(part));
-  const auto verify = [&] {
-    return fleet_.core().VerifyCheckpoint("jobs/tiny/checkpoints/10");
-  };
-  EXPECT_EQ(verify()->state(), Checkpoint::DAMAGED);
+  DamageStepTen(2);
   fleet_.KillTrainer("w0");
   fleet_.KillTrainer("w1");
   // From step 5, so that steps up to 10 are trained again.
@@ -159,8 +151,8 @@ TEST_F(CheckpointTroubleTest, DamageThatWasPassedOverStaysDamage) {
     return fleet_.Job("tiny").generation() == 2 &&
            fleet_.Job("tiny").state() == Job::RUNNING;
   }));
-  ASSERT_OK(fleet_.storage().Write(part, bytes));
-  LORY_ASSERT_OK_AND_ASSIGN(const Checkpoint seen, verify());
+  ASSERT_OK(fleet_.storage().Write(part_, bytes_));
+  LORY_ASSERT_OK_AND_ASSIGN(const Checkpoint seen, Verify(10));
   EXPECT_EQ(seen.state(), Checkpoint::DAMAGED);
   EXPECT_THAT(seen.reason(),
               HasSubstr("a newer generation has trained its steps"));
