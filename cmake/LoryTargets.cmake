@@ -21,6 +21,11 @@ target_compile_options(lory_flags INTERFACE
   -Wall -Wextra -Werror -Wno-unused-parameter -Wno-missing-field-initializers
   -Wno-psabi -fstack-protector-strong
   $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>)
+if(CMAKE_UNITY_BUILD)
+  # Files compiled together look to gcc like headers with anonymous types.
+  target_compile_options(lory_flags INTERFACE
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+endif()
 target_compile_definitions(lory_flags INTERFACE
   _GLIBCXX_ASSERTIONS LORY_VERSION="${PROJECT_VERSION}")
 

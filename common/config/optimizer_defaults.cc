@@ -4,7 +4,9 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/check.h"
 #include "common/base/status_macros.h"
+#include "common/config/field_checks.h"
 
 namespace lory::config {
 namespace {
@@ -13,11 +15,6 @@ absl::Status Invalid(absl::string_view path, absl::string_view field,
                      double value, absl::string_view rule) {
   return absl::InvalidArgumentError(
       absl::StrCat(path, ".", field, ": ", value, " is not ", rule));
-}
-
-// `value`, or `fallback` where the field was left at 0.
-double OrDefault(double value, double fallback) {
-  return value == 0 ? fallback : value;
 }
 
 // The same for fields where a negative value means "none".
@@ -77,6 +74,12 @@ absl::StatusOr<OptimizerSettings> ResolveOptimizer(
     settings.nonfinite_step_limit = spec.nonfinite_step_limit();
   }
   return settings;
+}
+
+OptimizerSettings ResolvedOptimizer(const lory::v1::OptimizerSpec& spec) {
+  const auto settings = ResolveOptimizer(spec);
+  LORY_CHECK(settings.ok());
+  return *settings;
 }
 
 absl::Status ValidateOptimizerSpec(const lory::v1::OptimizerSpec& spec,

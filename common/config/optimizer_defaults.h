@@ -31,6 +31,9 @@ absl::StatusOr<OptimizerSettings> ResolveOptimizer(
     const lory::v1::OptimizerSpec& spec,
     absl::string_view field_path = "optimizer");
 
+// The same of a spec that was checked before; a wrong one ends the program.
+OptimizerSettings ResolvedOptimizer(const lory::v1::OptimizerSpec& spec);
+
 // As ResolveOptimizer, for callers that want the verdict only.
 absl::Status ValidateOptimizerSpec(const lory::v1::OptimizerSpec& spec,
                                    absl::string_view field_path = "optimizer");

@@ -21,7 +21,6 @@ namespace lory::io {
 namespace {
 
 constexpr size_t kAlignment = 8;
-constexpr char kMetadataKey[] = "__metadata__";
 
 struct DTypeRow {
   DType dtype;

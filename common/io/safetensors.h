@@ -23,6 +23,9 @@ enum class DType { kF64, kF32, kBf16, kF16, kI64, kI32, kI16, kI8, kU8, kBool };
 int64_t SizeOf(DType dtype);            // bytes of one element
 absl::string_view NameOf(DType dtype);  // "F32"
 
+// The key of the header that is no tensor.
+constexpr char kMetadataKey[] = "__metadata__";
+
 struct TensorInfo {
   std::string name;
   DType dtype = DType::kF32;

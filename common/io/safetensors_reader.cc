@@ -19,7 +19,6 @@ namespace json = simdjson::dom;
 
 // The limit of Hugging Face's own reader.
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;
-constexpr char kMetadataKey[] = "__metadata__";
 
 absl::Status Damaged(absl::string_view what) {
   return absl::DataLossError(what);

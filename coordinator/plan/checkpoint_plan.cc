@@ -23,7 +23,7 @@ CheckpointDecision Take(std::string reason) {
   return {true, std::move(reason)};
 }
 
-CheckpointDecision Wait(std::string reason) {
+CheckpointDecision NotNow(std::string reason) {
   return {false, std::move(reason)};
 }
 
@@ -100,7 +100,7 @@ CheckpointDecision PlanCheckpoint(absl::Time now, int64_t applied_step,
   const int64_t steps = applied_step - history.last_step;
   const absl::Duration age = now - history.last_time;
   if (steps <= 0) {
-    return Wait(absl::StrCat("nothing new since step ", history.last_step));
+    return NotNow(absl::StrCat("nothing new since step ", history.last_step));
   }
   if (policy.every_steps && steps >= *policy.every_steps) {
     return Take(absl::StrCat(steps, " steps since the last, every ",
@@ -111,7 +111,7 @@ CheckpointDecision PlanCheckpoint(absl::Time now, int64_t applied_step,
         absl::StrCat(absl::FormatDuration(age), " since the last, every ",
                      absl::FormatDuration(*policy.every), " asked for"));
   }
-  if (policy.every_steps || policy.every) return Wait("not due yet");
+  if (policy.every_steps || policy.every) return NotNow("not due yet");
 
   const absl::Duration interval =
       YoungInterval(history.cost, history.mean_time_to_failure);
@@ -119,13 +119,13 @@ CheckpointDecision PlanCheckpoint(absl::Time now, int64_t applied_step,
       absl::StrCat(absl::FormatDuration(interval), " suits a cost of ",
                    absl::FormatDuration(history.cost), " and a failure every ",
                    absl::FormatDuration(history.mean_time_to_failure));
-  return age >= interval ? Take(because) : Wait(because);
+  return age >= interval ? Take(because) : NotNow(because);
 }
 
 CheckpointDecision PlanCheckpointOrder(const View& view, const JobState& job) {
   const JobRun* run = view.sessions.FindRun(job.name);
   if (job.state != Job::RUNNING || run == nullptr || IsStopping(view, job)) {
-    return Wait("nothing runs");
+    return NotNow("nothing runs");
   }
   CheckpointPolicy policy;
   const lory::v1::CheckpointSpec& spec = job.spec.checkpoint();
@@ -133,7 +133,7 @@ CheckpointDecision PlanCheckpointOrder(const View& view, const JobState& job) {
     policy.every = absl::Seconds(spec.every().seconds()) +
                    absl::Nanoseconds(spec.every().nanos());
   } else if (spec.every_steps() > 0) {
-    return Wait("by steps alone");
+    return NotNow("by steps alone");
   }
   // Half a second and one failure an hour, until something was measured.
   double stall = 0;

@@ -16,7 +16,9 @@ namespace {
 using ::lory::v1::Round;
 using ::lory::v1::TrainerStatus;
 
-RoundPlan Wait(std::string reason) { return {std::nullopt, std::move(reason)}; }
+RoundPlan NoRound(std::string reason) {
+  return {std::nullopt, std::move(reason)};
+}
 
 // Seconds a step will take with `shares`; 0: unknown.
 double StepSeconds(const std::vector<int32_t>& shares,
@@ -76,25 +78,26 @@ std::optional<Round> Recovered(const View& view, const JobState& job,
 RoundPlan PlanRound(const View& view, const JobState& job) {
   if (!HoldsSlots(job.state) ||
       !job.generation.Is(GenerationState::Phase::kStarted)) {
-    return Wait("no generation trains");
+    return NoRound("no generation trains");
   }
   const JobRun* run = view.sessions.FindRun(job.name);
-  if (run == nullptr || run->started != job.started.number) return Wait("");
+  if (run == nullptr || run->started != job.started.number) return NoRound("");
   Round held = run->round;
   if (held.id() == 0) {
     std::string reason;
     const std::optional<Round> recovered = Recovered(view, job, reason);
-    if (!recovered) return Wait(std::move(reason));
+    if (!recovered) return NoRound(std::move(reason));
     held = *recovered;
     if (held.id() > 0) return {held, "as the trainers reported it"};
   }
   const int64_t end = held.id() == 0 ? job.started.start_step
                                      : held.first_step() + held.step_count();
-  if (end >= job.spec.step_count()) return Wait("the last round is granted");
+  if (end >= job.spec.step_count()) return NoRound("the last round is granted");
   const int64_t left =
       end - std::max(run->highest_step, job.started.start_step);
   if (held.id() > 0 && 3 * left > held.step_count()) {
-    return Wait(absl::StrCat(left, " steps of round ", held.id(), " are left"));
+    return NoRound(
+        absl::StrCat(left, " steps of round ", held.id(), " are left"));
   }
   std::vector<double> seconds;
   for (const SlotKey& key : job.started.members) {

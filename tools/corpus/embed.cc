@@ -16,7 +16,7 @@
 namespace lory::corpus {
 namespace {
 
-constexpr int64_t kGrain = 32;                // documents
+constexpr int64_t kEmbedGrain = 32;           // documents
 constexpr size_t kBuckets = size_t{1} << 21;  // of document counts
 
 struct Term {
@@ -60,7 +60,7 @@ std::vector<float> EmbedDocuments(
   // Documents that have a word, by hash: words that share a bucket count
   // together, which makes a rare one look a little less rare.
   std::vector<std::atomic<uint32_t>> seen_in(kBuckets);
-  ParallelFor(count, kGrain, [&](int64_t begin, int64_t end) {
+  ParallelFor(count, kEmbedGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       for (const Term& term : TermsOf(text_of(i))) {
         seen_in[term.hash % kBuckets].fetch_add(1, std::memory_order_relaxed);
@@ -69,7 +69,7 @@ std::vector<float> EmbedDocuments(
     }
   });
   std::vector<float> rows(count * dimensions);
-  ParallelFor(count, kGrain, [&](int64_t begin, int64_t end) {
+  ParallelFor(count, kEmbedGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       float* row = rows.data() + i * dimensions;
       for (const Term& term : TermsOf(text_of(i))) {

@@ -28,7 +28,7 @@ constexpr int64_t kShownDuplicates = 3;
 constexpr int64_t kWrittenDuplicates = 10'000;
 // Of input that is in memory at a time, but for a single longer line.
 constexpr size_t kBatchBytes = 8 << 20;
-constexpr int64_t kGrain = 32;  // lines, or files of text
+constexpr int64_t kIngestGrain = 32;  // lines, or files of text
 // How much text rarely takes more of than when it is compressed.
 constexpr int64_t kCompressedTimes = 16;
 
@@ -123,7 +123,7 @@ class Ingestion {
       }
       const bool at_end = line.ok() && !*line;
       if (at_end || batch_bytes >= kBatchBytes) {
-        ParallelFor(static_cast<int64_t>(batch.size()), kGrain,
+        ParallelFor(static_cast<int64_t>(batch.size()), kIngestGrain,
                     [&](int64_t begin, int64_t end) {
                       for (int64_t i = begin; i < end; ++i) {
                         if (!batch[i].bytes.empty()) {
@@ -155,7 +155,7 @@ class Ingestion {
       // At least one, and no more than fit into a batch.
       int64_t end = first;
       int64_t bytes = 0;
-      while (end < count && end - first < kGrain &&
+      while (end < count && end - first < kIngestGrain &&
              (end == first || bytes < static_cast<int64_t>(kBatchBytes))) {
         LORY_ASSIGN_OR_RETURN(const int64_t size,
                               BytesInMemory(found.files[end++].path));

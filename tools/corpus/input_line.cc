@@ -9,13 +9,13 @@
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
 #include "simdjson.h"
+#include "tools/corpus/line_reader.h"
 
 namespace lory::corpus {
 namespace {
 
 namespace json = simdjson::dom;
 
-constexpr absl::string_view kByteOrderMark = "\xEF\xBB\xBF";
 // Of a line without a text, shown so that its key can be guessed.
 constexpr size_t kShownKeys = 8;
 

@@ -5,12 +5,6 @@
 #include "common/base/status_macros.h"
 
 namespace lory::corpus {
-namespace {
-
-constexpr absl::string_view kByteOrderMark = "\xEF\xBB\xBF";
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<LineReader>> LineReader::Open(
     const std::string& path) {
   LORY_ASSIGN_OR_RETURN(std::unique_ptr<ByteReader> bytes,

@@ -17,6 +17,9 @@ namespace lory::corpus {
 // Longer lines are no documents but a broken file, or one without line ends.
 inline constexpr size_t kMaxLineBytes = 64 << 20;
 
+// UTF-8 of U+FEFF, with which some editors begin a text.
+inline constexpr absl::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 // The lines of a file, whatever ByteReader makes of it. Thread-compatible.
 class LineReader {
  public:

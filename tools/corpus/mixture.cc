@@ -17,7 +17,7 @@ namespace {
 // Keeps this choice apart from that of held-out documents.
 constexpr uint64_t kMixtureKey = 0x6d697874757265u;  // "mixture"
 
-absl::Status Wrong(absl::string_view domain, absl::string_view what) {
+absl::Status WrongShare(absl::string_view domain, absl::string_view what) {
   return absl::InvalidArgumentError(
       absl::StrCat("mixture: domain ", domain, " ", what));
 }
@@ -29,14 +29,14 @@ absl::Status CheckWeights(const std::vector<DomainShare>& domains,
     if (share.tokens == 0) continue;
     known.push_back(share.domain);
     if (!weights.contains(share.domain)) {
-      return Wrong(share.domain, "has no weight; 0 would leave it out");
+      return WrongShare(share.domain, "has no weight; 0 would leave it out");
     }
   }
   for (const auto& [domain, weight] : weights) {
     if (weight > 0 &&
         std::find(known.begin(), known.end(), domain) == known.end()) {
-      return Wrong(domain, absl::StrCat("has nothing to train; what has: ",
-                                        absl::StrJoin(known, ", ")));
+      return WrongShare(domain, absl::StrCat("has nothing to train; what has: ",
+                                             absl::StrJoin(known, ", ")));
     }
   }
   return absl::OkStatus();
@@ -94,10 +94,11 @@ absl::StatusOr<Mixture> Mix(std::span<const DocumentRecord> records,
         weights.at(share.domain) / weight_sum * static_cast<double>(total);
     const double epochs = target / static_cast<double>(share.tokens);
     if (epochs > kMostEpochs) {
-      return Wrong(share.domain,
-                   absl::StrFormat("would be trained %.0f times, more than "
-                                   "%.0f: give it less weight or more text",
-                                   epochs, kMostEpochs));
+      return WrongShare(
+          share.domain,
+          absl::StrFormat("would be trained %.0f times, more than "
+                          "%.0f: give it less weight or more text",
+                          epochs, kMostEpochs));
     }
     const double whole = std::floor(epochs);
     for (const auto& [hash, document] : members[d]) {

@@ -19,7 +19,7 @@ namespace {
 
 constexpr size_t kWrittenPairs = 10'000;
 constexpr size_t kShownPairs = 3;
-constexpr int64_t kGrain = 64;  // pairs or documents
+constexpr int64_t kCompareGrain = 64;  // pairs or documents
 
 // The earlier of two, if the later is a near copy of it.
 std::optional<NearPair> Check(int32_t later, int32_t earlier,
@@ -139,13 +139,13 @@ std::vector<NearPair> FindAcross(
   const int64_t held_out_count =
       static_cast<int64_t>(held_out.documents.size());
   std::vector<std::vector<uint64_t>> sets(held_out_count);
-  ParallelFor(held_out_count, kGrain, [&](int64_t begin, int64_t end) {
+  ParallelFor(held_out_count, kCompareGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       sets[i] = ShinglesOf(text_of(held_out.documents[i]));
     }
   });
   const ShingleIndex index(std::move(sets), options.overlap);
-  ParallelFor(count, kGrain, [&](int64_t begin, int64_t end) {
+  ParallelFor(count, kCompareGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       const auto shingles = ShinglesOf(text_of(train.documents[i]));
       std::vector<std::pair<double, int32_t>> similar;  // minus cosine, row
@@ -189,7 +189,7 @@ std::vector<NearPair> FindNearDuplicates(
   pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
   on_progress(static_cast<int64_t>(neighbors.size() - pairs.size()));
   std::vector<std::optional<NearPair>> checked(pairs.size());
-  ParallelFor(static_cast<int64_t>(pairs.size()), kGrain,
+  ParallelFor(static_cast<int64_t>(pairs.size()), kCompareGrain,
               [&](int64_t begin, int64_t end) {
                 for (int64_t i = begin; i < end; ++i) {
                   checked[i] =

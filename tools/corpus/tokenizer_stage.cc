@@ -17,13 +17,13 @@
 namespace lory::corpus {
 namespace {
 
-constexpr int64_t kGrain = 64;  // documents
+constexpr int64_t kTokenizeGrain = 64;  // documents
 
 WordCounts CountAll(const DocumentStore& store,
                     const std::vector<int64_t>& documents) {
   Mutex mutex;
   WordCounts counts;
-  ParallelFor(static_cast<int64_t>(documents.size()), kGrain * 8,
+  ParallelFor(static_cast<int64_t>(documents.size()), kTokenizeGrain * 8,
               [&](int64_t begin, int64_t end) {
                 WordCounts own;
                 for (int64_t i = begin; i < end; ++i) {

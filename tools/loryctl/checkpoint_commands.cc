@@ -11,6 +11,7 @@
 #include "lory/v1/checkpoint.grpc.pb.h"
 #include "tools/loryctl/command_line.h"
 #include "tools/loryctl/exit_code.h"
+#include "tools/loryctl/state_color.h"
 #include "tools/loryctl/table.h"
 #include "tools/loryctl/words.h"
 
@@ -21,27 +22,12 @@ using ::lory::v1::Checkpoint;
 using ::lory::v1::CheckpointService;
 using CheckpointStub = CheckpointService::Stub;
 
-constexpr int kPageSize = 500;
-
 // How people name a checkpoint: "tiny 1200", "tiny/1200", "tiny" for the
 // newest committed one, or the whole resource name.
 struct CheckpointName {
   std::string job;
   std::string step;
 };
-
-Color ColorOf(Checkpoint::State state) {
-  switch (state) {
-    case Checkpoint::COMMITTED:
-      return Color::kGood;
-    case Checkpoint::WRITING:
-      return Color::kWarn;
-    case Checkpoint::DAMAGED:
-      return Color::kBad;
-    default:
-      return Color::kFaint;
-  }
-}
 
 absl::StatusOr<lory::v1::ListCheckpointsResponse> AllOf(
     Session& session, const std::string& job) {

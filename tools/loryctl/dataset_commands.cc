@@ -8,6 +8,7 @@
 #include "lory/v1/dataset.grpc.pb.h"
 #include "tools/loryctl/command_line.h"
 #include "tools/loryctl/exit_code.h"
+#include "tools/loryctl/state_color.h"
 #include "tools/loryctl/table.h"
 #include "tools/loryctl/words.h"
 
@@ -18,12 +19,7 @@ using ::lory::v1::Dataset;
 using ::lory::v1::DatasetService;
 using DatasetStub = DatasetService::Stub;
 
-constexpr int kPageSize = 500;
 constexpr char kFind[] = "loryctl dataset list";
-
-Color ColorOf(Dataset::State state) {
-  return state == Dataset::READY ? Color::kGood : Color::kBad;
-}
 
 absl::Status ListDatasets(Session& session) {
   lory::v1::ListDatasetsRequest request;

@@ -10,6 +10,7 @@
 #include "tools/loryctl/command_line.h"
 #include "tools/loryctl/exit_code.h"
 #include "tools/loryctl/job_view.h"
+#include "tools/loryctl/state_color.h"
 #include "tools/loryctl/table.h"
 #include "tools/loryctl/words.h"
 
@@ -19,8 +20,6 @@ namespace {
 using ::lory::v1::Job;
 using ::lory::v1::JobService;
 using JobStub = JobService::Stub;
-
-constexpr int kPageSize = 500;
 
 absl::Status ListJobs(Session& session) {
   lory::v1::ListJobsRequest request;

@@ -16,7 +16,6 @@ namespace {
 using ::lory::v1::JobService;
 using ::lory::v1::LogChunk;
 
-constexpr absl::Duration kRetryEvery = absl::Milliseconds(500);
 constexpr absl::Duration kAwayFor = absl::Minutes(2);
 // After an outage, how far back lines are asked for again.
 constexpr int kOverlapLines = 1000;
@@ -94,7 +93,7 @@ absl::Status PrintLogs(Session& session, const LogOptions& options) {
     }
     printer.Resume();
     request.set_tail_lines(kOverlapLines);
-    clock.SleepFor(kRetryEvery);
+    clock.SleepFor(kReconnectEvery);
   }
 }
 

@@ -18,12 +18,12 @@ using ::lory::v1::JobEvent;
 using ::lory::v1::JobService;
 using Events = google::protobuf::RepeatedPtrField<JobEvent>;
 
-constexpr int kPageSize = 1000;
+constexpr int kEventsPerPage = 1000;
 
 absl::StatusOr<Events> AllEvents(Session& session, const std::string& job) {
   lory::v1::ListJobEventsRequest request;
   request.set_parent(job);
-  request.set_page_size(kPageSize);
+  request.set_page_size(kEventsPerPage);
   Events all;
   do {
     LORY_ASSIGN_OR_RETURN(
@@ -44,7 +44,7 @@ double SecondsOf(const JobEvent& event) {
   return seconds;
 }
 
-Color ColorOf(const JobEvent& event) {
+Color EventColor(const JobEvent& event) {
   switch (event.kind()) {
     case JobEvent::RECOVERED:
       return Color::kWarn;
@@ -105,7 +105,7 @@ absl::Status PrintTimeline(Session& session, const std::string& name,
                "MESSAGE"});
   for (int i = 0; i < events->size(); ++i) {
     const JobEvent& event = (*events)[i];
-    const Color color = ColorOf(event);
+    const Color color = EventColor(event);
     const auto cell = [&](std::string text) {
       return Cell(std::move(text), color);
     };

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/config/model_shape.h"
+#include "tools/loryctl/state_color.h"
 #include "tools/loryctl/words.h"
 
 namespace lory::ctl {
@@ -114,26 +115,6 @@ void PrintMembers(const Job& job, Environment& environment) {
 }
 
 }  // namespace
-
-Color ColorOf(Job::State state) {
-  switch (state) {
-    case Job::RUNNING:
-    case Job::SUCCEEDED:
-      return Color::kGood;
-    case Job::STARTING:
-    case Job::RECOVERING:
-    case Job::PAUSING:
-    case Job::CANCELLING:
-      return Color::kWarn;
-    case Job::FAILED:
-      return Color::kBad;
-    case Job::CANCELLED:
-    case Job::PAUSED:
-      return Color::kFaint;
-    default:
-      return Color::kPlain;
-  }
-}
 
 bool IsFinal(Job::State state) {
   return state == Job::SUCCEEDED || state == Job::CANCELLED ||

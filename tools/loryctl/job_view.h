@@ -10,7 +10,6 @@
 // How jobs look on a terminal.
 namespace lory::ctl {
 
-Color ColorOf(lory::v1::Job::State state);
 bool IsFinal(lory::v1::Job::State state);
 
 // "120/400".

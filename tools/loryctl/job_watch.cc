@@ -12,6 +12,7 @@
 #include "tools/loryctl/command_line.h"
 #include "tools/loryctl/exit_code.h"
 #include "tools/loryctl/job_view.h"
+#include "tools/loryctl/state_color.h"
 #include "tools/loryctl/words.h"
 
 namespace lory::ctl {
@@ -24,7 +25,6 @@ using ::lory::v1::JobService;
 constexpr absl::Duration kLineEvery = absl::Seconds(5);
 // How long a coordinator may be away before the watcher gives up.
 constexpr absl::Duration kAwayFor = absl::Minutes(2);
-constexpr absl::Duration kRetryEvery = absl::Milliseconds(500);
 
 // Prints a job again and again.
 class Display {
@@ -158,7 +158,7 @@ absl::Status WatchJob(Session& session, const std::string& name) {
       display.Say("the coordinator is away; trying again (training goes on)");
     }
     is_away = !status.ok();
-    clock.SleepFor(kRetryEvery);
+    clock.SleepFor(kReconnectEvery);
   }
 }
 

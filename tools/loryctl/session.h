@@ -21,6 +21,11 @@
 
 namespace lory::ctl {
 
+// Of every list; the coordinator's own limit is above it.
+inline constexpr int kPageSize = 500;
+// Between two tries of a stream that broke.
+inline constexpr absl::Duration kReconnectEvery = absl::Milliseconds(500);
+
 // One call of loryctl: where it speaks to and how it prints. The verbs get it.
 class Session {
  public:

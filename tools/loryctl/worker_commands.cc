@@ -8,6 +8,7 @@
 #include "lory/v1/worker.grpc.pb.h"
 #include "tools/loryctl/command_line.h"
 #include "tools/loryctl/exit_code.h"
+#include "tools/loryctl/state_color.h"
 #include "tools/loryctl/table.h"
 #include "tools/loryctl/words.h"
 
@@ -19,21 +20,7 @@ using ::lory::v1::Worker;
 using ::lory::v1::WorkerAdminService;
 using WorkerStub = WorkerAdminService::Stub;
 
-constexpr int kPageSize = 500;
 constexpr char kFind[] = "loryctl worker list";
-
-Color ColorOf(Worker::State state) {
-  switch (state) {
-    case Worker::READY:
-      return Color::kGood;
-    case Worker::DRAINING:
-      return Color::kWarn;
-    case Worker::LOST:
-      return Color::kBad;
-    default:
-      return Color::kFaint;
-  }
-}
 
 // Which jobs its trainers are at: "tiny, other".
 std::string JobsOf(const Worker& worker) {

@@ -39,10 +39,6 @@ using ::lory::model::Transformer;
 using ::lory::train::GuardTorch;
 using ModelPointer = std::unique_ptr<Transformer>;
 
-bool IsLory(const Transformer& model) {
-  return model.shape().feed_forward == lory::config::FeedForwardKind::kLory;
-}
-
 absl::StatusOr<RoutingChoice> ChoiceOf(const Flags& flags) {
   using Kind = RoutingChoice::Kind;
   if (!flags.routing.empty()) return RoutingChoice{Kind::kUniform, ""};

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "tools/model/json_number.h"
 #include "worker/train/torch_guard.h"
 
 namespace lory::surgery {
@@ -48,11 +49,6 @@ bool ComesBefore(const TensorDifference& a, const TensorDifference& b) {
   };
   if (key(a) != key(b)) return key(a) > key(b);
   return a.name < b.name;
-}
-
-nlohmann::ordered_json Number(double number) {
-  return std::isfinite(number) ? nlohmann::ordered_json(number)
-                               : nlohmann::ordered_json();
 }
 
 }  // namespace
@@ -125,8 +121,8 @@ std::string ToJson(const ModelDifference& difference) {
   json["tensors"] = nlohmann::ordered_json::array();
   for (const TensorDifference& tensor : difference.tensors) {
     json["tensors"].push_back({{"name", tensor.name},
-                               {"relative", Number(tensor.relative)},
-                               {"largest", Number(tensor.largest)},
+                               {"relative", JsonNumber(tensor.relative)},
+                               {"largest", JsonNumber(tensor.largest)},
                                {"differing", tensor.differing_count}});
   }
   return json.dump(1) + "\n";

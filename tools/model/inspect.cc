@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "tools/model/json_number.h"
 #include "tools/model/llama_config.h"
 #include "worker/train/torch_guard.h"
 
@@ -128,11 +129,6 @@ ordered_json ShapeJson(const ModelShape& shape) {
   return json;
 }
 
-// JSON has no infinity.
-ordered_json Number(double number) {
-  return std::isfinite(number) ? ordered_json(number) : ordered_json();
-}
-
 }  // namespace
 
 absl::StatusOr<Inspection> Inspect(const LoadedCheckpoint& checkpoint) {
@@ -206,18 +202,18 @@ std::string ToJson(const Inspection& inspection) {
   for (const TensorFigures& tensor : inspection.tensors) {
     json["tensors"].push_back({{"name", tensor.name},
                                {"shape", tensor.sizes},
-                               {"norm", Number(tensor.norm)},
+                               {"norm", JsonNumber(tensor.norm)},
                                {"nonfinite", tensor.nonfinite_count}});
   }
   json["layers"] = ordered_json::array();
   for (const LayerFigures& layer : inspection.layers) {
     ordered_json norms = ordered_json::array();
     for (const double norm : layer.router_row_norms) {
-      norms.push_back(Number(norm));
+      norms.push_back(JsonNumber(norm));
     }
     json["layers"].push_back(
         {{"layer", layer.layer},
-         {"expert_distance", Number(layer.expert_distance)},
+         {"expert_distance", JsonNumber(layer.expert_distance)},
          {"router_row_norms", std::move(norms)}});
   }
   return json.dump(1) + "\n";

@@ -15,10 +15,6 @@ using ::lory::model::LayerRouting;
 using ::lory::model::Transformer;
 using Kind = RoutingChoice::Kind;
 
-bool IsLory(const Transformer& model) {
-  return model.shape().feed_forward == lory::config::FeedForwardKind::kLory;
-}
-
 absl::StatusOr<LayerRouting> RoutingOf(const Transformer& model,
                                        const RoutingChoice& choice,
                                        const TokenizerFile* tokenizer) {
@@ -38,6 +34,10 @@ absl::StatusOr<LayerRouting> RoutingOf(const Transformer& model,
 }
 
 }  // namespace
+
+bool IsLory(const Transformer& model) {
+  return model.shape().feed_forward == lory::config::FeedForwardKind::kLory;
+}
 
 std::string DescribeRouting(const RoutingChoice& choice) {
   switch (choice.kind) {

@@ -23,6 +23,8 @@ struct RoutingChoice {
   std::string text;
 };
 
+bool IsLory(const lory::model::Transformer& model);
+
 // "under the routing of a prompt"; empty for kNone.
 std::string DescribeRouting(const RoutingChoice& choice);
 

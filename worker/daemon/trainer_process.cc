@@ -18,7 +18,7 @@
 namespace lory::daemon {
 namespace {
 
-constexpr size_t kReadBytes = 64 << 10;
+constexpr size_t kOutputBytes = 64 << 10;
 
 std::vector<std::string> EnvironmentWith(
     const std::map<std::string, std::string>& added) {
@@ -123,7 +123,7 @@ void TrainerProcess::Signal(int signal) {
 }
 
 std::string TrainerProcess::ReadOutput() {
-  std::string output(kReadBytes, '\0');
+  std::string output(kOutputBytes, '\0');
   const ssize_t got = ::read(output_fd_, output.data(), output.size());
   output.resize(got > 0 ? static_cast<size_t>(got) : 0);
   return output;

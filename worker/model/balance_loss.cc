@@ -7,7 +7,7 @@
 namespace lory::model {
 namespace {
 
-using ::lory::v1::TokenChoiceFeedForward;
+using BalanceSpec = ::lory::v1::TokenChoiceFeedForward;
 
 at::Tensor Product(const at::Tensor& chosen_E,
                    const at::Tensor& probability_E) {
@@ -17,10 +17,10 @@ at::Tensor Product(const at::Tensor& chosen_E,
 
 }  // namespace
 
-at::Tensor BalanceLoss(TokenChoiceFeedForward::Balance balance, int64_t top_k,
+at::Tensor BalanceLoss(BalanceSpec::Balance balance, int64_t top_k,
                        std::span<const RouterLoad> layers) {
   LORY_CHECK(!layers.empty());
-  if (balance == TokenChoiceFeedForward::HF_MIXTRAL) {
+  if (balance == BalanceSpec::HF_MIXTRAL) {
     at::Tensor chosen_E = layers[0].chosen_E;
     at::Tensor probability_E = layers[0].probability_E;
     for (const RouterLoad& layer : layers.subspan(1)) {
@@ -34,9 +34,8 @@ at::Tensor BalanceLoss(TokenChoiceFeedForward::Balance balance, int64_t top_k,
   for (const RouterLoad& layer : layers.subspan(1)) {
     sum = sum + Product(layer.chosen_E, layer.probability_E);
   }
-  return balance == TokenChoiceFeedForward::MEGATRON
-             ? sum / static_cast<double>(top_k)
-             : sum;
+  return balance == BalanceSpec::MEGATRON ? sum / static_cast<double>(top_k)
+                                          : sum;
 }
 
 at::Tensor ZLoss(std::span<const RouterLoad> layers) {

@@ -18,7 +18,7 @@
 namespace lory::model {
 namespace {
 
-using Options = ::lory::v1::ExpertChoiceFeedForward;
+using ExpertChoiceOptions = ::lory::v1::ExpertChoiceFeedForward;
 
 // Indices of the `count` largest numbers of the last dimension.
 at::Tensor Largest(const at::Tensor& numbers, int64_t count) {
@@ -43,7 +43,7 @@ ExpertChoiceFeedForward::ExpertChoiceFeedForward(
 
 at::Tensor ExpertChoiceFeedForward::Wishes(const at::Tensor& hidden_BLD,
                                            int64_t unit_length) const {
-  if (options_.level() == Options::SEGMENT) {
+  if (options_.level() == ExpertChoiceOptions::SEGMENT) {
     return CausalRouting(hidden_BLD, router_ED_, unit_length);
   }
   return at::softmax(at::linear(hidden_BLD, router_ED_), -1);
@@ -54,7 +54,7 @@ at::Tensor ExpertChoiceFeedForward::ExpertsChoose(
   const int64_t E = wishes_BNE.size(2);
   // Groups, experts, units of a group.
   at::Tensor wishes_GEU = wishes_BNE.detach().transpose(1, 2);
-  if (options_.group() == Options::BATCH) {
+  if (options_.group() == ExpertChoiceOptions::BATCH) {
     wishes_GEU = wishes_BNE.detach().flatten(0, 1).t().unsqueeze(0);
   }
   const int64_t units = wishes_GEU.size(2);
@@ -81,7 +81,7 @@ FeedForwardResult ExpertChoiceFeedForward::Forward(const at::Tensor& hidden_BLD,
   const int64_t B = hidden_BLD.size(0), L = hidden_BLD.size(1),
                 D = hidden_BLD.size(2);
   const int64_t unit_length =
-      options_.level() == Options::SEGMENT
+      options_.level() == ExpertChoiceOptions::SEGMENT
           ? std::min<int64_t>(options_.segment_length(), L)
           : 1;
   // What fills up the last segment is in no score: see CausalRouting.

@@ -17,7 +17,7 @@ using ::lory::config::ModelShape;
 using ::lory::config::ParameterShape;
 
 // Pairs of numbers a thread takes at a time.
-constexpr int64_t kGrain = 8192;
+constexpr int64_t kDrawGrain = 8192;
 
 // Uniform in (0, 1]: number `counter` of stream `stream`.
 double Uniform(uint64_t stream, uint64_t counter) {
@@ -30,17 +30,20 @@ double Uniform(uint64_t stream, uint64_t counter) {
 // LibTorch's generator is not used: its numbers depend on the vector unit, and
 // number i on all before it.
 void FillNormal(uint64_t stream, double stddev, int64_t count, float* numbers) {
-  at::parallel_for(0, (count + 1) / 2, kGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t pair = begin; pair < end; ++pair) {
-      const double radius =
-          stddev * std::sqrt(-2 * std::log(Uniform(stream, 2 * pair)));
-      const double angle = 2 * std::numbers::pi * Uniform(stream, 2 * pair + 1);
-      numbers[2 * pair] = static_cast<float>(radius * std::cos(angle));
-      if (2 * pair + 1 < count) {
-        numbers[2 * pair + 1] = static_cast<float>(radius * std::sin(angle));
-      }
-    }
-  });
+  at::parallel_for(
+      0, (count + 1) / 2, kDrawGrain, [&](int64_t begin, int64_t end) {
+        for (int64_t pair = begin; pair < end; ++pair) {
+          const double radius =
+              stddev * std::sqrt(-2 * std::log(Uniform(stream, 2 * pair)));
+          const double angle =
+              2 * std::numbers::pi * Uniform(stream, 2 * pair + 1);
+          numbers[2 * pair] = static_cast<float>(radius * std::cos(angle));
+          if (2 * pair + 1 < count) {
+            numbers[2 * pair + 1] =
+                static_cast<float>(radius * std::sin(angle));
+          }
+        }
+      });
 }
 
 void Fill(uint64_t seed, const ParameterShape& parameter,

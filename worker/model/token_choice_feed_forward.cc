@@ -13,7 +13,7 @@
 
 namespace lory::model {
 
-using Options = ::lory::v1::TokenChoiceFeedForward;
+using TokenChoiceOptions = ::lory::v1::TokenChoiceFeedForward;
 
 TokenChoiceFeedForward::TokenChoiceFeedForward(
     const lory::config::ModelShape& shape, const ParameterStore& parameters,
@@ -33,7 +33,7 @@ FeedForwardResult TokenChoiceFeedForward::Forward(const at::Tensor& hidden_BLD,
                            /*descending=*/true))
           .narrow(1, 0, options_.top_k());
   const at::Tensor weights_RK =
-      options_.weights() == Options::PROBABILITY
+      options_.weights() == TokenChoiceOptions::PROBABILITY
           ? probability_RE.gather(1, chosen_RK)
           : at::softmax(logits_RE.gather(1, chosen_RK), -1);
   const at::Tensor out_RKD = experts_.Chosen(rows_RD, chosen_RK);
@@ -58,7 +58,7 @@ FeedForwardResult TokenChoiceFeedForward::Forward(const at::Tensor& hidden_BLD,
 at::Tensor TokenChoiceFeedForward::AuxiliaryLoss(
     std::span<const RouterLoad> layers) const {
   at::Tensor loss;
-  if (options_.balance() != Options::NONE) {
+  if (options_.balance() != TokenChoiceOptions::NONE) {
     loss = BalanceLoss(options_.balance(), options_.top_k(), layers) *
            options_.balance_coefficient();
   }

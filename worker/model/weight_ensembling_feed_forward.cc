@@ -10,7 +10,7 @@
 
 namespace lory::model {
 
-using Options = ::lory::v1::WeightEnsemblingFeedForward;
+using WeightEnsemblingOptions = ::lory::v1::WeightEnsemblingFeedForward;
 
 WeightEnsemblingFeedForward::WeightEnsemblingFeedForward(
     const lory::config::ModelShape& shape, const ParameterStore& parameters,
@@ -18,9 +18,9 @@ WeightEnsemblingFeedForward::WeightEnsemblingFeedForward(
     : options_(shape.feed_forward_spec.weight_ensembling()),
       bias_E_(LayerParameter(parameters, layer, lory::config::kRouterBias)),
       base_and_tasks_(parameters, layer) {
-  if (options_.gate() == Options::CONSTANT) return;
+  if (options_.gate() == WeightEnsemblingOptions::CONSTANT) return;
   router_ED_ = LayerParameter(parameters, layer, lory::config::kRouter);
-  if (options_.gate() == Options::LINEAR) return;
+  if (options_.gate() == WeightEnsemblingOptions::LINEAR) return;
   hidden_DD_ = LayerParameter(parameters, layer, lory::config::kRouterHidden);
   hidden_bias_D_ =
       LayerParameter(parameters, layer, lory::config::kRouterHiddenBias);
@@ -28,7 +28,7 @@ WeightEnsemblingFeedForward::WeightEnsemblingFeedForward(
 
 at::Tensor WeightEnsemblingFeedForward::Weights(
     const at::Tensor& hidden_BLD) const {
-  if (options_.gate() == Options::CONSTANT) {
+  if (options_.gate() == WeightEnsemblingOptions::CONSTANT) {
     return bias_E_.expand({hidden_BLD.size(0), -1});
   }
   const int64_t length = hidden_BLD.size(1);
@@ -36,7 +36,7 @@ at::Tensor WeightEnsemblingFeedForward::Weights(
                            ? length
                            : std::min<int64_t>(options_.pool_length(), length);
   at::Tensor gated = hidden_BLD.narrow(1, 0, pool);
-  if (options_.gate() == Options::TWO_LAYERS) {
+  if (options_.gate() == WeightEnsemblingOptions::TWO_LAYERS) {
     gated = at::relu(at::linear(gated, hidden_DD_, hidden_bias_D_));
   }
   // The last map commutes with the mean, and is cheaper after it.

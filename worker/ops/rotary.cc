@@ -18,7 +18,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // Positions a thread takes at a time.
-constexpr int64_t kGrain = 64;
+constexpr int64_t kRotaryGrain = 64;
 
 // One head; sign -1 turns back, which is the backward pass. The loop is simple
 // enough for the compiler to vectorise.
@@ -47,7 +47,7 @@ at::Tensor TurnAll(const at::Tensor& heads_BLHK, const at::Tensor& cosine,
     const scalar_t* const sin_data = sine.const_data_ptr<scalar_t>();
     scalar_t* const out_data = out.mutable_data_ptr<scalar_t>();
     at::parallel_for(
-        0, heads_BLHK.size(0) * length, kGrain,
+        0, heads_BLHK.size(0) * length, kRotaryGrain,
         [&](int64_t begin, int64_t end) {
           for (int64_t row = begin; row < end; ++row) {
             const int64_t angle = row % length * half;

@@ -16,7 +16,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
 // Numbers a thread takes at a time: enough to pay for waking it.
-constexpr int64_t kGrain = 16384;
+constexpr int64_t kSwigluGrain = 16384;
 
 class SwigluFunction : public torch::autograd::Function<SwigluFunction> {
  public:
@@ -29,10 +29,11 @@ class SwigluFunction : public torch::autograd::Function<SwigluFunction> {
       const scalar_t* const gate_data = g.const_data_ptr<scalar_t>();
       const scalar_t* const up_data = u.const_data_ptr<scalar_t>();
       scalar_t* const out_data = out.mutable_data_ptr<scalar_t>();
-      at::parallel_for(0, g.numel(), kGrain, [&](int64_t begin, int64_t end) {
-        SwigluRows<scalar_t>({1, end - begin, 0, gate_data + begin,
-                              up_data + begin, out_data + begin});
-      });
+      at::parallel_for(
+          0, g.numel(), kSwigluGrain, [&](int64_t begin, int64_t end) {
+            SwigluRows<scalar_t>({1, end - begin, 0, gate_data + begin,
+                                  up_data + begin, out_data + begin});
+          });
     });
     context->save_for_backward({g, u});
     return out;
@@ -52,11 +53,12 @@ class SwigluFunction : public torch::autograd::Function<SwigluFunction> {
       const scalar_t* const out = gradient.const_data_ptr<scalar_t>();
       scalar_t* const to_gate = gradient_gate.mutable_data_ptr<scalar_t>();
       scalar_t* const to_up = gradient_up.mutable_data_ptr<scalar_t>();
-      at::parallel_for(0, g.numel(), kGrain, [&](int64_t begin, int64_t end) {
-        SwigluGradientRows<scalar_t>({1, end - begin, 0, gate_data + begin,
-                                      up_data + begin, out + begin, 0,
-                                      to_gate + begin, to_up + begin, nullptr});
-      });
+      at::parallel_for(
+          0, g.numel(), kSwigluGrain, [&](int64_t begin, int64_t end) {
+            SwigluGradientRows<scalar_t>(
+                {1, end - begin, 0, gate_data + begin, up_data + begin,
+                 out + begin, 0, to_gate + begin, to_up + begin, nullptr});
+          });
     });
     return {gradient_gate, gradient_up};
   }

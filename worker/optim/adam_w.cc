@@ -27,16 +27,10 @@ using ::lory::ops::AdamArguments;
 // Numbers a thread takes at a time.
 constexpr int64_t kGrain = 65536;
 
-OptimizerSettings Resolved(const lory::v1::OptimizerSpec& spec) {
-  const auto settings = lory::config::ResolveOptimizer(spec);
-  LORY_CHECK(settings.ok());
-  return *settings;
-}
-
 }  // namespace
 
 AdamW::AdamW(const lory::v1::OptimizerSpec& spec, const ParameterStore& store)
-    : settings_(Resolved(spec)) {
+    : settings_(lory::config::ResolvedOptimizer(spec)) {
   at::NoGradGuard no_grad;
   first_moment_ = at::zeros_like(store.flat_values());
   second_moment_ = at::zeros_like(store.flat_values());

@@ -10,12 +10,6 @@
 namespace lory::optim {
 namespace {
 
-lory::config::OptimizerSettings Resolved(const lory::v1::OptimizerSpec& spec) {
-  const auto settings = lory::config::ResolveOptimizer(spec);
-  LORY_CHECK(settings.ok());
-  return *settings;
-}
-
 int64_t WarmupSteps(double fraction, int64_t total_steps) {
   return std::max<int64_t>(
       1, std::llround(fraction * static_cast<double>(total_steps)));
@@ -25,12 +19,14 @@ int64_t WarmupSteps(double fraction, int64_t total_steps) {
 
 int64_t WarmupStepCount(const lory::v1::OptimizerSpec& spec,
                         int64_t total_steps) {
-  return WarmupSteps(Resolved(spec).warmup_fraction, total_steps);
+  return WarmupSteps(lory::config::ResolvedOptimizer(spec).warmup_fraction,
+                     total_steps);
 }
 
 double LearningRate(const lory::v1::OptimizerSpec& spec, int64_t step,
                     int64_t total_steps) {
-  const lory::config::OptimizerSettings settings = Resolved(spec);
+  const lory::config::OptimizerSettings settings =
+      lory::config::ResolvedOptimizer(spec);
   const int64_t warmup = WarmupSteps(settings.warmup_fraction, total_steps);
   const double peak = settings.peak_learning_rate;
   if (step < warmup) {

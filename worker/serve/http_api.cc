@@ -19,7 +19,7 @@ using ::lory::http::Response;
 using nlohmann::ordered_json;
 
 constexpr char kJson[] = "application/json";
-constexpr absl::Duration kPatience = absl::Seconds(1);
+constexpr absl::Duration kHttpPatience = absl::Seconds(1);
 
 int HttpStatus(absl::StatusCode code) {
   switch (code) {
@@ -67,7 +67,7 @@ Response JsonResponse(const ordered_json& json) {
 
 absl::StatusOr<GenerationPiece> NextOf(Generation& generation) {
   while (true) {
-    auto piece = generation.Next(kPatience);
+    auto piece = generation.Next(kHttpPatience);
     if (piece.has_value()) return *std::move(piece);
   }
 }

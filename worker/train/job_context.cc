@@ -19,7 +19,7 @@ using ::lory::v1::JobSpec;
 
 // Micro-batches read ahead of training.
 constexpr int64_t kPrefetch = 4;
-constexpr absl::Duration kLook = absl::Seconds(1);
+constexpr absl::Duration kCheckLook = absl::Seconds(1);
 
 // The name that `loryctl dataset` takes.
 absl::string_view DatasetId(const JobSpec& spec) {
@@ -119,7 +119,7 @@ absl::Status OpenData(const Assignment& assignment,
                           const std::string& line) { lines->Append(line); }});
   if (lory::data::CheckedBytes(manifest) <= check_first_bytes) {
     int64_t seen = 0;
-    while (!context.check->WaitUntilDone(kLook)) {
+    while (!context.check->WaitUntilDone(kCheckLook)) {
       const int64_t read = context.check->pieces_read();
       // A disk that hangs is no progress.
       if (std::exchange(seen, read) != read) progress();

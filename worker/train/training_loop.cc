@@ -25,7 +25,7 @@ constexpr absl::Duration kLook = absl::Milliseconds(100);
 
 // A peer that breaks the protocol is as lost as one that is gone: this rank's
 // own state is whole, so it goes on in another generation.
-absl::Status AsLost(const absl::Status& status) {
+absl::Status AsLostPeer(const absl::Status& status) {
   if (status.code() != absl::StatusCode::kInternal) return status;
   return absl::UnavailableError(status.message());
 }
@@ -98,7 +98,7 @@ absl::StatusOr<Decision> TrainingLoop::Step() {
   const absl::Time reducing = clock_.MonotonicNow();
   const absl::StatusOr<ReducedStep> reduced =
       ReduceStep(state_, local.routing, word, communicator_);
-  if (!reduced.ok()) return AsLost(reduced.status());
+  if (!reduced.ok()) return AsLostPeer(reduced.status());
 
   // From here to the end of ApplyStep nothing can fail that a peer could cause.
   const absl::Time updating = clock_.MonotonicNow();
@@ -153,7 +153,7 @@ absl::StatusOr<Decision> TrainingLoop::Wait() {
   }
   const absl::StatusOr<ReducedStep> reduced =
       ReduceWords(Word(), communicator_);
-  if (!reduced.ok()) return AsLost(reduced.status());
+  if (!reduced.ok()) return AsLostPeer(reduced.status());
   board_.Progress();
   return reduced->decision;
 }
@@ -197,7 +197,7 @@ int64_t TrainingLoop::OwnShare() const {
 absl::Status TrainingLoop::AdvanceRounds(const Decision& decision) {
   bool began = false;
   LORY_RETURN_IF_ERROR(
-      AsLost(rounds_.Advance(state_.step, decision.common_round, &began)));
+      AsLostPeer(rounds_.Advance(state_.step, decision.common_round, &began)));
   if (!began) return absl::OkStatus();
   const lory::v1::Round& round = *rounds_.current();
   int64_t first = 0;

@@ -14,9 +14,7 @@ using ::testing::HasSubstr;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
-constexpr auto kInvalid = absl::StatusCode::kInvalidArgument;
-
-std::string ErrorOf(absl::string_view text) {
+std::string ParseError(absl::string_view text) {
   return std::string(ParseYaml(text, "f.yaml").status().message());
 }
 
@@ -36,57 +34,58 @@ TEST(YamlTree, KeepsOrderLinesAndQuotes) {
 }
 
 TEST(YamlTree, AKeyGivenTwiceNamesBothLines) {
-  EXPECT_EQ(ErrorOf("a: 1\nb: 2\na: 3\n"),
+  EXPECT_EQ(ParseError("a: 1\nb: 2\na: 3\n"),
             "f.yaml:3: a: given twice, first in line 1");
 }
 
 TEST(YamlTree, ATabInTheIndentationIsExplained) {
-  EXPECT_EQ(ErrorOf("a:\n\tb: 1\n"),
+  EXPECT_EQ(ParseError("a:\n\tb: 1\n"),
             "f.yaml:2: a tab in the indentation: use spaces");
-  EXPECT_EQ(ErrorOf("a:\n  \tb: 1\n"),
+  EXPECT_EQ(ParseError("a:\n  \tb: 1\n"),
             "f.yaml:2: a tab in the indentation: use spaces");
   EXPECT_OK(ParseYaml("a: 1\t# a comment\n", "f.yaml"));
 }
 
 TEST(YamlTree, AnEmptyFileIsRefused) {
   for (const char* text : {"", "\n\n", "# only a comment\n", "---\n"}) {
-    EXPECT_EQ(ErrorOf(text), "f.yaml:1: the file is empty") << text;
+    EXPECT_EQ(ParseError(text), "f.yaml:1: the file is empty") << text;
   }
 }
 
 TEST(YamlTree, WhatIsNotTextIsRefused) {
-  EXPECT_THAT(ErrorOf("a: 1\nb: \xff\n"), StartsWith("f.yaml:2: not UTF-8"));
-  EXPECT_THAT(ErrorOf("a: \xc0\xaf"), HasSubstr("not UTF-8"));
-  EXPECT_THAT(ErrorOf("a: \xed\xa0\x80"), HasSubstr("not UTF-8"));
-  EXPECT_THAT(ErrorOf("a: \xe2\x82"), HasSubstr("not UTF-8"));
-  EXPECT_THAT(ErrorOf(absl::string_view("a: \0b", 5)),
+  EXPECT_THAT(ParseError("a: 1\nb: \xff\n"), StartsWith("f.yaml:2: not UTF-8"));
+  EXPECT_THAT(ParseError("a: \xc0\xaf"), HasSubstr("not UTF-8"));
+  EXPECT_THAT(ParseError("a: \xed\xa0\x80"), HasSubstr("not UTF-8"));
+  EXPECT_THAT(ParseError("a: \xe2\x82"), HasSubstr("not UTF-8"));
+  EXPECT_THAT(ParseError(absl::string_view("a: \0b", 5)),
               HasSubstr("a control character"));
   EXPECT_OK(ParseYaml("a: \xe2\x82\xac \xf0\x9f\x98\x80", "f.yaml"));
 }
 
 TEST(YamlTree, AHugeFileIsRefusedUnread) {
-  EXPECT_THAT(ParseYaml(std::string(kMaxYamlBytes + 1, 'a'), "f.yaml"),
-              StatusIs(kInvalid, HasSubstr("too many")));
+  EXPECT_THAT(
+      ParseYaml(std::string(kMaxYamlBytes + 1, 'a'), "f.yaml"),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("too many")));
 }
 
 TEST(YamlTree, DeepNestingIsRefused) {
-  EXPECT_THAT(ErrorOf(std::string(20, '[') + std::string(20, ']')),
+  EXPECT_THAT(ParseError(std::string(20, '[') + std::string(20, ']')),
               HasSubstr("levels deep"));
-  EXPECT_THAT(ErrorOf(std::string(200'000, '[')), StartsWith("f.yaml:1: "));
+  EXPECT_THAT(ParseError(std::string(200'000, '[')), StartsWith("f.yaml:1: "));
 }
 
 TEST(YamlTree, WhatHidesMeaningIsRefused) {
-  EXPECT_THAT(ErrorOf("a: &x 1\nb: *x\n"),
+  EXPECT_THAT(ParseError("a: &x 1\nb: *x\n"),
               StartsWith("f.yaml:1: anchors (&name) are not supported"));
-  EXPECT_THAT(ErrorOf("a: !!int 3\n"), HasSubstr("tags (tag:yaml.org"));
-  EXPECT_THAT(ErrorOf("a: 1\n---\nb: 2\n"),
+  EXPECT_THAT(ParseError("a: !!int 3\n"), HasSubstr("tags (tag:yaml.org"));
+  EXPECT_THAT(ParseError("a: 1\n---\nb: 2\n"),
               HasSubstr("more than one document"));
-  EXPECT_THAT(ErrorOf("? [a, b]\n: 1\n"), HasSubstr("a key must be a word"));
+  EXPECT_THAT(ParseError("? [a, b]\n: 1\n"), HasSubstr("a key must be a word"));
 }
 
 TEST(YamlTree, BrokenYamlNamesTheLine) {
-  EXPECT_THAT(ErrorOf("a: 1\nb: [1, 2\n"), HasSubstr("not YAML"));
-  EXPECT_THAT(ErrorOf("a: 1\n b: 2\n"), StartsWith("f.yaml:2: not YAML"));
+  EXPECT_THAT(ParseError("a: 1\nb: [1, 2\n"), HasSubstr("not YAML"));
+  EXPECT_THAT(ParseError("a: 1\n b: 2\n"), StartsWith("f.yaml:2: not YAML"));
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ ShardEntry Shard(const std::string& file) {
           .idx_sha256 = std::string(64, '0')};
 }
 
-DatasetManifest Example() {
+DatasetManifest ExampleDataset() {
   DatasetManifest manifest;
   manifest.name = "demo";
   manifest.order = "similarity";
@@ -43,11 +43,11 @@ DatasetManifest Example() {
 }
 
 nlohmann::json ExampleJson() {
-  return nlohmann::json::parse(SerializeDatasetManifest(Example()));
+  return nlohmann::json::parse(SerializeDatasetManifest(ExampleDataset()));
 }
 
 TEST(DatasetManifest, SurvivesTheRoundTrip) {
-  const std::string text = SerializeDatasetManifest(Example());
+  const std::string text = SerializeDatasetManifest(ExampleDataset());
   LORY_ASSERT_OK_AND_ASSIGN(const DatasetManifest read,
                             ParseDatasetManifest(text));
   EXPECT_EQ(SerializeDatasetManifest(read), text);

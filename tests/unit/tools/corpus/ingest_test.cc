@@ -21,8 +21,6 @@ using ::lory::testing::TemporaryFolder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-const auto kInvalid = absl::StatusCode::kInvalidArgument;
-
 struct IngestTest : ::testing::Test {
   absl::StatusOr<StageResult> Run(const std::string& text,
                                   int64_t max_errors = 0,
@@ -86,16 +84,18 @@ TEST_F(IngestTest, BadLinesAreReportedWithFileAndLineAndCounted) {
 }
 
 TEST_F(IngestTest, MoreBadLinesThanAllowedFailAndLeaveNoStore) {
-  EXPECT_THAT(
-      Run("{\"text\":\"x\"}\nbad\nbad\n", 1),
-      StatusIs(kInvalid, ::testing::AllOf(HasSubstr("more than 1 bad lines"),
-                                          HasSubstr("in.jsonl:3"))));
+  EXPECT_THAT(Run("{\"text\":\"x\"}\nbad\nbad\n", 1),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       ::testing::AllOf(HasSubstr("more than 1 bad lines"),
+                                        HasSubstr("in.jsonl:3"))));
   EXPECT_TRUE(absl::IsNotFound(DocumentStore::Open(folder.At("out")).status()));
 }
 
 TEST_F(IngestTest, AnEmptyCorpusIsAnError) {
-  EXPECT_THAT(Run(""), StatusIs(kInvalid, HasSubstr("empty")));
-  EXPECT_THAT(Run("\n\n"), StatusIs(kInvalid, HasSubstr("empty")));
+  EXPECT_THAT(Run(""),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("empty")));
+  EXPECT_THAT(Run("\n\n"),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("empty")));
 }
 
 TEST_F(IngestTest, AMissingInputIsNotFound) {
@@ -151,7 +151,8 @@ TEST_F(IngestTest, LinesKeepTheirOrderOverManyBatches) {
 
 TEST_F(IngestTest, AnEmptyCorpusSaysWhatThereWas) {
   EXPECT_THAT(Run("{\"text\":\"\"}\nbad\n", 1),
-              StatusIs(kInvalid, HasSubstr("1 empty ones, 1 bad lines")));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("1 empty ones, 1 bad lines")));
 }
 
 struct IngestFolderTest : IngestTest {
@@ -198,7 +199,8 @@ TEST_F(IngestFolderTest, AFileThatIsNoTextIsCounted) {
   folder.Write("in/e.bin", "\xff\xfe");
   folder.Write("in/f.empty", "");
   EXPECT_THAT(Take(InputFormat::kText),
-              StatusIs(kInvalid, HasSubstr("e.bin: not UTF-8")));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("e.bin: not UTF-8")));
   LORY_ASSERT_OK_AND_ASSIGN(const StageResult result,
                             Take(InputFormat::kText, 1));
   EXPECT_EQ(result.figures.at("bad_lines"), 1);
@@ -208,10 +210,11 @@ TEST_F(IngestFolderTest, AFileThatIsNoTextIsCounted) {
 TEST_F(IngestFolderTest, AFolderWithoutFilesIsAnError) {
   folder.Write("none/.hidden", "x");
   CorpusInput input = {.path = folder.At("none")};
-  EXPECT_THAT(FilesOf(input),
-              StatusIs(kInvalid, HasSubstr("looked for *.jsonl")));
+  EXPECT_THAT(FilesOf(input), StatusIs(absl::StatusCode::kInvalidArgument,
+                                       HasSubstr("looked for *.jsonl")));
   input.format = InputFormat::kText;
-  EXPECT_THAT(FilesOf(input), StatusIs(kInvalid, HasSubstr("1 skipped")));
+  EXPECT_THAT(FilesOf(input), StatusIs(absl::StatusCode::kInvalidArgument,
+                                       HasSubstr("1 skipped")));
 }
 
 TEST_F(IngestFolderTest, FoldersThatAreNotReadAreCounted) {

@@ -11,8 +11,6 @@ namespace {
 using ::lory::testing::StatusIs;
 using ::testing::HasSubstr;
 
-const auto kInvalid = absl::StatusCode::kInvalidArgument;
-
 TEST(ParseInputLine, TakesTextNameAndDomain) {
   LORY_ASSERT_OK_AND_ASSIGN(
       const InputLine line,
@@ -44,7 +42,8 @@ TEST(ParseInputLine, SaysWhatIsWrong) {
       {R"({"text": 7})", "\"text\" is no text"},
       {R"({"text": "a", "domain": "../b"})", "\"domain\" must be"}};
   for (const auto& [line, why] : cases) {
-    EXPECT_THAT(ParseInputLine(line), StatusIs(kInvalid, HasSubstr(why)))
+    EXPECT_THAT(ParseInputLine(line),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(why)))
         << line;
   }
 }
@@ -74,7 +73,8 @@ TEST(ParseInputLine, KeysAreThoseItIsTold) {
   EXPECT_EQ(line.name, "u");
   EXPECT_EQ(line.domain, "web");
   EXPECT_THAT(ParseInputLine(R"({"content":"a","meta":{"set":"a b"}})", keys),
-              StatusIs(kInvalid, HasSubstr("\"/meta/set\" must be")));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("\"/meta/set\" must be")));
 }
 
 TEST(ParseInputLine, ANulInsideTheTextIsKept) {
@@ -85,8 +85,9 @@ TEST(ParseInputLine, ANulInsideTheTextIsKept) {
 
 TEST(ParseInputLine, NestingWithoutEndIsNoCrash) {
   const std::string deep(100'000, '[');
-  EXPECT_THAT(ParseInputLine(absl::StrCat("{\"text\":\"a\",\"x\":", deep)),
-              StatusIs(kInvalid, HasSubstr("not JSON")));
+  EXPECT_THAT(
+      ParseInputLine(absl::StrCat("{\"text\":\"a\",\"x\":", deep)),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not JSON")));
 }
 
 TEST(ParseTextFile, TakesTheWholeFileWithoutItsByteOrderMark) {
@@ -95,8 +96,9 @@ TEST(ParseTextFile, TakesTheWholeFileWithoutItsByteOrderMark) {
                                                                 "d/e.txt"));
   EXPECT_EQ(line.text, "a\r\nb");
   EXPECT_EQ(line.name, "d/e.txt");
-  EXPECT_THAT(ParseTextFile("\xff", "x"),
-              StatusIs(kInvalid, HasSubstr("not UTF-8")));
+  EXPECT_THAT(
+      ParseTextFile("\xff", "x"),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not UTF-8")));
 }
 
 }  // namespace

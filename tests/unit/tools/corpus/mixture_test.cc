@@ -13,8 +13,6 @@ namespace {
 using ::lory::testing::StatusIs;
 using ::testing::HasSubstr;
 
-const auto kInvalid = absl::StatusCode::kInvalidArgument;
-
 // Documents of random lengths in domains a, b and c, some of them gone.
 struct MixtureTest : ::testing::Test {
   void Make(int count) {
@@ -95,16 +93,18 @@ TEST_F(MixtureTest, ADocumentKeepsItsCopiesInWhateverOrderTheyCome) {
 TEST_F(MixtureTest, SaysWhatIsWrongWithTheWeights) {
   Make(300);
   EXPECT_THAT(Run({{"a", 1}, {"b", 1}}),
-              StatusIs(kInvalid, HasSubstr("domain c has no weight")));
-  EXPECT_THAT(
-      Run({{"a", 1}, {"b", 1}, {"c", 0}, {"d", 1}}),
-      StatusIs(kInvalid, HasSubstr("domain d has nothing to train; what has: "
-                                   "a, b, c")));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("domain c has no weight")));
+  EXPECT_THAT(Run({{"a", 1}, {"b", 1}, {"c", 0}, {"d", 1}}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("domain d has nothing to train; what has: "
+                                 "a, b, c")));
   for (int i = 0; i < 300; ++i) gone[i] |= records[i].domain == 0;
   records[0].domain = gone[0] = 0;
   lengths[0] = 1;
   EXPECT_THAT(Run({{"a", 1e6}, {"b", 1}, {"c", 1}}),
-              StatusIs(kInvalid, HasSubstr("times, more than 100")));
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("times, more than 100")));
 }
 
 TEST_F(MixtureTest, AWeightOfZeroLeavesADomainOut) {
