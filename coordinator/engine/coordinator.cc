@@ -83,6 +83,7 @@ absl::Status Coordinator::Replay() {
     // What a crash kept from being deleted.
     QueueStaleFolders(job);
     to_sweep_.insert(name);
+    retention_due_.insert(name);
   }
   for (const std::string& name : deleted_jobs) {
     to_delete_.insert(JobFolder(options_.storage_root, name));
@@ -139,28 +140,16 @@ void Coordinator::AfterApply(const Record& record) {
     case Record::kJobStateChanged: {
       const JobState* job = state_.FindJob(record.job_state_changed().job());
       AfterStateChange(*job);
+      retention_due_.insert(job->name);
       break;
     }
     case Record::kGenerationOpened:
       FollowJob(*state_.FindJob(record.generation_opened().job()), now,
                 sessions_);
       break;
-    case Record::kGenerationStarted: {
-      const auto& event = record.generation_started();
-      FollowJob(*state_.FindJob(event.job()), now, sessions_);
-      // Steps that were taken back are due for a checkpoint again.
-      JobRun& run = sessions_.runs[event.job()];
-      run.last_checkpoint_step =
-          std::min(run.last_checkpoint_step, event.start_step());
-      // What it trains again is no part of the job's history any more, also
-      // when yet another generation has begun above it.
-      std::erase_if(sessions_.pending, [&](const auto& pending) {
-        return pending.first.job == event.job() &&
-               pending.first.step > event.start_step();
-      });
-      to_sweep_.insert(event.job());
+    case Record::kGenerationStarted:
+      AfterStart(record.generation_started());
       break;
-    }
     case Record::kGenerationEnded:
       // The parts that are missing will not be taken any more.
       std::erase_if(sessions_.pending, [&](const auto& pending) {
@@ -177,12 +166,14 @@ void Coordinator::AfterApply(const Record& record) {
       sessions_.pending.erase(
           {event.job(), step, event.checkpoint().generation()});
       to_sweep_.insert(event.job());
+      retention_due_.insert(event.job());
       break;
     }
     case Record::kCheckpointStateChanged: {
       const auto name =
           ParseCheckpointName(record.checkpoint_state_changed().name());
       QueueStaleFolders(*state_.FindJob(name->job));
+      retention_due_.insert(name->job);
       break;
     }
     case Record::kJobDeleted: {
@@ -195,11 +186,29 @@ void Coordinator::AfterApply(const Record& record) {
       sample_orders_.erase(name);
       reasons_.erase(name);
       to_sweep_.erase(name);
+      retention_due_.erase(name);
       break;
     }
     default:
       break;
   }
+}
+
+void Coordinator::AfterStart(
+    const lory::internal::v1::GenerationStarted& event) {
+  FollowJob(*state_.FindJob(event.job()), clock_.MonotonicNow(), sessions_);
+  // Steps that were taken back are due for a checkpoint again.
+  JobRun& run = sessions_.runs[event.job()];
+  run.last_checkpoint_step =
+      std::min(run.last_checkpoint_step, event.start_step());
+  // What it trains again is no part of the job's history any more, also
+  // when yet another generation has begun above it.
+  std::erase_if(sessions_.pending, [&](const auto& pending) {
+    return pending.first.job == event.job() &&
+           pending.first.step > event.start_step();
+  });
+  to_sweep_.insert(event.job());
+  retention_due_.insert(event.job());
 }
 
 void Coordinator::AfterStateChange(const JobState& job) {
@@ -250,7 +259,6 @@ bool Coordinator::EvaluateJob(const JobState& job) {
     return true;
   }
   if (CommitPlan(PlanCheckpointFailure(view, job))) return true;
-  if (CommitPlan(PlanRetention(job))) return true;
 
   JobRun& run = sessions_.runs[job.name];
   const RoundPlan round = PlanRound(view, job);
@@ -272,6 +280,17 @@ bool Coordinator::EvaluateJob(const JobState& job) {
          {"order", run.checkpoint_order},
          {"reason", order.reason}});
     return true;
+  }
+  return false;
+}
+
+// Of ended and paused jobs too: their last checkpoint makes another too old.
+bool Coordinator::EvaluateRetention() {
+  for (auto it = retention_due_.begin(); it != retention_due_.end();) {
+    const Plan plan = PlanRetention(*state_.FindJob(*it));
+    if (CommitPlan(plan)) return true;
+    // What the journal did not take stays due.
+    it = plan.events.empty() ? retention_due_.erase(it) : std::next(it);
   }
   return false;
 }
@@ -315,7 +334,7 @@ bool Coordinator::EvaluateOnce() {
     const bool active = HoldsSlots(job.state) || job.state == Job::CANCELLING;
     if (active && EvaluateJob(job)) return true;
   }
-  return EvaluateSchedule();
+  return EvaluateRetention() || EvaluateSchedule();
 }
 
 void Coordinator::Evaluate() {

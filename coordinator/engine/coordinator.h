@@ -194,6 +194,8 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterApply(const Journal::Record& record)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AfterStart(const lory::internal::v1::GenerationStarted& event)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterStateChange(const JobState& job)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -201,6 +203,7 @@ class Coordinator {
   void Evaluate() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool EvaluateOnce() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool EvaluateJob(const JobState& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool EvaluateRetention() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool EvaluateSchedule() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool CommitPlan(const Plan& plan) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void PushDesired() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -297,6 +300,8 @@ class Coordinator {
   // Those of them that somebody is removing at this moment: in to_delete_
   // until that is over, so that nobody puts new files there.
   std::set<std::string> being_removed_ ABSL_GUARDED_BY(mutex_);
+  // Jobs that may have more checkpoints than are kept.
+  std::set<std::string> retention_due_ ABSL_GUARDED_BY(mutex_);
   // Jobs whose checkpoint folders may hold leftovers.
   std::set<std::string> to_sweep_ ABSL_GUARDED_BY(mutex_);
   absl::Time datasets_looked_at_ ABSL_GUARDED_BY(mutex_);

@@ -55,6 +55,19 @@ class CheckpointTroubleTest : public ::testing::Test {
     EXPECT_EQ(Verify(10)->state(), Checkpoint::DAMAGED);
   }
 
+  std::vector<int64_t> CommittedSteps() {
+    lory::v1::ListCheckpointsRequest request;
+    request.set_parent("jobs/tiny");
+    std::vector<int64_t> steps;
+    const auto list = fleet_.core().ListCheckpoints(request);
+    for (const Checkpoint& checkpoint : list->checkpoints()) {
+      if (checkpoint.state() == Checkpoint::COMMITTED) {
+        steps.push_back(checkpoint.step());
+      }
+    }
+    return steps;
+  }
+
   // Steps of the checkpoints that could not be written, as the timeline has
   // them.
   std::vector<int64_t> FailedSteps() {
@@ -74,6 +87,33 @@ class CheckpointTroubleTest : public ::testing::Test {
   Fleet fleet_;
   std::string part_, bytes_;  // that DamageStepTen took away
 };
+
+TEST_F(CheckpointTroubleTest, NoMoreAreKeptThanAskedForAfterTheEndOrAPause) {
+  lory::v1::JobSpec spec = Fleet::Spec(2, 2, 22);
+  spec.mutable_checkpoint()->set_keep_count(2);
+  ASSERT_OK(fleet_.Submit("tiny", spec));
+  ASSERT_TRUE(fleet_.RunUntil(
+      [&] { return fleet_.Job("tiny").progress().step() == 12; }));
+  EXPECT_THAT(CommittedSteps(), ElementsAre(10, 5));
+  lory::v1::JobVerbRequest request;
+  request.set_name("jobs/tiny");
+  ASSERT_OK(fleet_.core().PauseJob(request));
+  // The checkpoint is committed when its trainers have reported the end.
+  const auto commit_late = [&] {
+    fleet_.storage().FillDiskFor("manifest.json");
+    for (int i = 0; i < 20; ++i) fleet_.Round();
+    fleet_.storage().FillDiskFor("");
+  };
+  commit_late();
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::PAUSED));
+  EXPECT_THAT(CommittedSteps(), ElementsAre(::testing::Ge(12), 10));
+  ASSERT_OK(fleet_.core().ResumeJob(request));
+  ASSERT_TRUE(fleet_.RunUntil(
+      [&] { return fleet_.Job("tiny").progress().step() == 21; }));
+  commit_late();
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::SUCCEEDED));
+  EXPECT_THAT(CommittedSteps(), ElementsAre(22, 20));
+}
 
 TEST_F(CheckpointTroubleTest, WholeFilesAreVerified) {
   RunToTheEnd();
