@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/check.h"
+#include "common/base/error_detail.h"
 #include "common/base/status_macros.h"
 #include "common/io/storage.h"
 
@@ -57,7 +58,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> Dataset::Open(
   std::unique_ptr<Dataset> dataset(new Dataset);
   LORY_ASSIGN_OR_RETURN(dataset->manifest_, ReadDatasetManifest(manifest_path));
   const DatasetManifest& manifest = dataset->manifest_;
-  const std::string folder =
+  const std::string folder = dataset->folder_ =
       std::filesystem::absolute(manifest_path).parent_path().string();
   for (const ShardEntry& entry : manifest.shards) {
     LORY_ASSIGN_OR_RETURN(
@@ -81,12 +82,33 @@ absl::StatusOr<std::unique_ptr<Dataset>> Dataset::Open(
   return dataset;
 }
 
-void Dataset::Read(int64_t index, std::span<int64_t> tokens) const {
+absl::Status Dataset::Read(int64_t index, std::span<int64_t> tokens) const {
   LORY_CHECK(index >= 0 && index < sequence_count_);
   const auto after =
       std::upper_bound(first_index_.begin(), first_index_.end(), index);
   const size_t shard = static_cast<size_t>(after - first_index_.begin()) - 1;
-  shards_[shard]->Read(index - first_index_[shard], tokens);
+  const int64_t place = index - first_index_[shard];
+  shards_[shard]->Read(place, tokens);
+  return CheckTokens(manifest_.shards[shard].file, place, tokens);
+}
+
+absl::Status Dataset::ReadHeldOut(int i, int64_t index,
+                                  std::span<int64_t> tokens) const {
+  held_out_[i]->Read(index, tokens);
+  return CheckTokens(manifest_.held_out[i].shard.file, index, tokens);
+}
+
+absl::Status Dataset::CheckTokens(const std::string& file, int64_t index,
+                                  std::span<const int64_t> tokens) const {
+  const int64_t size = manifest_.vocabulary_size;
+  const auto wrong =
+      std::find_if(tokens.begin(), tokens.end(),
+                   [&](int64_t token) { return token < 0 || token >= size; });
+  if (wrong == tokens.end()) return absl::OkStatus();
+  return ErrorWithReason(
+      absl::StatusCode::kDataLoss, "TOKEN_OUT_OF_RANGE",
+      absl::StrCat(folder_, "/", file, ".bin: sequence ", index, " has token ",
+                   *wrong, ", but vocabulary_size in the manifest is ", size));
 }
 
 }  // namespace lory::data

@@ -31,14 +31,24 @@ class Dataset {
 
   // Copies training sequence `index` (0 <= index < sequence_count) into
   // `tokens`, sequence_length + 1 long.
-  void Read(int64_t index, std::span<int64_t> tokens) const;
+  //
+  // DATA_LOSS, TOKEN_OUT_OF_RANGE: a token is not in the manifest's vocabulary;
+  // names the file.
+  absl::Status Read(int64_t index, std::span<int64_t> tokens) const;
 
-  // Held-out shard `i`, in the manifest's order.
-  const ShardReader& held_out(int i) const { return *held_out_[i]; }
+  // The same from held-out set `i`, in the manifest's order.
+  absl::Status ReadHeldOut(int i, int64_t index,
+                           std::span<int64_t> tokens) const;
+  int64_t held_out_count(int i) const { return held_out_[i]->sequence_count(); }
 
  private:
   Dataset() = default;
 
+  // Of a sequence of the shard `file`.
+  absl::Status CheckTokens(const std::string& file, int64_t index,
+                           std::span<const int64_t> tokens) const;
+
+  std::string folder_;  // of manifest and shards
   DatasetManifest manifest_;
   int64_t sequence_count_ = 0;
   std::vector<int64_t> first_index_;  // of each shard

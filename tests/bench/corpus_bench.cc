@@ -190,7 +190,7 @@ void LoaderFigures(int64_t count, int32_t length) {
     const data::SequenceOrder order(7, epoch, count);
     const Stopwatch watch;
     for (int64_t i = 0; i < count; ++i) {
-      dataset->Read(order.At(i), tokens);
+      LORY_CHECK(dataset->Read(order.At(i), tokens).ok());
       sum += static_cast<uint64_t>(tokens[i % length]);
     }
     const double wall = watch.wall(), processor = watch.processor();

@@ -86,7 +86,7 @@ absl::StatusOr<std::string> SequenceText(
   }
   const int64_t context = manifest.sequence_length + 1;
   std::vector<int64_t> stored(context);
-  dataset.Read(sequence, stored);
+  LORY_RETURN_IF_ERROR(dataset.Read(sequence, stored));
   const int64_t begin = PackedPlaceOf(manifest.seed, count, sequence) * context;
   const int64_t end = begin + context;
   std::string out =

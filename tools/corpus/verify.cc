@@ -63,13 +63,8 @@ absl::Status CheckTokens(const data::Dataset& dataset,
   std::vector<int64_t> tokens(context);
   size_t document = 0;
   for (int64_t place = 0; place < count; ++place) {
-    dataset.Read(stored_at[place], tokens);
+    LORY_RETURN_IF_ERROR(dataset.Read(stored_at[place], tokens));
     for (int64_t i = 0; i < context; ++i) {
-      if (tokens[i] >= manifest.vocabulary_size) {
-        return absl::DataLossError(absl::StrCat("sequence ", stored_at[place],
-                                                " has token ", tokens[i],
-                                                ", outside the vocabulary"));
-      }
       const int64_t here = place * context + i;
       while (document < documents.size() &&
              here >= documents[document].first_token +

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/base/status_macros.h"
 #include "common/data/sample_digest.h"
 
 namespace lory::data {
@@ -15,8 +16,9 @@ int64_t SizeOf(const MicroBatchRange& range) {
 
 }  // namespace
 
-MicroBatch ReadMicroBatch(const Dataset& dataset, const BatchGrid& grid,
-                          int64_t step, int64_t index) {
+absl::StatusOr<MicroBatch> ReadMicroBatch(const Dataset& dataset,
+                                          const BatchGrid& grid, int64_t step,
+                                          int64_t index) {
   const int64_t length = dataset.manifest().sequence_length;
   const int64_t rows = grid.micro_batch_sequences;
   MicroBatch batch{.step = step, .index = index, .rows = rows};
@@ -34,7 +36,7 @@ MicroBatch ReadMicroBatch(const Dataset& dataset, const BatchGrid& grid,
       order.emplace(grid.seed, epoch, dataset.sequence_count());
     }
     const int64_t at = order->At(place.position);
-    dataset.Read(at, sequence);
+    LORY_RETURN_IF_ERROR(dataset.Read(at, sequence));
     batch.tokens.insert(batch.tokens.end(), sequence.begin(),
                         sequence.end() - 1);
     batch.targets.insert(batch.targets.end(), sequence.begin() + 1,
@@ -63,15 +65,16 @@ void BatchLoader::Start(const MicroBatchRange& range) {
   changed_.NotifyAll();
 }
 
-std::optional<MicroBatch> BatchLoader::Next() {
+absl::StatusOr<std::optional<MicroBatch>> BatchLoader::Next() {
   MutexLock lock(&mutex_);
-  if (taken_ == SizeOf(range_)) return std::nullopt;
+  if (taken_ == SizeOf(range_)) return std::optional<MicroBatch>();
   while (queue_.empty()) changed_.Wait(&mutex_);
-  MicroBatch batch = std::move(queue_.front());
+  absl::StatusOr<MicroBatch> batch = std::move(queue_.front());
   queue_.pop_front();
   ++taken_;
   changed_.NotifyAll();
-  return batch;
+  if (!batch.ok()) return batch.status();
+  return std::optional<MicroBatch>(*std::move(batch));
 }
 
 int64_t BatchLoader::held_count() {
@@ -100,7 +103,8 @@ void BatchLoader::Run(std::stop_token stop) {
       index = range_.first + next_ % range_.count;
       ++next_;
     }
-    MicroBatch batch = ReadMicroBatch(dataset_, grid_, step, index);
+    absl::StatusOr<MicroBatch> batch =
+        ReadMicroBatch(dataset_, grid_, step, index);
     MutexLock lock(&mutex_);
     if (number != range_number_) continue;  // a newer range began meanwhile
     queue_.push_back(std::move(batch));

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "common/base/mutex.h"
 #include "common/data/dataset.h"
 #include "common/data/sequence_order.h"
@@ -42,8 +43,10 @@ struct MicroBatch {
 };
 
 // Reads one micro-batch, in the order that grid and dataset alone decide.
-MicroBatch ReadMicroBatch(const Dataset& dataset, const BatchGrid& grid,
-                          int64_t step, int64_t index);
+// DATA_LOSS as Dataset::Read.
+absl::StatusOr<MicroBatch> ReadMicroBatch(const Dataset& dataset,
+                                          const BatchGrid& grid, int64_t step,
+                                          int64_t index);
 
 // Micro-batches of a range, read ahead by a thread of its own that holds at
 // most `prefetch` of them. Thread-compatible; one caller.
@@ -56,8 +59,9 @@ class BatchLoader {
   void Start(const MicroBatchRange& range);
 
   // The next one: by step, then by index. Blocks for the disk only. Empty
-  // when the range is at its end, or none was started.
-  std::optional<MicroBatch> Next();
+  // when the range is at its end, or none was started. Errors as those of
+  // ReadMicroBatch; what follows can still be asked for.
+  absl::StatusOr<std::optional<MicroBatch>> Next();
 
   // Micro-batches held now, for tests.
   int64_t held_count();
@@ -78,7 +82,7 @@ class BatchLoader {
   int64_t range_number_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t next_ ABSL_GUARDED_BY(mutex_) = 0;   // read next, within the range
   int64_t taken_ ABSL_GUARDED_BY(mutex_) = 0;  // handed out
-  std::deque<MicroBatch> queue_ ABSL_GUARDED_BY(mutex_);
+  std::deque<absl::StatusOr<MicroBatch>> queue_ ABSL_GUARDED_BY(mutex_);
 
   std::jthread thread_;  // last: ends before what it uses
 };

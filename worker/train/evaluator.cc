@@ -93,7 +93,7 @@ Evaluator::Evaluator(const lory::data::Dataset& dataset,
   for (size_t i = 0; i < held_out.size(); ++i) {
     Domain domain;
     domain.index = static_cast<int>(i);
-    domain.sequence_count = dataset.held_out(domain.index).sequence_count();
+    domain.sequence_count = dataset.held_out_count(domain.index);
     if (spec.sequences_per_domain() > 0) {
       domain.sequence_count =
           std::min(domain.sequence_count, spec.sequences_per_domain());
@@ -110,7 +110,9 @@ absl::StatusOr<lory::v1::Evaluation> Evaluator::Evaluate(
   double loss_sum = 0, token_sum = 0;
   std::vector<int64_t> counts(dataset_.manifest().vocabulary_size);
   for (Domain& domain : domains_) {
-    if (domain.token_counts.empty()) domain.token_counts = CountTokens(domain);
+    if (domain.token_counts.empty()) {
+      LORY_ASSIGN_OR_RETURN(domain.token_counts, CountTokens(domain));
+    }
     for (size_t i = 0; i < counts.size(); ++i) {
       counts[i] += domain.token_counts[i];
     }
@@ -146,7 +148,6 @@ absl::StatusOr<Evaluator::Sums> Evaluator::Measure(
     const Domain& domain, const Transformer& model,
     lory::collective::Communicator& communicator,
     const std::function<bool()>& go_on) const {
-  const lory::data::ShardReader& text = dataset_.held_out(domain.index);
   const int64_t length = dataset_.manifest().sequence_length;
   const lory::config::ModelShape& shape = model.shape();
   Sums sums;
@@ -161,7 +162,8 @@ absl::StatusOr<Evaluator::Sums> Evaluator::Measure(
     const int64_t rows = std::min(rows_, domain.sequence_count - first);
     std::vector<int64_t> tokens, targets;
     for (int64_t row = 0; row < rows; ++row) {
-      text.Read(first + row, sequence);
+      LORY_RETURN_IF_ERROR(
+          dataset_.ReadHeldOut(domain.index, first + row, sequence));
       tokens.insert(tokens.end(), sequence.begin(), sequence.end() - 1);
       targets.insert(targets.end(), sequence.begin() + 1, sequence.end());
     }
@@ -179,13 +181,13 @@ absl::StatusOr<Evaluator::Sums> Evaluator::Measure(
   return sums;
 }
 
-std::vector<int64_t> Evaluator::CountTokens(const Domain& domain) const {
-  const lory::data::ShardReader& text = dataset_.held_out(domain.index);
+absl::StatusOr<std::vector<int64_t>> Evaluator::CountTokens(
+    const Domain& domain) const {
   const int64_t length = dataset_.manifest().sequence_length;
   std::vector<int64_t> counts(dataset_.manifest().vocabulary_size);
   std::vector<int64_t> sequence(length + 1);
   for (int64_t i = 0; i < domain.sequence_count; ++i) {
-    text.Read(i, sequence);
+    LORY_RETURN_IF_ERROR(dataset_.ReadHeldOut(domain.index, i, sequence));
     for (int64_t at = 1; at <= length; ++at) ++counts[sequence[at]];
   }
   return counts;

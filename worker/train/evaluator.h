@@ -34,7 +34,8 @@ class Evaluator {
 
   // Loss and routing of `model` by domain; all ranks must call it. Leaves
   // `step` to the caller. `go_on` is asked after every batch; ABORTED: it said
-  // no. Other errors as Communicator's, and RESOURCE_EXHAUSTED: no memory.
+  // no. Other errors as Communicator's and Dataset::ReadHeldOut's, and
+  // RESOURCE_EXHAUSTED: no memory.
   absl::StatusOr<lory::v1::Evaluation> Evaluate(
       const lory::model::Transformer& model,
       lory::collective::Communicator& communicator, Clock& clock,
@@ -59,7 +60,7 @@ class Evaluator {
                                const lory::model::Transformer& model,
                                lory::collective::Communicator& communicator,
                                const std::function<bool()>& go_on) const;
-  std::vector<int64_t> CountTokens(const Domain& domain) const;
+  absl::StatusOr<std::vector<int64_t>> CountTokens(const Domain& domain) const;
 
   const lory::data::Dataset& dataset_;
   const int64_t rows_;

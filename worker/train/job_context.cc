@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/base/error_detail.h"
 #include "common/base/status_macros.h"
 #include "common/config/model_shape.h"
 #include "common/config/optimizer_defaults.h"
@@ -134,6 +135,18 @@ absl::Status CheckData(JobContext& job) {
   return SayWhatMends(job.check->status(), job.manifest_path, job.spec);
 }
 
+absl::Status ExplainError(JobContext& job, const absl::Status& status) {
+  if (ReasonOf(status) != "TOKEN_OUT_OF_RANGE") return status;
+  LORY_RETURN_IF_ERROR(CheckData(job));  // an altered byte explains more
+  const absl::Status said = SayWhatMends(status, job.manifest_path, job.spec);
+  // As long as bytes may be altered it may be this host's fault alone.
+  const bool sound = job.check->WaitUntilDone(absl::ZeroDuration()) &&
+                     job.check->status().ok();
+  return sound ? ErrorWithReason(absl::StatusCode::kDataLoss,
+                                 "TOKEN_OUT_OF_RANGE", said.message())
+               : said;
+}
+
 absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
     const Assignment& assignment, const std::string& trace_name,
     int64_t check_first_bytes, const std::function<void()>& progress) {
@@ -190,6 +203,11 @@ bool IsPermanent(const absl::Status& status) {
     default:
       return false;
   }
+}
+
+bool IsOfJob(const absl::Status& status) {
+  const std::string reason = ReasonOf(status);
+  return reason == "DIVERGED" || reason == "TOKEN_OUT_OF_RANGE";
 }
 
 }  // namespace lory::train

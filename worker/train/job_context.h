@@ -61,12 +61,20 @@ absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
 // names the file and what mends it.
 absl::Status CheckData(JobContext& job);
 
+// What to tell of an error that training met: one of the dataset gets what
+// mends it, and keeps its reason only when the files are as they were built, so
+// that no host is at fault. Others stay as they are.
+absl::Status ExplainError(JobContext& job, const absl::Status& status);
+
 // Writes the lines that wait for a full disk. Whether none does any more.
 bool FlushLines(JobContext& job);
 
 // Whether an error would come again on any other worker, so that the job fails
 // with it.
 bool IsPermanent(const absl::Status& status);
+
+// Whether the job or its dataset is at fault, and surely no host.
+bool IsOfJob(const absl::Status& status);
 
 }  // namespace lory::train
 

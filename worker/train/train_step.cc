@@ -89,7 +89,7 @@ absl::StatusOr<LocalSums> AccumulateGradient(
   state.model->parameters().ZeroGradients();
   watch.AddTo(&sums.backward_seconds);
   for (int64_t i = 0; i < count; ++i) {
-    const std::optional<MicroBatch> batch = loader.Next();
+    LORY_ASSIGN_OR_RETURN(const std::optional<MicroBatch> batch, loader.Next());
     if (!batch.has_value() || batch->step != state.step) {
       return absl::InternalError(absl::StrCat("the loader has no micro-batch ",
                                               i, " for step ", state.step));

@@ -36,7 +36,7 @@ struct LocalSums {
 // is called after each.
 //
 // INTERNAL: the loader has not that many, or not of this step.
-// RESOURCE_EXHAUSTED: no memory.
+// RESOURCE_EXHAUSTED: no memory. DATA_LOSS as Dataset::Read.
 absl::StatusOr<LocalSums> AccumulateGradient(
     const lory::v1::JobSpec& spec, TrainingState& state,
     lory::data::BatchLoader& loader, int64_t count, Clock& clock,

@@ -75,14 +75,16 @@ absl::Status Trainer::Run() {
       continue;
     }
     seen = order.number;
-    if (const absl::Status status = Follow(order); !status.ok()) {
+    absl::Status status = Follow(order);
+    if (!status.ok() && job_ != nullptr) status = ExplainError(*job_, status);
+    if (!status.ok()) {
       Log(LogLevel::kError, "the trainer cannot go on",
           {{"reason", status.ToString()}});
       board_.Report([&](TrainerStatus& report) {
         report.set_phase(TrainerStatus::FAILED);
         report.set_error(std::string(status.message()));
         report.set_error_is_permanent(IsPermanent(status));
-        report.set_error_is_of_job(ReasonOf(status) == "DIVERGED");
+        report.set_error_is_of_job(IsOfJob(status));
       });
       return status;
     }

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/error_detail.h"
 #include "common/base/hash.h"
 #include "common/io/storage.h"
 #include "gmock/gmock.h"
@@ -60,12 +61,29 @@ TEST_F(DatasetTest, SequencesAreNumberedThroughTheShards) {
   ASSERT_EQ(dataset->sequence_count(), 6);
   for (int64_t i = 0; i < 6; ++i) {
     std::vector<int64_t> tokens(4);
-    dataset->Read(i, tokens);
+    ASSERT_OK(dataset->Read(i, tokens));
     EXPECT_THAT(tokens, ElementsAre(i, 1, 2, 3));
   }
   std::vector<int64_t> tokens(4);
-  dataset->held_out(0).Read(0, tokens);
+  ASSERT_OK(dataset->ReadHeldOut(0, 0, tokens));
   EXPECT_EQ(tokens[0], 6);
+}
+
+TEST_F(DatasetTest, ATokenBeyondTheVocabularyNamesFileTokenAndField) {
+  manifest.vocabulary_size = 5;
+  WriteManifest();
+  LORY_ASSERT_OK_AND_ASSIGN(const auto dataset, Open());
+  std::vector<int64_t> tokens(4);
+  EXPECT_OK(dataset->Read(4, tokens));
+  const absl::Status status = dataset->Read(5, tokens);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kDataLoss,
+                               HasSubstr("train-2.bin: sequence 2 has token 5, "
+                                         "but vocabulary_size in the manifest "
+                                         "is 5")));
+  EXPECT_EQ(ReasonOf(status), "TOKEN_OUT_OF_RANGE");
+  EXPECT_THAT(dataset->ReadHeldOut(0, 0, tokens),
+              StatusIs(absl::StatusCode::kDataLoss,
+                       HasSubstr("held-out.bin: sequence 0 has token 6")));
 }
 
 TEST_F(DatasetTest, AMissingShardAsksWhetherTheDatasetMoved) {

@@ -4,6 +4,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "common/data/dataset_manifest.h"
+#include "common/io/storage.h"
 #include "gmock/gmock.h"
 #include "tests/support/faulty_storage.h"
 #include "tests/support/status_matchers.h"
@@ -420,6 +422,24 @@ TEST(Trainer, AModelThatDoesNotFitTheDataFailsTheJob) {
   const TrainerStatus status = fleet.Add().AwaitPhase(TrainerStatus::FAILED);
   EXPECT_TRUE(status.error_is_permanent());
   EXPECT_THAT(status.error(), HasSubstr("has 64 ids; set it to that"));
+}
+
+TEST(Trainer, TokensBeyondTheVocabularyFailTheJobAndNameTheFile) {
+  lory::v1::JobSpec spec = TinySpec(5);
+  spec.mutable_model()->set_vocabulary_size(60);
+  Fleet fleet(spec);
+  const std::string path = fleet.folder().At("manifest.json");
+  auto manifest = lory::data::ReadDatasetManifest(path);
+  ASSERT_OK(manifest);
+  manifest->vocabulary_size = 60;  // its tokens go up to 63
+  fleet.folder().Write("manifest.json", SerializeDatasetManifest(*manifest));
+  const TrainerStatus status = fleet.Add().AwaitPhase(TrainerStatus::FAILED);
+  EXPECT_TRUE(status.error_is_permanent());
+  EXPECT_TRUE(status.error_is_of_job());
+  EXPECT_THAT(status.error(), HasSubstr("train.bin: sequence "));
+  EXPECT_THAT(status.error(),
+              HasSubstr(", but vocabulary_size in the manifest is 60"));
+  EXPECT_THAT(status.error(), HasSubstr("build the dataset anew"));
 }
 
 TEST(Trainer, LossesThatAreNotFiniteFailTheJobAfterTheLimit) {
