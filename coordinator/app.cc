@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
+#include "common/io/absolute_path.h"
 #include "common/io/storage.h"
 #include "coordinator/page/jobs_json.h"
 #include "coordinator/page/status_page.h"
@@ -38,8 +39,7 @@ page::StatusPageData PageData(const Snapshot& snapshot, absl::Time now) {
   return data;
 }
 
-// Paths in assignments mean the same on every host: absolute.
-absl::StatusOr<std::string> AbsoluteFolder(const std::string& path) {
+absl::StatusOr<std::string> StateFolder(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
   if (!error) {
@@ -64,12 +64,14 @@ absl::Status WriteReadyFile(const std::string& path, const std::string& rpc,
 absl::StatusOr<std::unique_ptr<App>> App::Start(const AppOptions& options) {
   LORY_RETURN_IF_ERROR(CheckPlanOptions(options.plan));
   auto app = std::unique_ptr<App>(new App);
-  LORY_ASSIGN_OR_RETURN(const std::string state, AbsoluteFolder(options.state));
-  LORY_ASSIGN_OR_RETURN(app->journal_, SqliteJournal::Open(state));
   Coordinator::Options core{.plan = options.plan,
                             .data_roots = options.data_roots};
-  LORY_ASSIGN_OR_RETURN(core.storage_root,
-                        AbsoluteFolder(options.storage_root));
+  // Paths in assignments mean the same on every host: absolute.
+  LORY_ASSIGN_OR_RETURN(
+      core.storage_root,
+      io::ExistingFolder("--storage-root", options.storage_root));
+  LORY_ASSIGN_OR_RETURN(const std::string state, StateFolder(options.state));
+  LORY_ASSIGN_OR_RETURN(app->journal_, SqliteJournal::Open(state));
   LORY_ASSIGN_OR_RETURN(
       app->coordinator_,
       Coordinator::Create(std::move(core), *app->journal_, RealClock(),

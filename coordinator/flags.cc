@@ -80,7 +80,7 @@ std::optional<int> ParseFlags(int argc, char** argv, AppOptions& options) {
       "loopback");
   Add(app, "--state", options.state, "Folder of the journal");
   Add(app, "--storage-root", options.storage_root,
-      "Folder shared by all hosts; jobs lie in its jobs/");
+      "Existing folder shared by all hosts; jobs lie in its jobs/");
   Add(app, "--data-root", options.data_roots,
       "Datasets must lie beneath this folder; repeatable");
   Add(app, "--tls-ca", options.tls.ca, "CA that both sides trust, PEM");

@@ -17,4 +17,21 @@ absl::StatusOr<std::string> AbsolutePath(const std::string& path) {
   return whole.lexically_normal().string();
 }
 
+absl::StatusOr<std::string> ExistingFolder(const std::string& flag,
+                                           const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path whole = std::filesystem::canonical(path, error);
+  if (error == std::errc::no_such_file_or_directory) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(flag, ": there is no folder ", path,
+                     "; mount it, or make it with `mkdir -p ", path, "`"));
+  }
+  if (error) return ErrnoStatus(error.value(), absl::StrCat(flag, ": ", path));
+  if (!std::filesystem::is_directory(whole, error)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(flag, ": ", path, " is no folder; name another"));
+  }
+  return whole.string();
+}
+
 }  // namespace lory::io

@@ -444,6 +444,17 @@ class ServiceTest(unittest.TestCase):
         self.assertNotEqual(answer.returncode, 0)
         self.assertIn(str(self.service.coordinator.handle.pid), answer.stderr)
 
+    def test_a_storage_root_that_is_not_there_is_not_made(self):
+        nope = self.folder / "nope"
+        for flags in (["lory-coordinator", "--state", self.folder / "other"],
+                      ["lory-worker", "--coordinator", "127.0.0.1:1",
+                       "--work", self.folder / "work", "--data-root", DATA]):
+            answer = subprocess.run(
+                [BIN / flags[0], *flags[1:], "--storage-root", nope],
+                capture_output=True, text=True, timeout=20, check=False)
+            self.assertIn(f"or make it with `mkdir -p {nope}`", answer.stderr)
+            self.assertFalse(nope.exists())
+
     def test_a_second_daemon_with_one_name_is_refused(self):
         self.start("worker-a")
         answer = subprocess.run(

@@ -16,6 +16,7 @@
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/http/http_server.h"
+#include "common/io/absolute_path.h"
 #include "common/io/storage.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/server.h"
@@ -192,6 +193,9 @@ absl::Status App::WriteReadyFile() const {
 }
 
 absl::Status App::Start() {
+  for (const std::string& root : flags_.roots.storage) {
+    LORY_RETURN_IF_ERROR(io::ExistingFolder("--storage-root", root).status());
+  }
   LORY_ASSIGN_OR_RETURN(folder_, WorkFolder::Open(flags_.work));
   LORY_RETURN_IF_ERROR(OpenCoordinator());
   TrainerTable::Options options;

@@ -131,7 +131,7 @@ void AddPlaces(CLI::App& app, Flags& flags) {
       ->type_name("DIR")
       ->required();
   app.add_option("--storage-root", flags.roots.storage,
-                 "Shared folder beneath which jobs may write")
+                 "Existing shared folder beneath which jobs may write")
       ->type_name("DIR")
       ->required();
   app.add_option("--ready-file", flags.ready_file,

@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
 
 namespace lory::io {
 namespace {
@@ -25,6 +26,27 @@ TEST(AbsolutePath, BeginsAtTheRootAndHasNoDots) {
 TEST(AbsolutePath, OfNothingIsAMistake) {
   EXPECT_THAT(AbsolutePath(""),
               StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("empty")));
+}
+
+TEST(ExistingFolder, IsToldWithoutLinks) {
+  const lory::testing::TemporaryFolder folder;
+  std::filesystem::create_directory_symlink(folder.path(), folder.At("link"));
+  EXPECT_EQ(*ExistingFolder("--storage-root", folder.At("link")),
+            folder.path());
+}
+
+TEST(ExistingFolder, IsNeverMade) {
+  const lory::testing::TemporaryFolder folder;
+  EXPECT_THAT(
+      ExistingFolder("--storage-root", folder.At("nope")),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               HasSubstr(absl::StrCat(
+                   "--storage-root: there is no folder ", folder.At("nope"),
+                   "; mount it, or make it with `mkdir -p "))));
+  EXPECT_FALSE(std::filesystem::exists(folder.At("nope")));
+  EXPECT_THAT(ExistingFolder("--storage-root", folder.Write("file", "")),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("is no folder")));
 }
 
 }  // namespace
