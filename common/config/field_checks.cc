@@ -1,8 +1,11 @@
 #include "common/config/field_checks.h"
 
 #include <cmath>
+#include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
 namespace lory::config {
 
@@ -39,6 +42,30 @@ absl::Status CheckBelowOne(absl::string_view path, absl::string_view field,
   if (value < 1) return absl::OkStatus();
   return InvalidField(path, field,
                       absl::StrCat(value, " is not a share below 1"));
+}
+
+void AllChecks::Add(const absl::Status& status) {
+  if (!status.ok()) errors_.push_back(status);
+}
+
+absl::Status AllChecks::ToStatus() const {
+  if (errors_.empty()) return absl::OkStatus();
+  if (errors_.size() == 1) return errors_[0];
+  std::vector<FieldViolation> all;
+  for (const absl::Status& error : errors_) {
+    for (FieldViolation& violation : ViolationsIn(error)) {
+      all.push_back(std::move(violation));
+    }
+  }
+  return FieldErrors(std::move(all));
+}
+
+std::vector<FieldViolation> ViolationsIn(const absl::Status& status) {
+  std::vector<FieldViolation> violations = FieldViolationsOf(status);
+  if (!violations.empty() || status.ok()) return violations;
+  const std::pair<std::string, std::string> parts =
+      absl::StrSplit(status.message(), absl::MaxSplits(": ", 1));
+  return {{parts.first, parts.second}};
 }
 
 double OrDefault(double value, double fallback) {

@@ -115,6 +115,7 @@ std::string KeyOf(const FieldDescriptor& field) {
 }
 
 std::string KeyPathOf(absl::string_view field_path) {
+  if (field_path == "job_id") return "name";
   absl::string_view rest = field_path;
   if (!absl::ConsumePrefix(&rest, "spec.")) return std::string(field_path);
   std::vector<std::string> keys;

@@ -16,8 +16,8 @@ namespace lory::config {
 std::string KeyOf(const google::protobuf::FieldDescriptor& field);
 
 // A field's path as the person who writes job.yaml knows it:
-// spec.optimizer.peak_learning_rate is optimizer.learning_rate. What is no
-// path into a JobSpec stays as it is.
+// spec.optimizer.peak_learning_rate is optimizer.learning_rate, and job_id is
+// name. What is no path into a JobSpec stays as it is.
 std::string KeyPathOf(absl::string_view field_path);
 
 // The field that `key` names, by key or proto name; null: none.

@@ -146,11 +146,25 @@ std::string OfMissing(absl::string_view description) {
              : std::string(description);
 }
 
+// Of values that were written and could be read; what is said of others would
+// follow from the mistakes that are told already.
+void AddWrongValues(const std::vector<FieldViolation>& violations,
+                    const JobFile& file, Problems& problems) {
+  for (const FieldViolation& violation : violations) {
+    if (!file.origins.Has(violation.field) || problems.Has(violation.field)) {
+      continue;
+    }
+    problems.Add(file.origins.Find(violation.field), violation.field,
+                 violation.description);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<JobFile> ParseJobFile(absl::string_view text,
                                      absl::string_view file_name,
-                                     absl::Span<const std::string> overrides) {
+                                     absl::Span<const std::string> overrides,
+                                     const SpecCheck& check) {
   std::vector<Layer> layers(1);
   layers[0].source.name = std::string(file_name);
   LORY_ASSIGN_OR_RETURN(layers[0].root, ParseYaml(text, file_name));
@@ -173,12 +187,13 @@ absl::StatusOr<JobFile> ParseJobFile(absl::string_view text,
     ReadMessage(layer.root, "spec", layer.source, file.spec, file.origins,
                 problems);
   }
-  LORY_RETURN_IF_ERROR(problems.ToStatus());
   const std::string& dataset = file.spec.dataset();
   if (!dataset.empty() && !absl::StrContains(dataset, '/')) {
     file.spec.set_dataset(absl::StrCat(kDatasets, dataset));
   }
-  return file;
+  if (problems.empty()) return file;
+  if (check != nullptr) AddWrongValues(check(file.spec), file, problems);
+  return problems.ToStatus();
 }
 
 absl::Status LocateErrors(const absl::Status& status, const JobFile& file) {

@@ -1,12 +1,15 @@
 #ifndef LORY_COMMON_CONFIG_JOB_FILE_H_
 #define LORY_COMMON_CONFIG_JOB_FILE_H_
 
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "common/base/error_detail.h"
 #include "common/config/origins.h"
 #include "lory/v1/job.pb.h"
 
@@ -29,14 +32,21 @@ struct JobFile {
   Origins origins;          // of the paths "name" and "spec..."
 };
 
+// What is wrong with the values of a spec, such as FindJobViolations.
+using SpecCheck =
+    std::function<std::vector<FieldViolation>(const lory::v1::JobSpec&)>;
+
 // Reads `text` and lays `overrides` ("model.width=256") over it, later ones
 // over earlier ones. `file_name` is for messages.
 //
 // INVALID_ARGUMENT: anything wrong, all of it at once, a line each, such as
-// "job.yaml:12: spec.model.witdh: unknown key; did you mean width?".
+// "job.yaml:12: spec.model.witdh: unknown key; did you mean width?". Then what
+// `check` finds wrong with values that could be read is told, too; of a file
+// without such mistakes nothing is checked.
 absl::StatusOr<JobFile> ParseJobFile(
     absl::string_view text, absl::string_view file_name,
-    absl::Span<const std::string> overrides = {});
+    absl::Span<const std::string> overrides = {},
+    const SpecCheck& check = nullptr);
 
 // `status` with the file's line before each field that it complains about,
 // for errors found after reading, by us or by the coordinator. Statuses

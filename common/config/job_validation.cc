@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/config/field_checks.h"
 #include "common/config/model_shape.h"
 #include "common/config/optimizer_defaults.h"
 
@@ -30,17 +31,17 @@ class Violations {
     found_.push_back({absl::StrCat("spec.", field), std::move(what)});
   }
 
-  // A status whose message begins with the path of the field and a colon.
-  void AddStatus(const absl::Status& status, absl::string_view fallback) {
-    if (status.ok()) return;
-    const absl::string_view message = status.message();
-    const size_t colon = message.find(": ");
-    if (colon == absl::string_view::npos) {
-      found_.push_back({std::string(fallback), std::string(message)});
-      return;
+  // What a person may ask for; the optimizer itself would take any number.
+  void AtMost(const char* field, double value, double high) {
+    if (!(value > high)) return;
+    Add(field, absl::StrCat(value, " is above ", high, ", the most there is"));
+  }
+
+  // A status of field_checks.h.
+  void AddStatus(const absl::Status& status) {
+    for (FieldViolation& violation : ViolationsIn(status)) {
+      found_.push_back(std::move(violation));
     }
-    found_.push_back({std::string(message.substr(0, colon)),
-                      std::string(message.substr(colon + 2))});
   }
 
   std::vector<FieldViolation> Take() { return std::move(found_); }
@@ -90,6 +91,16 @@ void CheckLabels(const JobSpec& spec, Violations& found) {
   }
 }
 
+void CheckOptimizer(const lory::v1::OptimizerSpec& spec, Violations& found) {
+  found.AddStatus(ValidateOptimizerSpec(spec, "spec.optimizer"));
+  found.AtMost("optimizer.peak_learning_rate", spec.peak_learning_rate(), 10);
+  found.AtMost("optimizer.epsilon", spec.epsilon(), 1);
+  found.AtMost("optimizer.weight_decay", spec.weight_decay(), 10);
+  found.AtMost("optimizer.clip_norm", spec.clip_norm(), 1e6);
+  found.AtMost("optimizer.nonfinite_step_limit", spec.nonfinite_step_limit(),
+               1e6);
+}
+
 }  // namespace
 
 std::vector<FieldViolation> FindJobViolations(const JobSpec& spec) {
@@ -99,9 +110,8 @@ std::vector<FieldViolation> FindJobViolations(const JobSpec& spec) {
     found.Add("dataset", absl::StrCat("'", spec.dataset(),
                                       "' is not of the form datasets/NAME"));
   }
-  found.AddStatus(ValidateModelSpec(spec.model(), "spec.model"), "spec.model");
-  found.AddStatus(ValidateOptimizerSpec(spec.optimizer(), "spec.optimizer"),
-                  "spec.optimizer");
+  found.AddStatus(ValidateModelSpec(spec.model(), "spec.model"));
+  CheckOptimizer(spec.optimizer(), found);
   found.Range("step_count", spec.step_count(), 1, 100'000'000);
   found.Range("micro_batch_count", spec.micro_batch_count(), 1, 4096);
   found.Range("micro_batch_sequences", spec.micro_batch_sequences(), 1, 4096);
@@ -185,14 +195,14 @@ absl::Status CheckAgainstDataset(const JobSpec& spec, int64_t vocabulary_size,
   if (spec.model().vocabulary_size() != vocabulary_size) {
     return ErrorWithReason(
         absl::StatusCode::kFailedPrecondition, "DATASET_MISMATCH",
-        absl::StrCat("spec.model.vocabulary_size is ",
+        absl::StrCat("spec.model.vocabulary_size: it is ",
                      spec.model().vocabulary_size(), ", but the tokenizer of ",
                      spec.dataset(), " has ", vocabulary_size, " ids"));
   }
   if (spec.model().sequence_length() != sequence_length) {
     return ErrorWithReason(
         absl::StatusCode::kFailedPrecondition, "DATASET_MISMATCH",
-        absl::StrCat("spec.model.sequence_length is ",
+        absl::StrCat("spec.model.sequence_length: it is ",
                      spec.model().sequence_length(), ", but the sequences of ",
                      spec.dataset(), " have ", sequence_length, " tokens"));
   }

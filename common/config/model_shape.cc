@@ -108,15 +108,17 @@ int64_t LlamaFeedForwardWidth(int64_t width) {
 absl::StatusOr<ModelShape> ResolveModelShape(const ModelSpec& spec,
                                              absl::string_view field_path) {
   ModelShape shape;
-  LORY_RETURN_IF_ERROR(CheckRange(field_path, "vocabulary_size",
-                                  spec.vocabulary_size(), 2, 1'000'000));
-  LORY_RETURN_IF_ERROR(
-      CheckRange(field_path, "layer_count", spec.layer_count(), 1, 512));
-  LORY_RETURN_IF_ERROR(CheckRange(field_path, "width", spec.width(), 8, 65536));
-  LORY_RETURN_IF_ERROR(CheckRange(field_path, "sequence_length",
-                                  spec.sequence_length(), 1, 1 << 20));
-  LORY_RETURN_IF_ERROR(CheckRange(field_path, "feed_forward_width",
-                                  spec.feed_forward_width(), 0, 1 << 20));
+  AllChecks sizes;
+  const auto range = [&](absl::string_view field, int64_t value, int64_t low,
+                         int64_t high) {
+    sizes.Add(CheckRange(field_path, field, value, low, high));
+  };
+  range("vocabulary_size", spec.vocabulary_size(), 2, 1'000'000);
+  range("layer_count", spec.layer_count(), 1, 512);
+  range("width", spec.width(), 8, 65536);
+  range("sequence_length", spec.sequence_length(), 1, 1 << 20);
+  range("feed_forward_width", spec.feed_forward_width(), 0, 1 << 20);
+  LORY_RETURN_IF_ERROR(sizes.ToStatus());
   shape.vocabulary_size = spec.vocabulary_size();
   shape.layer_count = spec.layer_count();
   shape.width = spec.width();
@@ -124,10 +126,12 @@ absl::StatusOr<ModelShape> ResolveModelShape(const ModelSpec& spec,
   shape.feed_forward_width = spec.feed_forward_width() == 0
                                  ? LlamaFeedForwardWidth(shape.width)
                                  : spec.feed_forward_width();
-  LORY_RETURN_IF_ERROR(ResolveHeads(spec, field_path, shape));
-  LORY_RETURN_IF_ERROR(ResolveConstants(spec, field_path, shape));
-  LORY_RETURN_IF_ERROR(ResolveFeedForward(
+  AllChecks parts;
+  parts.Add(ResolveHeads(spec, field_path, shape));
+  parts.Add(ResolveConstants(spec, field_path, shape));
+  parts.Add(ResolveFeedForward(
       spec.feed_forward(), absl::StrCat(field_path, ".feed_forward"), shape));
+  LORY_RETURN_IF_ERROR(parts.ToStatus());
   return shape;
 }
 

@@ -47,26 +47,25 @@ absl::StatusOr<OptimizerSettings> ResolveOptimizer(
                ? absl::OkStatus()
                : Invalid(field_path, field, value, "between 0 and 1");
   };
-  LORY_RETURN_IF_ERROR(
-      above_zero("peak_learning_rate", settings.peak_learning_rate));
-  LORY_RETURN_IF_ERROR(below_one("beta1", settings.beta1));
-  LORY_RETURN_IF_ERROR(below_one("beta2", settings.beta2));
-  LORY_RETURN_IF_ERROR(above_zero("epsilon", settings.epsilon));
-  LORY_RETURN_IF_ERROR(below_one("warmup_fraction", settings.warmup_fraction));
-  if (!(settings.final_fraction >= 0 && settings.final_fraction <= 1)) {
-    return Invalid(field_path, "final_fraction", settings.final_fraction,
-                   "in 0..1");
-  }
-  if (!std::isfinite(spec.weight_decay())) {
-    return Invalid(field_path, "weight_decay", spec.weight_decay(), "finite");
-  }
-  if (std::isnan(spec.clip_norm())) {
-    return Invalid(field_path, "clip_norm", spec.clip_norm(), "a number");
-  }
-  if (spec.nonfinite_step_limit() < 0) {
-    return Invalid(field_path, "nonfinite_step_limit",
-                   spec.nonfinite_step_limit(), "0 or above");
-  }
+  AllChecks checks;
+  const auto expect = [&](bool good, absl::string_view field, double value,
+                          absl::string_view rule) {
+    if (!good) checks.Add(Invalid(field_path, field, value, rule));
+  };
+  checks.Add(above_zero("peak_learning_rate", settings.peak_learning_rate));
+  checks.Add(below_one("beta1", settings.beta1));
+  checks.Add(below_one("beta2", settings.beta2));
+  checks.Add(above_zero("epsilon", settings.epsilon));
+  checks.Add(below_one("warmup_fraction", settings.warmup_fraction));
+  expect(settings.final_fraction >= 0 && settings.final_fraction <= 1,
+         "final_fraction", settings.final_fraction, "in 0..1");
+  expect(std::isfinite(spec.weight_decay()), "weight_decay",
+         spec.weight_decay(), "finite");
+  expect(!std::isnan(spec.clip_norm()), "clip_norm", spec.clip_norm(),
+         "a number");
+  expect(spec.nonfinite_step_limit() >= 0, "nonfinite_step_limit",
+         spec.nonfinite_step_limit(), "0 or above");
+  LORY_RETURN_IF_ERROR(checks.ToStatus());
   settings.weight_decay =
       OrDefaultOrNone(spec.weight_decay(), defaults.weight_decay);
   settings.clip_norm = OrDefaultOrNone(spec.clip_norm(), defaults.clip_norm);

@@ -1,5 +1,6 @@
 #include "common/config/origins.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/cord.h"
@@ -37,6 +38,11 @@ std::string Origins::Find(absl::string_view path) const {
 void Problems::Add(std::string where, absl::string_view field,
                    absl::string_view text) {
   lines_.push_back({std::move(where), std::string(field), std::string(text)});
+}
+
+bool Problems::Has(absl::string_view field) const {
+  return std::any_of(lines_.begin(), lines_.end(),
+                     [&](const Line& line) { return line.field == field; });
 }
 
 absl::Status Problems::ToStatus() const {

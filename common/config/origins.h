@@ -43,6 +43,8 @@ class Problems {
   void Add(std::string where, absl::string_view field, absl::string_view text);
 
   bool empty() const { return lines_.empty(); }
+  // Whether there is one with this field.
+  bool Has(absl::string_view field) const;
 
   // INVALID_ARGUMENT, reason FIELD_INVALID, one line a problem: "job.yaml:12:
   // model.width: ..."; field violations in the payload, with the paths of the

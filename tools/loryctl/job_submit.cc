@@ -45,12 +45,30 @@ absl::StatusOr<std::string> ReadInput(Environment& environment,
                   "name the file with -f; docs/job-file.md says what is in it");
 }
 
+// The spec with stand-ins for what only the dataset knows, so that everything
+// else can be checked without a coordinator.
+lory::v1::JobSpec WithStandIns(lory::v1::JobSpec spec) {
+  auto& model = *spec.mutable_model();
+  constexpr int kVocabulary = 32000;
+  constexpr int kSegments = 16;
+  if (model.vocabulary_size() == 0) model.set_vocabulary_size(kVocabulary);
+  if (model.sequence_length() == 0) {
+    const int64_t segment = config::SegmentLengthOf(model.feed_forward());
+    model.set_sequence_length(static_cast<int32_t>(
+        segment > 0 && segment < 1 << 16 ? kSegments * segment : 1024));
+  }
+  return spec;
+}
+
 absl::StatusOr<config::JobFile> ReadJobFile(Session& session,
                                             const SubmitOptions& options) {
   LORY_ASSIGN_OR_RETURN(const std::string text,
                         ReadInput(session.environment(), options.file));
   auto file = config::ParseJobFile(
-      text, options.file == "-" ? "(stdin)" : options.file, options.overrides);
+      text, options.file == "-" ? "(stdin)" : options.file, options.overrides,
+      [](const lory::v1::JobSpec& spec) {
+        return config::FindJobViolations(WithStandIns(spec));
+      });
   if (!file.ok()) {
     return WithHint(file.status(), "loryctl help job-file");
   }
@@ -90,21 +108,6 @@ absl::Status FillFromDataset(Session& session, config::JobFile& file) {
     model.set_sequence_length(dataset->sequence_length());
   }
   return absl::OkStatus();
-}
-
-// The spec with stand-ins for what only the dataset knows, so that everything
-// else can be checked without a coordinator.
-lory::v1::JobSpec WithStandIns(lory::v1::JobSpec spec) {
-  auto& model = *spec.mutable_model();
-  constexpr int kVocabulary = 32000;
-  constexpr int kSegments = 16;
-  if (model.vocabulary_size() == 0) model.set_vocabulary_size(kVocabulary);
-  if (model.sequence_length() == 0) {
-    const int64_t segment = config::SegmentLengthOf(model.feed_forward());
-    model.set_sequence_length(static_cast<int32_t>(
-        segment > 0 && segment < 1 << 16 ? kSegments * segment : 1024));
-  }
-  return spec;
 }
 
 absl::Status PrintOffline(Session& session, const config::JobFile& file) {

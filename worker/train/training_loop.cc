@@ -131,11 +131,12 @@ absl::StatusOr<Decision> TrainingLoop::Step() {
   if (state_.nonfinite_in_row >= job_.nonfinite_step_limit) {
     return ErrorWithReason(
         absl::StatusCode::kFailedPrecondition, "DIVERGED",
-        absl::StrCat(
-            "loss or gradient was not finite in ", state_.nonfinite_in_row,
-            " steps in a row, the last one step ", step,
-            "; lower optimizer.peak_learning_rate or clip_norm, or look at the "
-            "data of these steps, and submit the job anew"));
+        absl::StrCat("loss or gradient was not finite in ",
+                     state_.nonfinite_in_row,
+                     " steps in a row, the last one step ", step,
+                     "; lower optimizer.learning_rate or optimizer.clip_norm, "
+                     "or look at "
+                     "the data of these steps, and submit the job anew"));
   }
   return reduced->decision;
 }

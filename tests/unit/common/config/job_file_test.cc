@@ -7,6 +7,7 @@
 #include "absl/strings/str_replace.h"
 #include "common/base/error_detail.h"
 #include "common/base/random.h"
+#include "common/config/job_validation.h"
 #include "common/config/model_shape.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
@@ -159,6 +160,25 @@ TEST(JobFile, AllProblemsAreToldAtOnce) {
   EXPECT_EQ(ReasonOf(status), "FIELD_INVALID");
 }
 
+TEST(JobFile, WrongValuesAreToldWithWhatCannotBeRead) {
+  const absl::Status status =
+      ParseJobFile(
+          "expert_cuont: 3\nsteps: -4\nmicro_batches: many\noptimizer:\n"
+          "  learning_rate: 1e9\n  beta1: 1.5\n  warmup_fraction: 7\n",
+          "job.yaml", {}, FindJobViolations)
+          .status();
+  EXPECT_THAT(
+      status.message(),
+      AllOf(HasSubstr("job.yaml:1: expert_cuont: unknown key"),
+            HasSubstr("job.yaml:2: steps: -4 is not in 1..100000000"),
+            HasSubstr("job.yaml:3: micro_batches: 'many' is not a whole"),
+            HasSubstr("job.yaml:5: optimizer.learning_rate: 1e+09 is above 10"),
+            HasSubstr("job.yaml:6: optimizer.beta1: 1.5 is not between 0 and"),
+            HasSubstr("job.yaml:7: optimizer.warmup_fraction: 7 is not be")));
+  // Nothing of what is missing, or follows from the mistakes.
+  EXPECT_THAT(FieldViolationsOf(status), SizeIs(6));
+}
+
 struct BadValue {
   const char* text;
   const char* error;
@@ -238,7 +258,7 @@ TEST(JobFile, RangeErrorsFoundLaterNameTheLine) {
             "--set steps=0: steps: 0 is not above 0\n"
             "job.yaml:3 (preset tiny): model.head_count: 4 is not good\n"
             "job.yaml:1: optimizer.beta1: missing\n"
-            "job.yaml:1: job_id: taken");
+            "job.yaml:1: name: taken");
   EXPECT_THAT(FieldViolationsOf(several), SizeIs(4));
 }
 

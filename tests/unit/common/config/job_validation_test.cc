@@ -1,5 +1,8 @@
 #include "common/config/job_validation.h"
 
+#include <string>
+#include <vector>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
@@ -73,6 +76,38 @@ TEST(ValidateJobSpec, NamesAllMistakesAtOnce) {
   spec.set_step_count(0);
   spec.set_micro_batch_sequences(0);
   EXPECT_EQ(FieldViolationsOf(ValidateJobSpec(spec)).size(), 2u);
+}
+
+TEST(ValidateJobSpec, NamesAllMistakesOfABlockAtOnce) {
+  JobSpec spec = Good();
+  spec.mutable_model()->set_head_count(5);
+  spec.mutable_model()->set_rotary_base(-1);
+  spec.mutable_model()
+      ->mutable_feed_forward()
+      ->mutable_lory()
+      ->set_expert_count(999);
+  spec.mutable_optimizer()->set_beta1(1.5);
+  spec.mutable_optimizer()->set_warmup_fraction(7);
+  std::vector<std::string> fields;
+  for (const auto& violation : FieldViolationsOf(ValidateJobSpec(spec))) {
+    fields.push_back(violation.field);
+  }
+  EXPECT_THAT(fields,
+              ::testing::ElementsAre(
+                  "spec.model.width", "spec.model.rotary_base",
+                  "spec.model.feed_forward.lory.expert_count",
+                  "spec.optimizer.beta1", "spec.optimizer.warmup_fraction"));
+}
+
+TEST(ValidateJobSpec, TellsHowFarAValueMayGo) {
+  JobSpec spec = Good();
+  spec.mutable_optimizer()->set_peak_learning_rate(1e9);
+  spec.mutable_optimizer()->set_weight_decay(1e9);
+  spec.mutable_optimizer()->set_clip_norm(1e30);
+  const absl::Status status = ValidateJobSpec(spec);
+  EXPECT_EQ(FieldViolationsOf(status).size(), 3u);
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               HasSubstr("1e+09 is above 10, the most")));
 }
 
 TEST(ValidateJobSpec, SaysThatExactComesLater) {

@@ -186,7 +186,7 @@ TEST_F(SubmitTest, WhatTheCoordinatorRefusesNamesTheLineToo) {
   EXPECT_EQ(outcome.code, 2);
   EXPECT_EQ(outcome.err,
             "error: job.yaml:5: steps: 400 is too many today\n"
-            "       job.yaml:1: job_id: 'tiny' is not nice\n");
+            "       job.yaml:1: name: 'tiny' is not nice\n");
 }
 
 TEST_F(SubmitTest, ATakenNameIsExitCodeFiveWithBothWaysOut) {
