@@ -203,7 +203,7 @@ absl::StatusOr<Checkpoint> Coordinator::CommitCheckpoint(
     failed.set_step(key.step);
     failed.set_generation(key.generation);
     failed.set_error(std::string(written.message()));
-    CommitPlan(CheckpointFailure(*now, failed));
+    CommitPlan(CheckpointFailure(*now, failed, /*tried_again=*/true));
     checkpoint.set_reason(std::string(written.message()));
     return checkpoint;
   }

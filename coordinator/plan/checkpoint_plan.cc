@@ -222,13 +222,18 @@ absl::StatusOr<PartDecision> PlanPart(const View& view,
 }
 
 Plan CheckpointFailure(const JobState& job,
-                       const lory::v1::FailedCheckpoint& failed) {
+                       const lory::v1::FailedCheckpoint& failed,
+                       bool tried_again) {
   Plan plan;
   if (std::pair(failed.generation(), failed.step()) <= job.failed_checkpoint) {
     return plan;
   }
-  plan.reason = absl::StrCat("the checkpoint of step ", failed.step(),
-                             " could not be written: ", failed.error());
+  plan.reason =
+      absl::StrCat("the checkpoint of step ", failed.step(),
+                   tried_again ? " could not be written yet, and is tried "
+                                 "again: "
+                               : " could not be written: ",
+                   failed.error());
   lory::internal::v1::JournalRecord record;
   record.mutable_job_event_added()->set_job(job.name);
   auto* event = record.mutable_job_event_added()->mutable_event();
@@ -254,7 +259,12 @@ Plan PlanCheckpointFailure(const View& view, const JobState& job) {
       newest.set_error(absl::StrCat(ToString(key), ": ", failed.error()));
     }
   }
-  return newest.generation() == 0 ? Plan() : CheckpointFailure(job, newest);
+  if (newest.generation() == 0) return {};
+  // What ends the job, or its stay in its slots, is not given up.
+  const bool is_last =
+      newest.step() == job.spec.step_count() ||
+      (IsStopping(view, job) && newest.generation() == job.started.number);
+  return CheckpointFailure(job, newest, is_last);
 }
 
 }  // namespace lory::coordinator

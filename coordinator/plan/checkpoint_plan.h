@@ -81,9 +81,11 @@ absl::StatusOr<PartDecision> PlanPart(
     const View& view, const lory::v1::CommitCheckpointRequest& request);
 
 // The event for a checkpoint that could not be written, unless it is told
-// already, or a newer one is.
+// already, or a newer one is. `tried_again`: it is not given up, and the event
+// says so.
 Plan CheckpointFailure(const JobState& job,
-                       const lory::v1::FailedCheckpoint& failed);
+                       const lory::v1::FailedCheckpoint& failed,
+                       bool tried_again);
 
 // That of the newest one that a member reports and that is not told yet.
 Plan PlanCheckpointFailure(const View& view, const JobState& job);

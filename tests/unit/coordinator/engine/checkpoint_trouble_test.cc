@@ -200,6 +200,21 @@ TEST_F(CheckpointTroubleTest, DamageThatWasPassedOverStaysDamage) {
   EXPECT_EQ(fleet_.Audit("tiny"), "");
 }
 
+TEST_F(CheckpointTroubleTest, WhatIsTriedAgainIsNotToldAsGivenUp) {
+  ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(2, 2, 18)));
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::RUNNING));
+  fleet_.storage().FillDiskFor("manifest.json");
+  ASSERT_TRUE(fleet_.RunUntil([&] { return !FailedSteps().empty(); }));
+  lory::v1::ListJobEventsRequest request;
+  request.set_parent("jobs/tiny");
+  request.set_page_size(1000);
+  const auto events = fleet_.core().ListJobEvents(request);
+  EXPECT_THAT(events->events().rbegin()->message(),
+              HasSubstr("step 5 could not be written yet, and is tried again"));
+  fleet_.storage().FillDiskFor("");
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::SUCCEEDED));
+}
+
 TEST_F(CheckpointTroubleTest, EachThatCannotBeWrittenIsInTheTimelineOnce) {
   ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(2, 2, 18)));
   ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::RUNNING));
