@@ -300,6 +300,8 @@ class Coordinator {
   // Those of them that somebody is removing at this moment: in to_delete_
   // until that is over, so that nobody puts new files there.
   std::set<std::string> being_removed_ ABSL_GUARDED_BY(mutex_);
+  // Those of them that got new files meanwhile.
+  std::set<std::string> remove_again_ ABSL_GUARDED_BY(mutex_);
   // Jobs that may have more checkpoints than are kept.
   std::set<std::string> retention_due_ ABSL_GUARDED_BY(mutex_);
   // Jobs whose checkpoint folders may hold leftovers.

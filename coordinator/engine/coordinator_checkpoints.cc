@@ -189,8 +189,11 @@ absl::StatusOr<Checkpoint> Coordinator::CommitCheckpoint(
   const JobState* now = state_.FindJob(key.job);
   if (now == nullptr || now->create_order != job.create_order) {
     // What was written is nobody's; the job's folder may be back with it.
-    to_delete_.insert(now == nullptr ? JobFolder(options_.storage_root, key.job)
-                                     : checkpoint.folder());
+    const std::string left = now == nullptr
+                                 ? JobFolder(options_.storage_root, key.job)
+                                 : checkpoint.folder();
+    to_delete_.insert(left);
+    if (being_removed_.count(left) > 0) remove_again_.insert(left);
     return ErrorWithReason(absl::StatusCode::kNotFound, "JOB_NOT_FOUND",
                            absl::StrCat(key.job, " was deleted meanwhile"));
   }
@@ -478,8 +481,9 @@ void Coordinator::RemoveFolder(const std::string& folder) {
   const absl::Status removed = storage_.Remove(folder);
   MutexLock lock(&mutex_);
   being_removed_.erase(folder);
+  const bool came_back = remove_again_.erase(folder) > 0;
   if (removed.ok()) {
-    to_delete_.erase(folder);
+    if (!came_back) to_delete_.erase(folder);
   } else {
     Log(LogLevel::kWarning, "files cannot be deleted",
         {{"folder", folder}, {"error", removed.message()}});
