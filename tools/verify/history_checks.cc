@@ -119,6 +119,11 @@ Verdict CheckSpec(const JobHistory& history) {
 Verdict CheckGenerations(const JobHistory& history) {
   Verdict verdict("generations grow by one and start from a known state");
   int64_t newest = history.generations_before;
+  if (newest < history.generations_of_deleted) {
+    verdict.Fail(absl::StrCat("the job follows generation ", newest,
+                              ", a deleted job of its name ", "had generation ",
+                              history.generations_of_deleted));
+  }
   for (const GenerationOpening& opening : history.openings) {
     if (opening.generation != newest + 1) {
       verdict.Fail(absl::StrCat("record ", opening.at + 1, ": generation ",

@@ -59,6 +59,16 @@ JobHistory CreatedBy(const Job& job, RecordIndex at) {
   return history;
 }
 
+// Of an earlier job of the name, and those before it.
+int64_t LastGeneration(const JobHistory& earlier) {
+  if (earlier.name.empty()) return 0;
+  int64_t last = std::max<int64_t>(earlier.generations_of_deleted, 1);
+  for (const GenerationOpening& opening : earlier.openings) {
+    last = std::max(last, opening.generation);
+  }
+  return last;
+}
+
 }  // namespace
 
 const GenerationStart* JobHistory::StartOf(int64_t generation) const {
@@ -123,7 +133,9 @@ absl::StatusOr<JobHistory> CollectHistory(
     } else if (record.has_job_created()) {
       const Job& created = record.job_created().job();
       if (created.name() == name) {
+        const int64_t deleted = LastGeneration(history);
         history = CreatedBy(created, static_cast<RecordIndex>(i));
+        history.generations_of_deleted = deleted;
         history.dataset = datasets[created.spec().dataset()];
       } else {
         others.insert(created.name());

@@ -52,8 +52,12 @@ struct CheckpointChange {
 
 struct JobHistory {
   std::string name;  // jobs/{job}
-  // The last generation of the deleted job that had this name; 0: none had.
+  // The generation that its first follows, as the coordinator wrote down when
+  // the job was created.
   int64_t generations_before = 0;
+  // The last one that a deleted job of this name opened, by the records of that
+  // job, at least 1; 0: no other had the name.
+  int64_t generations_of_deleted = 0;
   // As created, then as changed by people, in order.
   std::vector<lory::v1::JobSpec> specs;
   lory::v1::Dataset dataset;        // as registered when the job was created

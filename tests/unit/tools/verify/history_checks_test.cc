@@ -67,6 +67,20 @@ TEST(CheckGenerations, GoOnFromThoseOfADeletedJobOfTheName) {
               Contains(HasSubstr("generation 1 opened after 3")));
 }
 
+TEST(CheckGenerations, KnowADeletedJobOfTheNameByItsOwnRecords) {
+  MadeUpRun run;
+  const auto first = run.records;
+  auto& records = run.records;
+  records.emplace_back().mutable_job_deleted()->set_job("jobs/tiny");
+  for (const auto& record : first) {
+    if (!record.has_dataset_created()) records.push_back(record);
+  }
+  // Its successor begins at 1 again, as if there had been none.
+  EXPECT_THAT(CheckGenerations(run.History()).failures(),
+              Contains(HasSubstr("follows generation 0, a deleted job of its "
+                                 "name had generation 2")));
+}
+
 TEST(CheckStates, RefusesToComeBackFromAFinalState) {
   MadeUpRun run;
   run.AddState(Job::RUNNING);
