@@ -158,14 +158,12 @@ absl::StatusOr<Job> Coordinator::CreateJob(
   *job->mutable_spec() = config::FillDefaults(request.spec());
   job->set_state(Job::QUEUED);
   job->set_reason("waits for its turn");
-  const auto deleted = state_.deleted_generations.find(name);
-  if (deleted != state_.deleted_generations.end()) {
-    job->set_generation(deleted->second);
-  }
+  job->set_generation(state_.GenerationsBefore(name));
   job->set_checkpoint_step(-1);
   job->mutable_progress()->set_step_count(job->spec().step_count());
   *job->mutable_create_time() = TimestampOf(clock_.WallNow());
-  const Job answer = *job;
+  Job answer = *job;
+  answer.clear_generation();  // it has none of its own yet
   if (request.validate_only()) return answer;
   LORY_RETURN_IF_ERROR(CommitCall("CreateJob", request, request.request_id(),
                                   name, {std::move(record)}));
@@ -361,11 +359,20 @@ absl::StatusOr<lory::v1::ExplainJobResponse> Coordinator::ExplainJob(
   response.add_sentences(absl::StrCat(name, " is ", Job::State_Name(job->state),
                                       ": ", shown.reason(), "."));
   if (IsFinal(job->state)) return response;
-  if (!job->generation.Is(GenerationState::Phase::kNone)) {
+  if (job->generation.live()) {
+    response.add_sentences(absl::StrCat(
+        "Its newest generation is ", job->generation.number, " with ",
+        Counted(job->generation.members.size(), "member"), ", opened because ",
+        job->generation.reason, "."));
+  } else if (job->generation.Is(GenerationState::Phase::kEnded)) {
+    response.add_sentences(absl::StrCat(
+        "Its last generation, ", job->generation.number, ", has ended."));
+  }
+  if (job->state == Job::PAUSED) {
     response.add_sentences(
-        absl::StrCat("Its newest generation is ", job->generation.number,
-                     " with ", job->generation.members.size(),
-                     " members, opened because ", job->generation.reason, "."));
+        absl::StrCat("It stays so until `loryctl job resume ",
+                     name.substr(kJobs.size()), "`."));
+    return response;
   }
   for (std::string& sentence : ExplainSchedule(view, *job)) {
     response.add_sentences(std::move(sentence));

@@ -138,7 +138,7 @@ Plan PlanTraining(const View& view, const JobState& job) {
   if (job.state != Job::RUNNING && started && HasProgress(view, job)) {
     return Go(job, Job::RUNNING,
               absl::StrCat("generation ", job.started.number, " trains on ",
-                           job.started.members.size(), " trainers"));
+                           Counted(job.started.members.size(), "trainer")));
   }
   const bool broken =
       job.generation.Is(Phase::kEnded) && job.generation.ended_by_fault;

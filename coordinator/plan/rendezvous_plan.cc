@@ -335,9 +335,9 @@ RendezvousPlan PlanEnded(const View& view, const JobState& job) {
   const std::vector<SlotKey> leased = view.sessions.LeasesOf(job.name);
   const int minimum = MinWorkers(view, job);
   if (static_cast<int>(members.size()) < minimum) {
-    return Wait(absl::StrCat(members.size(), " of at least ", minimum,
-                             " trainers are ready; ", leased.size(),
-                             " slots are held"));
+    return Wait(absl::StrCat(members.size(), " of at least ",
+                             CountedAre(minimum, "trainer"), " ready; ",
+                             CountedAre(leased.size(), "slot"), " held"));
   }
   const bool has_state = std::any_of(
       members.begin(), members.end(),
@@ -360,8 +360,9 @@ RendezvousPlan PlanEnded(const View& view, const JobState& job) {
   return Open(
       job, members,
       !job.generation.ended_by_fault
-          ? absl::StrCat(members.size(), " trainers are ready")
-          : absl::StrCat(members.size(), " trainers are left after the fault"));
+          ? absl::StrCat(CountedAre(members.size(), "trainer"), " ready")
+          : absl::StrCat(CountedAre(members.size(), "trainer"),
+                         " left after the fault"));
 }
 
 }  // namespace

@@ -209,15 +209,17 @@ class Scheduler {
     if (count >= missing) {
       Lease(job, free, missing);
       if (job.state == Job::QUEUED) {
-        plan_.events.push_back(StateChange(
-            job.name, Job::STARTING,
-            absl::StrCat(minimum, " slots are free; trainers start")));
+        plan_.events.push_back(
+            StateChange(job.name, Job::STARTING,
+                        absl::StrCat(CountedAre(minimum, "slot"),
+                                     " free; trainers start")));
       }
       return;
     }
     plan_.waiting[job.name] = absl::StrCat(
-        "needs ", minimum, " slots at once, has ", Held(job), " and ", count,
-        count == 1 ? " more is free" : " more are free", Attending());
+        "needs ", Counted(minimum, "slot"), " at once, has ", Held(job),
+        " and ", count, count == 1 ? " more is free" : " more are free",
+        Attending());
     if (kept_for_ != nullptr) {
       plan_.waiting[job.name] +=
           absl::StrCat("; free slots are kept for ", kept_for_->name,
@@ -256,8 +258,9 @@ class Scheduler {
       ++workers;
       slots += worker.description.slot_count();
     }
-    return absl::StrCat(" (", workers, " workers attend with ", slots,
-                        " slots)");
+    return absl::StrCat(" (", Counted(workers, "worker"),
+                        workers == 1 ? " attends with " : " attend with ",
+                        Counted(slots, "slot"), ")");
   }
 
   void GrowOrWait(const JobState& job) {

@@ -57,11 +57,12 @@ std::string Complaint(const View& view, const JobState& job) {
   return "";
 }
 
-// Tokens of the whole job, over the time from its first generation to its end;
-// in the sum is everything that was not training, too.
+// Tokens of the whole job, over the time from its first generation to its end
+// in which it held slots, whether they trained or not.
 double MeanTokensPerSecond(const JobState& job) {
   if (!job.start_time || !job.end_time) return 0;
-  const double seconds = absl::ToDoubleSeconds(*job.end_time - *job.start_time);
+  const double seconds =
+      absl::ToDoubleSeconds(*job.end_time - *job.start_time - job.idle_time);
   const lory::v1::JobSpec& spec = job.spec;
   const double tokens =
       static_cast<double>(spec.step_count()) * spec.micro_batch_count() *
@@ -78,6 +79,9 @@ void FillProgress(const View& view, const JobState& job, Job& out) {
   int64_t step = newest == nullptr ? 0 : newest->step();
   if (run != nullptr && HoldsSlots(job.state)) {
     step = std::max({step, run->highest_step, job.started.start_step});
+  } else if (run != nullptr && IsFinal(job.state)) {
+    // How far it came, saved or not: nothing is trained again any more.
+    step = std::max(step, run->progress.step());
   }
   progress->set_step(std::max<int64_t>(step, 0));
   if (job.evaluation &&
@@ -171,7 +175,10 @@ Job BuildJob(const View& view, const JobState& job,
   out.set_reason(trains                          ? RunningReason(job)
                  : waits && !live_reason.empty() ? live_reason
                                                  : job.reason);
-  out.set_generation(job.generation.number);
+  // Not that of a deleted job of the same name.
+  if (!job.generation.Is(GenerationState::Phase::kNone)) {
+    out.set_generation(job.generation.number);
+  }
   if (HoldsSlots(job.state)) {
     FillMembers(view, job, out);
     out.mutable_reason()->append(Complaint(view, job));

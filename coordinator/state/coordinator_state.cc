@@ -117,6 +117,11 @@ class Change {
                                      Job::State_Name(event.state())));
     }
     const Job::State before = job->state;
+    if (!same) {
+      const bool idle = before == Job::PAUSED || before == Job::QUEUED;
+      if (idle && job->start_time) job->idle_time += time_ - job->state_time;
+      job->state_time = time_;
+    }
     job->state = event.state();
     job->reason = event.reason();
     if (IsFinal(job->state)) job->end_time = time_;
@@ -149,6 +154,13 @@ class Change {
     state_.deleted_generations[name] =
         std::max<int64_t>(job->generation.number, 1);
     state_.jobs.erase(name);
+    if (state_.deleted_generations.size() > CoordinatorState::kMaxDeletedJobs) {
+      for (const auto& [other, last] : state_.deleted_generations) {
+        state_.highest_deleted_generation =
+            std::max(state_.highest_deleted_generation, last);
+      }
+      state_.deleted_generations.clear();
+    }
     return absl::OkStatus();
   }
 
@@ -322,6 +334,12 @@ const Checkpoint* JobState::NewestCheckpoint() const {
 const JobState* CoordinatorState::FindJob(const std::string& name) const {
   const auto found = jobs.find(name);
   return found == jobs.end() ? nullptr : &found->second;
+}
+
+int64_t CoordinatorState::GenerationsBefore(const std::string& name) const {
+  const auto found = deleted_generations.find(name);
+  return std::max(highest_deleted_generation,
+                  found == deleted_generations.end() ? 0 : found->second);
 }
 
 absl::Status CoordinatorState::Apply(const JournalRecord& record) {

@@ -83,6 +83,9 @@ struct JobState {
   absl::Time create_time;
   std::optional<absl::Time> start_time;
   std::optional<absl::Time> end_time;
+  absl::Time state_time;  // when it came into its state
+  // Paused or in the queue, since start_time.
+  absl::Duration idle_time;
   std::optional<absl::Time> fault_time;  // of the fault being recovered from
 
   std::map<int64_t, lory::v1::Checkpoint> checkpoints;  // by step
@@ -109,6 +112,7 @@ struct AnsweredRequest {
 
 struct CoordinatorState {
   static constexpr size_t kMaxRequests = 10'000;
+  static constexpr size_t kMaxDeletedJobs = 10'000;
 
   std::map<std::string, JobState> jobs;  // by name
   std::map<std::string, lory::v1::Dataset> datasets;
@@ -117,11 +121,15 @@ struct CoordinatorState {
   std::deque<std::string> request_order;            // oldest first
   // The last generation of deleted jobs, by name: the next job of that name
   // goes on from there, so that what is left of the old one stays fenced off.
+  // When there are too many, the highest of all counts for every name.
   std::map<std::string, int64_t> deleted_generations;
+  int64_t highest_deleted_generation = 0;
   int64_t jobs_created = 0;
   int64_t records_applied = 0;
 
   const JobState* FindJob(const std::string& name) const;
+  // The generation that the first of a new job of this name follows.
+  int64_t GenerationsBefore(const std::string& name) const;
 
   // The only way this changes. All or nothing.
   //

@@ -199,6 +199,8 @@ std::string Describe(const CoordinatorState& state) {
     absl::StrAppend(&text, name, " was deleted after generation ", generation,
                     "\n");
   }
+  absl::StrAppend(&text, "others up to generation ",
+                  state.highest_deleted_generation, "\n");
   for (const std::string& id : state.request_order) {
     const AnsweredRequest& answered = state.requests.at(id);
     absl::StrAppend(&text, id, " ", answered.method, " ", answered.resource,

@@ -94,8 +94,9 @@ JobEvent StartedEvent(const JobState& job) {
   }
   JobEvent event =
       Make(JobEvent::GENERATION_STARTED, started.number,
-           absl::StrCat(started.members.size(), " trainers start at step ",
-                        started.start_step, " ", from));
+           absl::StrCat(Counted(started.members.size(), "trainer"),
+                        started.members.size() == 1 ? " starts" : " start",
+                        " at step ", started.start_step, " ", from));
   event.set_step(started.start_step);
   (*event.mutable_attributes())["members"] = MemberList(started.members);
   return event;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "google/protobuf/timestamp.pb.h"
@@ -43,6 +44,17 @@ std::string PartFile(int32_t index, int32_t count);
 
 absl::Time TimeOf(const google::protobuf::Timestamp& timestamp);
 google::protobuf::Timestamp TimestampOf(absl::Time time);
+
+// "1 slot", "2 slots".
+template <typename Count>
+std::string Counted(Count count, absl::string_view noun) {
+  return absl::StrCat(count, " ", noun, count == 1 ? "" : "s");
+}
+// "1 slot is", "2 slots are".
+template <typename Count>
+std::string CountedAre(Count count, absl::string_view noun) {
+  return absl::StrCat(Counted(count, noun), count == 1 ? " is" : " are");
+}
 
 // "1.3s", "2m5s": for people, two units at most.
 std::string ShortDuration(absl::Duration duration);

@@ -47,8 +47,25 @@ TEST_F(ViewsTest, AJobThatSucceededShowsTheMeanSpeedOfItsRun) {
   job.end_time = now + absl::Seconds(100);
   EXPECT_DOUBLE_EQ(BuildJob(view(), job, "").progress().tokens_per_second(),
                    512);
+  job.idle_time = absl::Seconds(50);  // paused
+  EXPECT_DOUBLE_EQ(BuildJob(view(), job, "").progress().tokens_per_second(),
+                   1024);
   job.state = Job::FAILED;
   EXPECT_EQ(BuildJob(view(), job, "").progress().tokens_per_second(), 0);
+}
+
+TEST_F(ViewsTest, AJobThatFailedShowsHowFarItCame) {
+  JobState& job = AddJob("tiny", Job::FAILED);
+  sessions.runs[job.name].progress.set_step(11);
+  EXPECT_EQ(BuildJob(view(), job, "").progress().step(), 11);
+  job.state = Job::PAUSED;  // what was not saved is trained again
+  EXPECT_EQ(BuildJob(view(), job, "").progress().step(), 0);
+}
+
+TEST_F(ViewsTest, AGenerationOfADeletedJobOfTheNameIsNotShown) {
+  JobState& job = AddJob("tiny", Job::QUEUED);
+  job.generations_before = job.generation.number = 5;
+  EXPECT_EQ(BuildJob(view(), job, "").generation(), 0);
 }
 
 TEST_F(ViewsTest, ASlotIsHeldFromItsLeaseToTheEndOfItsTrainer) {

@@ -110,6 +110,48 @@ TEST_F(StateTest, OnlyTheNewestAnsweredRequestsAreKept) {
   EXPECT_EQ(FindViolation(state_), "");
 }
 
+TEST_F(StateTest, PausesAreNoTimeOfTraining) {
+  const auto at = [&](int second, Job::State state) {
+    JournalRecord record;
+    record.mutable_time()->set_seconds(second);
+    record.mutable_job_state_changed()->set_job("jobs/a");
+    record.mutable_job_state_changed()->set_state(state);
+    ASSERT_OK(state_.Apply(record));
+  };
+  at(10, Job::STARTING);
+  state_.jobs["jobs/a"].start_time = absl::FromUnixSeconds(11);
+  at(12, Job::RUNNING);
+  at(20, Job::PAUSING);
+  at(21, Job::PAUSED);
+  at(51, Job::QUEUED);
+  at(60, Job::STARTING);
+  EXPECT_EQ(state_.jobs["jobs/a"].idle_time, absl::Seconds(39));
+}
+
+TEST_F(StateTest, WhatIsKeptOfDeletedJobsIsBounded) {
+  const auto apply = [&](const std::string& name, int64_t before) {
+    JournalRecord created = Created(name), cancelled, deleted;
+    created.mutable_job_created()->mutable_job()->set_generation(before);
+    ASSERT_OK(state_.Apply(created));
+    cancelled.mutable_job_state_changed()->set_job(name);
+    cancelled.mutable_job_state_changed()->set_state(Job::CANCELLED);
+    ASSERT_OK(state_.Apply(cancelled));
+    deleted.mutable_job_deleted()->set_job(name);
+    ASSERT_OK(state_.Apply(deleted));
+  };
+  apply("jobs/first", 7);
+  EXPECT_EQ(state_.GenerationsBefore("jobs/first"), 7);
+  EXPECT_EQ(state_.GenerationsBefore("jobs/new"), 0);
+  for (size_t i = 0; i < CoordinatorState::kMaxDeletedJobs; ++i) {
+    apply(absl::StrCat("jobs/b", i), 0);
+  }
+  EXPECT_LE(state_.deleted_generations.size(),
+            CoordinatorState::kMaxDeletedJobs);
+  // Every name goes on above all that were forgotten.
+  EXPECT_EQ(state_.GenerationsBefore("jobs/first"), 7);
+  EXPECT_EQ(state_.GenerationsBefore("jobs/new"), 7);
+}
+
 TEST_F(StateTest, OnlyTheNewestEventsOfAJobAreKept) {
   for (size_t i = 0; i < JobState::kMaxEvents + 5; ++i) {
     JournalRecord record;
