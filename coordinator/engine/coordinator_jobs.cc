@@ -414,6 +414,13 @@ absl::StatusOr<std::vector<std::string>> Coordinator::LogSources(
     workers.insert(key.worker);
   }
   for (const SlotKey& key : job->started.members) workers.insert(key.worker);
+  if (workers.empty()) {
+    // Of trainers that ended before their first generation the journal says
+    // nothing; whoever started one has its log.
+    for (const auto& [worker, session] : sessions_.workers) {
+      if (session.stream_open) workers.insert(worker);
+    }
+  }
   std::vector<std::string> endpoints;
   for (const std::string& worker : workers) {
     const WorkerSession* session = sessions_.FindWorker(worker);

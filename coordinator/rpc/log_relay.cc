@@ -19,6 +19,8 @@ namespace lory::coordinator {
 namespace {
 
 constexpr absl::Duration kPoll = absl::Milliseconds(500);
+// Workers that are asked for one job's log, a thread each.
+constexpr size_t kMaxSources = 64;
 
 // What the threads that read from workers share.
 struct Relay {
@@ -51,6 +53,15 @@ absl::Status ReadFrom(const std::string& endpoint, const rpc::TlsFiles& tls,
   return rpc::FromGrpc(reader->Finish());
 }
 
+// What became of the job, for whoever gets no log of it.
+std::string StateText(Coordinator& coordinator, const std::string& name) {
+  const auto job = coordinator.GetJob(name);
+  return job.ok()
+             ? absl::StrCat("it is ", lory::v1::Job::State_Name(job->state()),
+                            ": ", job->reason())
+             : std::string(job.status().message());
+}
+
 }  // namespace
 
 absl::Status RelayLogs(Coordinator& coordinator, const rpc::TlsFiles& tls,
@@ -58,13 +69,15 @@ absl::Status RelayLogs(Coordinator& coordinator, const rpc::TlsFiles& tls,
                        grpc::ServerContext& context,
                        const lory::v1::StreamJobLogsRequest& request,
                        grpc::ServerWriter<lory::v1::LogChunk>& writer) {
-  LORY_ASSIGN_OR_RETURN(const std::vector<std::string> endpoints,
+  LORY_ASSIGN_OR_RETURN(std::vector<std::string> endpoints,
                         coordinator.LogSources(request.name()));
   if (endpoints.empty()) {
     return ErrorWithReason(
         absl::StatusCode::kUnavailable, "LOG_UNREACHABLE",
-        absl::StrCat("no worker of ", request.name(), " attends now"));
+        absl::StrCat("no worker of ", request.name(), " attends now; ",
+                     StateText(coordinator, request.name())));
   }
+  if (endpoints.size() > kMaxSources) endpoints.resize(kMaxSources);
   Relay relay;
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
   std::vector<std::jthread> threads;
@@ -103,8 +116,12 @@ absl::Status RelayLogs(Coordinator& coordinator, const rpc::TlsFiles& tls,
   }
   threads.clear();
   MutexLock lock(&relay.mutex);
-  if (relay.passed > 0 || relay.errors.empty() || context.IsCancelled()) {
-    return absl::OkStatus();
+  if (relay.passed > 0 || context.IsCancelled()) return absl::OkStatus();
+  if (relay.errors.empty()) {
+    return ErrorWithReason(
+        absl::StatusCode::kNotFound, "LOG_NOT_FOUND",
+        absl::StrCat("no worker that attends has a log of ", request.name(),
+                     "; ", StateText(coordinator, request.name())));
   }
   return ErrorWithReason(absl::StatusCode::kUnavailable, "LOG_UNREACHABLE",
                          absl::StrJoin(relay.errors, "; "));

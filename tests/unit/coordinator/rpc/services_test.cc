@@ -212,6 +212,23 @@ TEST_F(ServicesTest, MoreStreamsThanItServesAreRefusedWithAReason) {
   }
 }
 
+TEST_F(ServicesTest, WhoeverGetsNoLogIsToldWhatBecameOfTheJob) {
+  ASSERT_OK(Create(RequestFor("tiny")));
+  lory::v1::JobVerbRequest cancel;
+  cancel.set_name("jobs/tiny");
+  ASSERT_OK(fleet.core().CancelJob(cancel));
+  lory::v1::StreamJobLogsRequest logs;
+  logs.set_name("jobs/tiny");
+  grpc::ClientContext context;
+  const auto stream = job_stub->StreamJobLogs(&context, logs);
+  lory::v1::LogChunk chunk;
+  EXPECT_FALSE(stream->Read(&chunk));
+  const absl::Status none = rpc::FromGrpc(stream->Finish());
+  EXPECT_EQ(ReasonOf(none), "LOG_UNREACHABLE");
+  EXPECT_THAT(none.message(),
+              ::testing::HasSubstr("it is CANCELLED: cancelled on request"));
+}
+
 TEST_F(ServicesTest, WhatIsWrongInTheStateIsSaid) {
   ASSERT_OK(Create(RequestFor("tiny")));
   EXPECT_EQ(ReasonOf(Create(RequestFor("tiny"))), "JOB_EXISTS");
