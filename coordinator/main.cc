@@ -1,28 +1,12 @@
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <string>
 
 #include "common/base/log.h"
+#include "common/base/stop_signals.h"
 #include "coordinator/app.h"
 #include "coordinator/flags.h"
-
-namespace {
-
-// SIGTERM and SIGINT as something to wait for; blocked in every thread.
-int StopSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  signal(SIGPIPE, SIG_IGN);
-  return signalfd(-1, &signals, SFD_CLOEXEC);
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   using lory::Log;
@@ -34,7 +18,7 @@ int main(int argc, char** argv) {
     return *exit;
   }
   lory::SetLogOptions(LogLevel::kInfo, options.log_format);
-  const int stop_fd = StopSignals();
+  const int stop_fd = lory::StopSignals();
   auto app = coordinator::App::Start(options);
   if (!app.ok()) {
     std::fprintf(stderr, "lory-coordinator: %s\n",

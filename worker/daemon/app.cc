@@ -1,8 +1,6 @@
 #include "worker/daemon/app.h"
 
 #include <poll.h>
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -15,6 +13,7 @@
 #include "common/base/error_detail.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
+#include "common/base/stop_signals.h"
 #include "common/http/http_server.h"
 #include "common/io/absolute_path.h"
 #include "common/io/storage.h"
@@ -275,13 +274,7 @@ void App::Stop() {
 }  // namespace
 
 int RunApp(const Flags& flags) {
-  sigset_t signals;
-  ::sigemptyset(&signals);
-  ::sigaddset(&signals, SIGTERM);
-  ::sigaddset(&signals, SIGINT);
-  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);
-  const int signal_fd = ::signalfd(-1, &signals, SFD_CLOEXEC);
+  const int signal_fd = StopSignals();
   SetLogOptions(LogLevel::kInfo, flags.log_format);
   SetLogContext({{"worker", flags.name}});
 

@@ -1,0 +1,27 @@
+#include "common/base/stop_signals.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+
+#include <cerrno>
+
+namespace lory {
+
+int StopSignals() {
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGTERM);
+  ::sigaddset(&signals, SIGINT);
+  ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  return ::signalfd(-1, &signals, SFD_CLOEXEC);
+}
+
+void WaitUntilReadable(int fd) {
+  pollfd waited = {.fd = fd, .events = POLLIN, .revents = 0};
+  while (::poll(&waited, 1, -1) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace lory

@@ -1,0 +1,52 @@
+#include "common/base/stop_signals.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+
+#include "gtest/gtest.h"
+
+namespace lory {
+namespace {
+
+bool IsReadable(int fd) {
+  pollfd waited = {.fd = fd, .events = POLLIN, .revents = 0};
+  return ::poll(&waited, 1, 0) == 1;
+}
+
+TEST(StopSignals, AreWaitedForInsteadOfEndingTheProcess) {
+  sigset_t before;
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &before);
+  const int fd = StopSignals();
+  ASSERT_GE(fd, 0);
+  for (const int signal : {SIGTERM, SIGINT}) {
+    EXPECT_FALSE(IsReadable(fd));
+    ::raise(signal);
+    WaitUntilReadable(fd);
+    signalfd_siginfo info;
+    ASSERT_EQ(::read(fd, &info, sizeof(info)), ssize_t{sizeof(info)});
+    EXPECT_EQ(info.ssi_signo, static_cast<uint32_t>(signal));
+  }
+  ::close(fd);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+TEST(StopSignals, AClosedConnectionIsAnErrorOnly) {
+  sigset_t before;
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &before);
+  ::close(StopSignals());
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  ::close(ends[0]);
+  EXPECT_EQ(::write(ends[1], "x", 1), -1);
+  EXPECT_EQ(errno, EPIPE);
+  ::close(ends[1]);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+}  // namespace
+}  // namespace lory
