@@ -1,12 +1,11 @@
 #include "coordinator/flags.h"
 
-#include <CLI/CLI.hpp>
-#include <cctype>
 #include <cstdio>
+#include <string>
 
-#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/base/log.h"
+#include "common/flags/command_line.h"
 
 namespace lory::coordinator {
 namespace {
@@ -27,91 +26,55 @@ LORY_COORDINATOR_STORAGE_ROOT. Durations are like 500ms, 5s, 2m.
 Exit codes: 0 stopped on request; 1 could not start, or the journal can no
 longer be written; 2 wrong flags.)";
 
-std::string EnvName(const std::string& flag) {
-  std::string name = "LORY_COORDINATOR_";
-  for (const char c : flag.substr(2)) {
-    name.push_back(c == '-' ? '_'
-                            : static_cast<char>(
-                                  std::toupper(static_cast<unsigned char>(c))));
-  }
-  return name;
+void AddPlaces(flags::Command& line, AppOptions& options) {
+  line.Add("--listen", options.listen, "Where gRPC is served; port 0: any");
+  line.Add("--http", options.http,
+           "Where status page, /metrics and /healthz are served; port 0: any");
+  line.Add("--http-token-file", options.http_token_file,
+           "File with a secret that readers of --http must show; needed beyond "
+           "loopback");
+  line.Add("--state", options.state, "Folder of the journal");
+  line.Add("--storage-root", options.storage_root,
+           "Existing folder shared by all hosts; jobs lie in its jobs/");
+  line.Add("--data-root", options.data_roots,
+           "Datasets must lie beneath this folder; repeatable");
+  line.Add("--tls-ca", options.tls.ca, "CA that both sides trust, PEM");
+  line.Add("--tls-cert", options.tls.cert, "Own certificate, PEM");
+  line.Add("--tls-key", options.tls.key, "Own private key, PEM");
 }
 
-template <typename T>
-CLI::Option* Add(CLI::App& app, const std::string& flag, T& value,
-                 const std::string& help) {
-  return app.add_option(flag, value, help)
-      ->envname(EnvName(flag))
-      ->capture_default_str();
-}
-
-CLI::Option* AddDuration(CLI::App& app, const std::string& flag,
-                         absl::Duration& value, const std::string& help) {
-  return app
-      .add_option_function<std::string>(
-          flag,
-          [&value](const std::string& text) {
-            absl::ParseDuration(text, &value);  // checked below
-          },
-          help)
-      ->check([](const std::string& text) {
-        absl::Duration parsed;
-        return absl::ParseDuration(text, &parsed)
-                   ? std::string()
-                   : absl::StrCat("'", text, "' is no duration, such as 5s");
-      })
-      ->envname(EnvName(flag))
-      ->default_str(absl::FormatDuration(value))
-      ->type_name("DURATION");
+void AddLimits(flags::Command& line, PlanOptions& limits) {
+  line.AddDuration("--heartbeat", limits.heartbeat,
+                   "Daemons say something at least this often");
+  line.AddDuration("--lease", limits.lease,
+                   "Silence after which a worker is suspected");
+  line.AddDuration("--collective-timeout", limits.collective_timeout,
+                   "Silence after which a rank gives its peer up");
+  line.AddDuration("--hang-limit", limits.hang_limit,
+                   "A trainer that stands still for this long is killed");
+  line.AddDuration("--prepare-limit", limits.prepare_limit,
+                   "A trainer that does not prepare in this time is left out");
+  line.AddDuration("--round-seconds", limits.round_length,
+                   "How long a lease of steps should last");
 }
 
 }  // namespace
 
 std::optional<int> ParseFlags(int argc, char** argv, AppOptions& options) {
-  CLI::App app("lory-coordinator: decides who trains what, and remembers it.",
-               "lory-coordinator");
-  app.footer(kFooter);
-  app.set_version_flag("--version", "lory-coordinator " LORY_VERSION);
-  Add(app, "--listen", options.listen, "Where gRPC is served; port 0: any");
-  Add(app, "--http", options.http,
-      "Where status page, /metrics and /healthz are served; port 0: any");
-  Add(app, "--http-token-file", options.http_token_file,
-      "File with a secret that readers of --http must show; needed beyond "
-      "loopback");
-  Add(app, "--state", options.state, "Folder of the journal");
-  Add(app, "--storage-root", options.storage_root,
-      "Existing folder shared by all hosts; jobs lie in its jobs/");
-  Add(app, "--data-root", options.data_roots,
-      "Datasets must lie beneath this folder; repeatable");
-  Add(app, "--tls-ca", options.tls.ca, "CA that both sides trust, PEM");
-  Add(app, "--tls-cert", options.tls.cert, "Own certificate, PEM");
-  Add(app, "--tls-key", options.tls.key, "Own private key, PEM");
-  AddDuration(app, "--heartbeat", options.plan.heartbeat,
-              "Daemons say something at least this often");
-  AddDuration(app, "--lease", options.plan.lease,
-              "Silence after which a worker is suspected");
-  AddDuration(app, "--collective-timeout", options.plan.collective_timeout,
-              "Silence after which a rank gives its peer up");
-  AddDuration(app, "--hang-limit", options.plan.hang_limit,
-              "A trainer that stands still for this long is killed");
-  AddDuration(app, "--prepare-limit", options.plan.prepare_limit,
-              "A trainer that does not prepare in this time is left out");
-  AddDuration(app, "--round-seconds", options.plan.round_length,
-              "How long a lease of steps should last");
-  Add(app, "--ready-file", options.ready_file,
-      "Write the addresses here as JSON once serving");
-  std::string log_format = "text";
-  Add(app, "--log-format", log_format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    const bool wanted = error.get_exit_code() == 0;
-    app.exit(error);
-    return wanted ? kExitOk : kExitUsage;
-  }
-  options.log_format =
-      log_format == "json" ? LogFormat::kJson : LogFormat::kText;
+  flags::CommandLine line(
+      {.name = "lory-coordinator",
+       .about = "lory-coordinator: decides who trains what, and remembers it.",
+       .footer = kFooter,
+       .version = "lory-coordinator " LORY_VERSION,
+       .environment = "LORY_COORDINATOR_",
+       .show_defaults = true,
+       .usage_exit = kExitUsage});
+  AddPlaces(line, options);
+  AddLimits(line, options.plan);
+  line.Add("--ready-file", options.ready_file,
+           "Write the addresses here as JSON once serving");
+  line.AddLogFormat(options.log_format, "text or json");
+  if (const auto exit = line.Parse(argc, argv)) return exit;
   if (const absl::Status limits = CheckPlanOptions(options.plan);
       !limits.ok()) {
     std::fprintf(stderr, "lory-coordinator: %s\n",

@@ -4,13 +4,15 @@ import re
 
 from tree import Finding, includes
 
-COMMON = ("common/base", "common/config", "common/data", "common/http",
-          "common/io", "common/metrics", "common/rpc", "common/text", "proto")
+COMMON = ("common/base", "common/config", "common/data", "common/flags",
+          "common/http", "common/io", "common/metrics", "common/rpc",
+          "common/text", "proto")
 
 # Directory -> directories it may include, besides itself. One that is not
 # named here may include nothing: say where a new one stands.
 EDGES = {
     "common/base": (),
+    "common/flags": ("common/base",),
     "common/io": ("common/base",),
     "common/http": ("common/base",),
     "common/metrics": ("common/base",),
@@ -69,6 +71,8 @@ TORCH_PLACES = re.compile(
 GRPC_PLACES = re.compile(
     r"^(common/rpc/|coordinator/rpc/|worker/daemon/|worker/serve/"
     r"|worker/train/control_client|tools/loryctl/)")
+# Seconds a file. The two programs are trees of CLI11's commands.
+CLI11_PLACES = re.compile(r"^(common/flags/|tools/(loryctl|model)/)")
 CUDA = re.compile(r"^(cuda|cublas|cudnn|nccl)[\w/]*\.h$")
 CUDA_PLACES = re.compile(
     r"^worker/(device/|ops/[^/]*cuda|collective/nccl)|\.cuh?$")
@@ -144,6 +148,9 @@ def heavy_headers(tree):
                 include.endswith(".grpc.pb.h")
             if is_grpc and not GRPC_PLACES.match(path):
                 yield Finding(path, line, f"gRPC ({include}) has no place here")
+            if include.startswith("CLI/") and not CLI11_PLACES.match(path):
+                yield Finding(path, line, f"CLI11 ({include}) has no place "
+                              "here: use common/flags")
             if CUDA.match(include) and not CUDA_PLACES.search(path):
                 yield Finding(path, line, f"CUDA ({include}) has no place here")
 

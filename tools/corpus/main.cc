@@ -5,11 +5,11 @@
 #include <optional>
 #include <string>
 
-#include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
+#include "common/flags/command_line.h"
 #include "common/io/absolute_path.h"
 #include "tools/corpus/build.h"
 #include "tools/corpus/compare.h"
@@ -83,82 +83,73 @@ int RunBuild(const BuildFlags& flags, Progress& progress) {
   return Print(BuildDataset(*spec, {.redo = flags.redo}, progress));
 }
 
-CLI::App* AddBuild(CLI::App& app, BuildFlags* flags) {
-  CLI::App* build = app.add_subcommand("build", "Build a dataset from a spec");
-  build->add_option("SPEC", flags->spec_path, "corpus.yaml")->required();
-  build->add_option("--output", flags->output, "Folder, instead of the spec's");
-  build->add_option("--order", flags->order, "Instead of the spec's")
-      ->check(CLI::IsMember(OrderNames()));
+flags::Command AddBuild(flags::CommandLine& line, BuildFlags& flags) {
+  auto build = line.AddCommand("build", "Build a dataset from a spec");
+  build.Add("SPEC", flags.spec_path, "corpus.yaml").Required();
+  build.Add("--output", flags.output, "Folder, instead of the spec's");
+  build.Add("--order", flags.order, "Instead of the spec's")
+      .OneOf(OrderNames());
   build
-      ->add_option("--max-errors", flags->max_errors,
-                   "Bad lines to bear, instead of the spec's")
-      ->check(CLI::NonNegativeNumber);
-  build
-      ->add_option("--redo", flags->redo,
-                   "Run this stage in any case: " + StageNames())
-      ->check([](const std::string& name) {
+      .Add("--max-errors", flags.max_errors,
+           "Bad lines to bear, instead of the spec's")
+      .NotNegative();
+  build.Add("--redo", flags.redo, "Run this stage in any case: " + StageNames())
+      .Check([](const std::string& name) {
         return IsStageName(name) ? "" : "stages are " + StageNames();
       });
   return build;
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app("Builds training data: documents to similarity-ordered shards.",
-               "lory-corpus");
-  app.footer(kFooter);
-  app.set_version_flag("--version", "lory-corpus " LORY_VERSION);
-  app.require_subcommand(1);
+  flags::CommandLine line(
+      {.name = "lory-corpus",
+       .about = "Builds training data: documents to similarity-ordered shards.",
+       .footer = kFooter,
+       .version = "lory-corpus " LORY_VERSION,
+       .usage_exit = kWrongUsage});
 
   BuildFlags flags;
-  CLI::App* build = AddBuild(app, &flags);
+  auto build = AddBuild(line, flags);
 
   std::string path;
   std::optional<int64_t> sequence;
-  CLI::App* inspect =
-      app.add_subcommand("inspect", "Show what a dataset is made of");
-  inspect->add_option("DATASET", path, "Its manifest or folder")->required();
-  inspect->add_option("--sequence", sequence,
-                      "Show the documents of this sequence");
+  auto inspect = line.AddCommand("inspect", "Show what a dataset is made of");
+  inspect.Add("DATASET", path, "Its manifest or folder").Required();
+  inspect.Add("--sequence", sequence, "Show the documents of this sequence");
 
-  CLI::App* stats = app.add_subcommand(
+  auto stats = line.AddCommand(
       "stats", "What is in a dataset, what was dropped, how good the order is");
-  stats->add_option("DATASET", path, "Its manifest or folder")->required();
+  stats.Add("DATASET", path, "Its manifest or folder").Required();
 
   std::string other;
-  CLI::App* compare = app.add_subcommand(
+  auto compare = line.AddCommand(
       "compare", "Two orders: similarity inside contexts and between them");
-  compare->add_option("DATASET", path, "Manifest or folder")->required();
-  compare->add_option("OTHER", other, "Manifest or folder")->required();
+  compare.Add("DATASET", path, "Manifest or folder").Required();
+  compare.Add("OTHER", other, "Manifest or folder").Required();
 
   MapOptions map_options;
   std::string map_file = "map.svg";
-  CLI::App* map =
-      app.add_subcommand("map", "Draw documents and their order as SVG");
-  map->add_option("DATASET", path, "Its manifest or folder")->required();
-  map->add_option("--output", map_file, "The file")->capture_default_str();
-  map->add_option("--documents", map_options.documents, "Points at most")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  map->add_option("--walk", map_options.walk,
-                  "Documents whose order is drawn as a line")
-      ->check(CLI::Range(0, 1'000'000))
-      ->capture_default_str();
+  auto map = line.AddCommand("map", "Draw documents and their order as SVG");
+  map.Add("DATASET", path, "Its manifest or folder").Required();
+  map.Add("--output", map_file, "The file").ShowDefault();
+  map.Add("--documents", map_options.documents, "Points at most")
+      .Range(1, 1'000'000)
+      .ShowDefault();
+  map.Add("--walk", map_options.walk,
+          "Documents whose order is drawn as a line")
+      .Range(0, 1'000'000)
+      .ShowDefault();
 
-  CLI::App* verify =
-      app.add_subcommand("verify", "Check every byte of a dataset");
-  verify->add_option("DATASET", path, "Its manifest or folder")->required();
+  auto verify = line.AddCommand("verify", "Check every byte of a dataset");
+  verify.Add("DATASET", path, "Its manifest or folder").Required();
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kWrongUsage;
-  }
+  if (const auto exit = line.Parse(argc, argv)) return *exit;
   Progress progress(RealClock(), stderr, ::isatty(STDERR_FILENO) == 1);
-  if (*build) return RunBuild(flags, progress);
-  if (*stats) return Print(DatasetStats(path));
-  if (*compare) return Print(CompareDatasets(path, other));
-  if (*map) return Print(MapDataset(path, map_options, map_file));
-  if (*inspect) return Print(InspectDataset(path, sequence));
+  if (build.given()) return RunBuild(flags, progress);
+  if (stats.given()) return Print(DatasetStats(path));
+  if (compare.given()) return Print(CompareDatasets(path, other));
+  if (map.given()) return Print(MapDataset(path, map_options, map_file));
+  if (inspect.given()) return Print(InspectDataset(path, sequence));
   return Print(VerifyDataset(path, progress));
 }
 

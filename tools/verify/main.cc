@@ -1,9 +1,9 @@
 // lory-verify: a stand-alone auditor. It believes no report, only files.
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <string>
 
+#include "common/flags/command_line.h"
 #include "tools/verify/audit.h"
 
 namespace {
@@ -37,43 +37,39 @@ int Print(const absl::StatusOr<lory::verify::Report>& report,
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Checks the invariants of a training run, from its files");
-  app.footer(kFooter);
-  app.set_version_flag("--version", "lory-verify " LORY_VERSION);
-  app.require_subcommand(1);
+  lory::flags::CommandLine line(
+      {.about = "Checks the invariants of a training run, from its files",
+       .footer = kFooter,
+       .version = "lory-verify " LORY_VERSION,
+       .flags_after_command = true});
   std::string format = "text";
-  app.add_option("-o,--output", format, "text or json")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->capture_default_str();
-  app.fallthrough();
+  line.Add("-o,--output", format, "text or json")
+      .OneOf({"text", "json"})
+      .ShowDefault();
 
   lory::verify::RunOptions options;
-  CLI::App* run = app.add_subcommand(
+  auto run = line.AddCommand(
       "run", "A job: journal, trace, checkpoints and dataset together");
-  run->add_option("--journal", options.state_folder,
-                  "Folder that lory-coordinator has as --state")
-      ->required();
-  run->add_option("--job", options.job, "jobs/tiny, or tiny")->required();
-  run->add_option("--storage-root", options.storage_root,
-                  "lory-coordinator's --storage-root; default: found from a "
-                  "checkpoint");
-  run->add_option("--dataset", options.dataset_manifest,
-                  "manifest.json of the dataset, if it has moved");
+  run.Add("--journal", options.state_folder,
+          "Folder that lory-coordinator has as --state")
+      .Required();
+  run.Add("--job", options.job, "jobs/tiny, or tiny").Required();
+  run.Add("--storage-root", options.storage_root,
+          "lory-coordinator's --storage-root; default: found from a "
+          "checkpoint");
+  run.Add("--dataset", options.dataset_manifest,
+          "manifest.json of the dataset, if it has moved");
 
   std::string folder;
-  CLI::App* checkpoint =
-      app.add_subcommand("checkpoint", "One checkpoint, by its manifest");
-  checkpoint->add_option("FOLDER", folder, "step-N.gen-G")->required();
-  CLI::App* dataset = app.add_subcommand("dataset", "A dataset's shards");
-  dataset->add_option("FOLDER", folder, "Where manifest.json is")->required();
+  auto checkpoint =
+      line.AddCommand("checkpoint", "One checkpoint, by its manifest");
+  checkpoint.Add("FOLDER", folder, "step-N.gen-G").Required();
+  auto dataset = line.AddCommand("dataset", "A dataset's shards");
+  dataset.Add("FOLDER", folder, "Where manifest.json is").Required();
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
-  }
-  if (run->parsed()) return Print(lory::verify::AuditRun(options), format);
-  if (checkpoint->parsed()) {
+  if (const auto exit = line.Parse(argc, argv)) return *exit;
+  if (run.given()) return Print(lory::verify::AuditRun(options), format);
+  if (checkpoint.given()) {
     return Print(lory::verify::AuditCheckpoint(folder), format);
   }
   return Print(lory::verify::AuditDataset(folder), format);

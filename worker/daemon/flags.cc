@@ -2,17 +2,15 @@
 
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <climits>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "common/base/address.h"
+#include "common/flags/command_line.h"
 #include "worker/daemon/host_info.h"
 
 namespace lory::daemon {
@@ -39,11 +37,6 @@ Examples:
 
 Exit status: 0 ended by SIGTERM or SIGINT, trainers with it; 1 could not start
 or go on; 2 wrong flags; 3 another worker of this name is attached.)";
-
-std::string EnvironmentName(const std::string& flag) {
-  return absl::StrCat("LORY_WORKER_", absl::AsciiStrToUpper(absl::StrReplaceAll(
-                                          flag.substr(2), {{"-", "_"}})));
-}
 
 bool IsId(const std::string& text) {
   return !text.empty() && text.size() <= 63 &&
@@ -93,83 +86,72 @@ std::string ResolveAdvertisedHost(Flags& flags) {
   return "";
 }
 
-void AddPlaces(CLI::App& app, Flags& flags) {
-  app.add_option("--coordinator", flags.coordinator,
-                 "Where the coordinator listens")
-      ->type_name("HOST:PORT")
-      ->check(CheckAddress)
-      ->required();
-  app.add_option(
-         "--name", flags.name,
-         "Name of this worker, its own in the cluster; default: the host's")
-      ->type_name("ID")
-      ->check(CheckId);
-  app.add_option("--listen", flags.listen,
-                 "Where to answer people and the coordinator; port 0: any")
-      ->type_name("HOST:PORT")
-      ->check(CheckAddress)
-      ->capture_default_str();
-  app.add_option("--http", flags.http,
-                 "Where to serve /metrics and /healthz; port 0: any")
-      ->type_name("HOST:PORT")
-      ->check(CheckAddress)
-      ->capture_default_str();
-  app.add_option("--http-token-file", flags.http_token_file,
-                 "File with a secret that readers of --http must show; needed "
-                 "beyond loopback")
-      ->type_name("FILE");
-  app.add_option("--advertise-host", flags.advertise_host,
-                 "Address under which other hosts reach this one's trainers; "
-                 "default: the host of --listen")
-      ->type_name("HOST");
-  app.add_option("--work", flags.work,
-                 "Folder for logs and sockets; of one worker only")
-      ->type_name("DIR")
-      ->required();
-  app.add_option("--data-root", flags.roots.data,
-                 "Folder beneath which datasets may lie; may be repeated")
-      ->type_name("DIR")
-      ->required();
-  app.add_option("--storage-root", flags.roots.storage,
-                 "Existing shared folder beneath which jobs may write")
-      ->type_name("DIR")
-      ->required();
-  app.add_option("--ready-file", flags.ready_file,
-                 "JSON file to write once everything listens")
-      ->type_name("PATH");
+void AddPlaces(flags::Command& line, Flags& flags) {
+  line.Add("--coordinator", flags.coordinator, "Where the coordinator listens")
+      .TypeName("HOST:PORT")
+      .Check(CheckAddress)
+      .Required();
+  line.Add("--name", flags.name,
+           "Name of this worker, its own in the cluster; default: the host's")
+      .TypeName("ID")
+      .Check(CheckId);
+  line.Add("--listen", flags.listen,
+           "Where to answer people and the coordinator; port 0: any")
+      .TypeName("HOST:PORT")
+      .Check(CheckAddress)
+      .ShowDefault();
+  line.Add("--http", flags.http,
+           "Where to serve /metrics and /healthz; port 0: any")
+      .TypeName("HOST:PORT")
+      .Check(CheckAddress)
+      .ShowDefault();
+  line.Add("--http-token-file", flags.http_token_file,
+           "File with a secret that readers of --http must show; needed "
+           "beyond loopback")
+      .TypeName("FILE");
+  line.Add("--advertise-host", flags.advertise_host,
+           "Address under which other hosts reach this one's trainers; "
+           "default: the host of --listen")
+      .TypeName("HOST");
+  line.Add("--work", flags.work,
+           "Folder for logs and sockets; of one worker only")
+      .TypeName("DIR")
+      .Required();
+  line.Add("--data-root", flags.roots.data,
+           "Folder beneath which datasets may lie; may be repeated")
+      .TypeName("DIR")
+      .Required();
+  line.Add("--storage-root", flags.roots.storage,
+           "Existing shared folder beneath which jobs may write")
+      .TypeName("DIR")
+      .Required();
+  line.Add("--ready-file", flags.ready_file,
+           "JSON file to write once everything listens")
+      .TypeName("PATH");
 }
 
-void AddRest(CLI::App& app, Flags& flags) {
-  app.add_option("--slots", flags.slots, "Trainers to run at once")
-      ->type_name("N")
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
-  app.add_option("--trainer", flags.trainer,
-                 "The trainer's binary; default: beside this one")
-      ->type_name("PATH");
-  app.add_option("--device", flags.device, "What trainers compute on")
-      ->check(CLI::IsMember({"cpu"}))
-      ->capture_default_str();
-  app.add_option("--threads", flags.threads,
-                 "Threads of one trainer; 0: the cores divided by the slots")
-      ->type_name("N")
-      ->check(CLI::Range(0, 1024))
-      ->capture_default_str();
-  app.add_option("--tls-ca", flags.tls.ca, "CA that all parties trust")
-      ->type_name("PEM");
-  app.add_option("--tls-cert", flags.tls.cert, "Certificate of this worker")
-      ->type_name("PEM");
-  app.add_option("--tls-key", flags.tls.key, "Its private key")
-      ->type_name("PEM");
-  app.add_option_function<std::string>(
-         "--log-format",
-         [&flags](const std::string& text) {
-           flags.log_format =
-               text == "json" ? LogFormat::kJson : LogFormat::kText;
-         },
-         "How our own log lines look")
-      ->check(CLI::IsMember({"text", "json"}))
-      ->default_str("text");
+void AddRest(flags::Command& line, Flags& flags) {
+  line.Add("--slots", flags.slots, "Trainers to run at once")
+      .TypeName("N")
+      .Range(1, 64)
+      .ShowDefault();
+  line.Add("--trainer", flags.trainer,
+           "The trainer's binary; default: beside this one")
+      .TypeName("PATH");
+  line.Add("--device", flags.device, "What trainers compute on")
+      .OneOf({"cpu"})
+      .ShowDefault();
+  line.Add("--threads", flags.threads,
+           "Threads of one trainer; 0: the cores divided by the slots")
+      .TypeName("N")
+      .Range(0, 1024)
+      .ShowDefault();
+  line.Add("--tls-ca", flags.tls.ca, "CA that all parties trust")
+      .TypeName("PEM");
+  line.Add("--tls-cert", flags.tls.cert, "Certificate of this worker")
+      .TypeName("PEM");
+  line.Add("--tls-key", flags.tls.key, "Its private key").TypeName("PEM");
+  line.AddLogFormat(flags.log_format, "How our own log lines look");
 }
 
 }  // namespace
@@ -178,21 +160,16 @@ std::optional<Flags> ParseFlags(int argc, const char* const* argv,
                                 int* exit_status) {
   const HostInfo host = ReadHostInfo();
   Flags flags = {.name = host.name};
-  CLI::App app(kDescription, "lory-worker");
-  app.footer(kFooter);
-  app.set_version_flag("--version", std::string("lory-worker ") + LORY_VERSION);
-  AddPlaces(app, flags);
-  AddRest(app, flags);
-  for (CLI::Option* option : app.get_options()) {
-    const std::string name = option->get_name();
-    if (name != "--help" && name != "--version") {
-      option->envname(EnvironmentName(name));
-    }
-  }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    *exit_status = app.exit(error) == 0 ? kExitOk : kExitUsage;
+  flags::CommandLine line({.name = "lory-worker",
+                           .about = kDescription,
+                           .footer = kFooter,
+                           .version = "lory-worker " LORY_VERSION,
+                           .environment = "LORY_WORKER_",
+                           .usage_exit = kExitUsage});
+  AddPlaces(line, flags);
+  AddRest(line, flags);
+  if (const auto exit = line.Parse(argc, argv)) {
+    *exit_status = *exit;
     return std::nullopt;
   }
   if (const std::string wrong = CheckId(flags.name); !wrong.empty()) {

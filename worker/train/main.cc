@@ -1,10 +1,11 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 
+#include "common/flags/command_line.h"
 #include "worker/train/app.h"
 
 namespace {
@@ -24,26 +25,27 @@ int main(int argc, char** argv) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
 
   lory::train::Flags flags;
-  CLI::App app(
-      "Trains one job on one device. Started by lory-worker, not by people.",
-      "lory-trainer");
-  app.set_version_flag("--version", "lory-trainer " LORY_VERSION);
-  app.add_option("--socket", flags.socket, "Daemon's socket, unix:PATH")
-      ->required();
-  app.add_option("--job", flags.job, "Job, jobs/ID")->required();
-  app.add_option("--slot", flags.slot, "Device of the worker");
-  app.add_option("--incarnation", flags.incarnation,
-                 "Number that the daemon gave this process")
-      ->required();
-  app.add_option("--listen-host", flags.listen_host,
-                 "This host's name or address, as peers know it");
-  app.add_option("--parent-pid", flags.parent_pid,
-                 "Process id of the daemon; 0: not checked");
-  app.add_option("--device", flags.device, "cpu")->capture_default_str();
-  app.add_option("--threads", flags.threads, "Threads to compute with; 0: all");
-  app.add_option("--worker", flags.worker, "Id of the worker");
-  app.add_flag("--json-log", flags.json_log, "Log as JSON");
-  CLI11_PARSE(app, argc, argv);
+  lory::flags::CommandLine line(
+      {.name = "lory-trainer",
+       .about = "Trains one job on one device. Started by lory-worker, not by "
+                "people.",
+       .version = "lory-trainer " LORY_VERSION,
+       .usage_exit = std::nullopt});
+  line.Add("--socket", flags.socket, "Daemon's socket, unix:PATH").Required();
+  line.Add("--job", flags.job, "Job, jobs/ID").Required();
+  line.Add("--slot", flags.slot, "Device of the worker");
+  line.Add("--incarnation", flags.incarnation,
+           "Number that the daemon gave this process")
+      .Required();
+  line.Add("--listen-host", flags.listen_host,
+           "This host's name or address, as peers know it");
+  line.Add("--parent-pid", flags.parent_pid,
+           "Process id of the daemon; 0: not checked");
+  line.Add("--device", flags.device, "cpu").ShowDefault();
+  line.Add("--threads", flags.threads, "Threads to compute with; 0: all");
+  line.Add("--worker", flags.worker, "Id of the worker");
+  line.AddSwitch("--json-log", flags.json_log, "Log as JSON");
+  if (const auto exit = line.Parse(argc, argv)) return *exit;
 
   if (!TieToParent(flags.parent_pid)) {
     std::fprintf(stderr, "lory-trainer: the daemon (pid %lld) is gone\n",

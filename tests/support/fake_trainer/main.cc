@@ -5,9 +5,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
+#include <cstdint>
 #include <string>
 
+#include "common/flags/command_line.h"
 #include "tests/support/fake_trainer/fake_trainer.h"
 
 int main(int argc, char** argv) {
@@ -15,17 +16,19 @@ int main(int argc, char** argv) {
   int64_t parent_pid = 0;
   int threads = 1;
   std::string device;
-  CLI::App app("fake trainer", "lory-fake-trainer");
-  app.add_option("--socket", options.socket)->required();
-  app.add_option("--job", options.job)->required();
-  app.add_option("--slot", options.slot)->required();
-  app.add_option("--incarnation", options.incarnation)->required();
-  app.add_option("--listen-host", options.listen_host)->required();
-  app.add_option("--worker", options.worker)->required();
-  app.add_option("--parent-pid", parent_pid)->required();
-  app.add_option("--device", device);
-  app.add_option("--threads", threads);
-  CLI11_PARSE(app, argc, argv);
+  lory::flags::CommandLine line({.name = "lory-fake-trainer",
+                                 .about = "fake trainer",
+                                 .usage_exit = std::nullopt});
+  line.Add("--socket", options.socket).Required();
+  line.Add("--job", options.job).Required();
+  line.Add("--slot", options.slot).Required();
+  line.Add("--incarnation", options.incarnation).Required();
+  line.Add("--listen-host", options.listen_host).Required();
+  line.Add("--worker", options.worker).Required();
+  line.Add("--parent-pid", parent_pid).Required();
+  line.Add("--device", device);
+  line.Add("--threads", threads);
+  if (const auto exit = line.Parse(argc, argv)) return *exit;
   // In this order: a parent that died in between is noticed.
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent_pid) return 1;

@@ -1,0 +1,145 @@
+#include "common/flags/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+
+namespace lory::flags {
+
+Flag& Flag::Required() {
+  option_->required();
+  return *this;
+}
+
+Flag& Flag::ShowDefault() {
+  option_->capture_default_str();
+  return *this;
+}
+
+Flag& Flag::TypeName(const std::string& name) {
+  option_->type_name(name);
+  return *this;
+}
+
+Flag& Flag::Range(int low, int high) {
+  option_->check(CLI::Range(low, high));
+  return *this;
+}
+
+Flag& Flag::NotNegative() {
+  option_->check(CLI::NonNegativeNumber);
+  return *this;
+}
+
+Flag& Flag::OneOf(const std::vector<std::string>& values) {
+  option_->check(CLI::IsMember(values));
+  return *this;
+}
+
+Flag& Flag::Size() {
+  option_->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
+  return *this;
+}
+
+Flag& Flag::Check(std::function<std::string(const std::string&)> wrong) {
+  option_->check(std::move(wrong));
+  return *this;
+}
+
+Flag Command::Named(const std::string& name, CLI::Option* option) const {
+  if (!environment_.empty()) {
+    option->envname(
+        absl::StrCat(environment_, absl::AsciiStrToUpper(absl::StrReplaceAll(
+                                       name.substr(2), {{"-", "_"}}))));
+  }
+  return Flag(option);
+}
+
+template <typename T>
+Flag Command::Add(const std::string& name, T& value, const std::string& help) {
+  Flag flag = Named(name, app_->add_option(name, value, help));
+  if (show_defaults_) flag.ShowDefault();
+  return flag;
+}
+template Flag Command::Add(const std::string&, std::string&,
+                           const std::string&);
+template Flag Command::Add(const std::string&, int32_t&, const std::string&);
+template Flag Command::Add(const std::string&, int64_t&, const std::string&);
+template Flag Command::Add(const std::string&, std::vector<std::string>&,
+                           const std::string&);
+template Flag Command::Add(const std::string&, std::optional<std::string>&,
+                           const std::string&);
+template Flag Command::Add(const std::string&, std::optional<int64_t>&,
+                           const std::string&);
+
+Flag Command::AddSwitch(const std::string& name, bool& value,
+                        const std::string& help) {
+  return Named(name, app_->add_flag(name, value, help));
+}
+
+Flag Command::AddDuration(const std::string& name, absl::Duration& value,
+                          const std::string& help, absl::Duration above) {
+  CLI::Option* option = app_->add_option_function<std::string>(
+      name,
+      [&value](const std::string& text) {
+        absl::ParseDuration(text, &value);  // checked below
+      },
+      help);
+  option->check([above](const std::string& text) {
+    absl::Duration parsed;
+    return absl::ParseDuration(text, &parsed) && parsed > above
+               ? std::string()
+               : absl::StrCat("'", text, "' is no duration, such as 5s");
+  });
+  option->default_str(absl::FormatDuration(value))->type_name("DURATION");
+  return Named(name, option);
+}
+
+Flag Command::AddLogFormat(LogFormat& value, const std::string& help) {
+  CLI::Option* option = app_->add_option_function<std::string>(
+      "--log-format",
+      [&value](const std::string& text) {
+        value = text == "json" ? LogFormat::kJson : LogFormat::kText;
+      },
+      help);
+  option->default_str(value == LogFormat::kJson ? "json" : "text");
+  return Named("--log-format", option).OneOf({"text", "json"});
+}
+
+bool Command::given() const { return app_->parsed(); }
+
+CommandLine::CommandLine(const CommandLineOptions& options)
+    : Command(new CLI::App(options.about, options.name), options.environment,
+              options.show_defaults),
+      owned_(&app()),
+      usage_exit_(options.usage_exit) {
+  app().footer(options.footer);
+  if (!options.version.empty()) {
+    app().set_version_flag("--version", options.version);
+  }
+  app().fallthrough(options.flags_after_command);
+}
+
+CommandLine::~CommandLine() = default;
+
+Command CommandLine::AddCommand(const std::string& name,
+                                const std::string& help) {
+  app().require_subcommand(1);
+  return Command(app().add_subcommand(name, help), "", false);
+}
+
+std::optional<int> CommandLine::Parse(int argc, const char* const* argv) {
+  try {
+    app().parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app().exit(error);
+    return code == 0 ? 0 : usage_exit_.value_or(code);
+  }
+  return std::nullopt;
+}
+
+}  // namespace lory::flags

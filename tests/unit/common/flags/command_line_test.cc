@@ -1,0 +1,169 @@
+#include "common/flags/command_line.h"
+
+#include <cstdint>
+#include <cstdlib>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace lory::flags {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::internal::CaptureStderr;
+using ::testing::internal::CaptureStdout;
+using ::testing::internal::GetCapturedStderr;
+using ::testing::internal::GetCapturedStdout;
+
+std::optional<int> Parse(CommandLine& line, std::vector<const char*> words) {
+  words.insert(words.begin(), "program");
+  return line.Parse(static_cast<int>(words.size()), words.data());
+}
+
+// What is printed when `words` are wrong usage.
+std::string Complaint(CommandLine& line, const std::vector<const char*>& words,
+                      int exit = 2) {
+  CaptureStderr();
+  EXPECT_EQ(Parse(line, words), exit);
+  return GetCapturedStderr();
+}
+
+TEST(CommandLine, FillsInWhatIsGivenAndLeavesTheRest) {
+  std::string work = "here";
+  int32_t slots = 1;
+  int64_t bytes = 5;
+  bool json = false;
+  std::vector<std::string> roots;
+  std::optional<std::string> order;
+  std::optional<int64_t> sequence;
+  CommandLine line({});
+  line.Add("--work", work);
+  line.Add("--slots", slots);
+  line.Add("--bytes", bytes).Size();
+  line.AddSwitch("--json", json, "");
+  line.Add("--root", roots);
+  line.Add("--order", order);
+  line.Add("--sequence", sequence);
+  EXPECT_EQ(Parse(line, {"--slots", "3", "--bytes", "2GB", "--json", "--root",
+                         "a", "--root", "b", "--sequence", "17"}),
+            std::nullopt);
+  EXPECT_EQ(work, "here");
+  EXPECT_EQ(slots, 3);
+  EXPECT_EQ(bytes, 2'000'000'000);
+  EXPECT_TRUE(json);
+  EXPECT_THAT(roots, ElementsAre("a", "b"));
+  EXPECT_EQ(order, std::nullopt);
+  EXPECT_EQ(sequence, 17);
+}
+
+TEST(CommandLine, AFlagWinsOverItsVariable) {
+  ::setenv("LORY_TEST_MAX_ACTIVE", "7", 1);
+  ::setenv("LORY_TEST_LEASE", "9s", 1);
+  int32_t active = 1;
+  absl::Duration lease = absl::Seconds(5);
+  CommandLine line({.environment = "LORY_TEST_"});
+  line.Add("--max-active", active);
+  line.AddDuration("--lease", lease, "");
+  EXPECT_EQ(Parse(line, {"--max-active", "3"}), std::nullopt);
+  ::unsetenv("LORY_TEST_MAX_ACTIVE");
+  ::unsetenv("LORY_TEST_LEASE");
+  EXPECT_EQ(active, 3);
+  EXPECT_EQ(lease, absl::Seconds(9));
+}
+
+TEST(CommandLine, WrongValuesAreNamed) {
+  std::string value;
+  int32_t number = 0;
+  CommandLine line({});
+  line.Add("--slots", number).Range(1, 64);
+  line.Add("--errors", number).NotNegative();
+  line.Add("--device", value).OneOf({"cpu", "cuda"});
+  line.Add("--name", value).Check([](const std::string& text) {
+    return text == "w" ? "" : "'" + text + "' is no name";
+  });
+  EXPECT_THAT(Complaint(line, {"--slots", "65"}),
+              HasSubstr("--slots: Value 65 not in range 1 to 64"));
+  EXPECT_THAT(Complaint(line, {"--errors", "-1"}), HasSubstr("--errors: "));
+  EXPECT_THAT(Complaint(line, {"--device", "tpu"}),
+              HasSubstr("--device: tpu not in {cpu,cuda}"));
+  EXPECT_THAT(Complaint(line, {"--name", "x"}),
+              HasSubstr("--name: 'x' is no name"));
+  EXPECT_THAT(Complaint(line, {"--nmae", "w"}), HasSubstr("--nmae"));
+  EXPECT_EQ(Parse(line, {"--name", "w"}), std::nullopt);
+}
+
+TEST(CommandLine, DurationsMustBeDurationsAndLongEnough) {
+  absl::Duration limit = absl::Minutes(1);
+  absl::Duration positive = absl::Minutes(1);
+  CommandLine line({});
+  line.AddDuration("--limit", limit, "");
+  line.AddDuration("--positive", positive, "", absl::ZeroDuration());
+  EXPECT_THAT(Complaint(line, {"--limit", "5 apples"}),
+              HasSubstr("'5 apples' is no duration, such as 5s"));
+  EXPECT_THAT(Complaint(line, {"--positive", "0s"}), HasSubstr("'0s'"));
+  EXPECT_EQ(Parse(line, {"--limit", "0s", "--positive", "1ms"}), std::nullopt);
+  EXPECT_EQ(limit, absl::ZeroDuration());
+  EXPECT_EQ(positive, absl::Milliseconds(1));
+}
+
+TEST(CommandLine, KnowsTheLogFormats) {
+  LogFormat format = LogFormat::kText;
+  CommandLine line({});
+  line.AddLogFormat(format, "");
+  EXPECT_THAT(Complaint(line, {"--log-format", "xml"}), HasSubstr("xml"));
+  EXPECT_EQ(Parse(line, {"--log-format", "json"}), std::nullopt);
+  EXPECT_EQ(format, LogFormat::kJson);
+}
+
+TEST(CommandLine, HelpAndVersionEndWellAndAreData) {
+  std::string shown = "x";
+  CommandLine line({.name = "lory-test",
+                    .about = "About it.",
+                    .footer = "Exit codes: none.",
+                    .version = "lory-test 1.2",
+                    .environment = "LORY_TEST_",
+                    .show_defaults = true});
+  line.Add("--work", shown, "Folder").TypeName("DIR");
+  CaptureStdout();
+  EXPECT_EQ(Parse(line, {"--help"}), 0);
+  EXPECT_THAT(GetCapturedStdout(),
+              AllOf(HasSubstr("About it."), HasSubstr("lory-test [OPTIONS]"),
+                    HasSubstr("--work DIR=x (Env:LORY_TEST_WORK)"),
+                    HasSubstr("Exit codes: none.")));
+  CaptureStdout();
+  EXPECT_EQ(Parse(line, {"--version"}), 0);
+  EXPECT_EQ(GetCapturedStdout(), "lory-test 1.2\n");
+}
+
+TEST(CommandLine, ExactlyOneCommandMustBeGiven) {
+  std::string format = "text";
+  std::string folder;
+  CommandLine line({.flags_after_command = true});
+  line.Add("-o,--output", format);
+  Command check = line.AddCommand("check", "Looks");
+  check.Add("FOLDER", folder).Required();
+  Command list = line.AddCommand("list", "Lists");
+  EXPECT_NE(Complaint(line, {}), "");
+  EXPECT_THAT(Complaint(line, {"check"}), HasSubstr("FOLDER is required"));
+  EXPECT_EQ(Parse(line, {"check", "data", "-o", "json"}), std::nullopt);
+  EXPECT_TRUE(check.given());
+  EXPECT_FALSE(list.given());
+  EXPECT_EQ(folder, "data");
+  EXPECT_EQ(format, "json");
+}
+
+TEST(CommandLine, WrongUsageEndsAsTheProgramSays) {
+  std::string value;
+  CommandLine three({.usage_exit = 3});
+  three.Add("--work", value).Required();
+  EXPECT_THAT(Complaint(three, {}, 3), HasSubstr("--work is required"));
+  CommandLine by_mistake({.usage_exit = std::nullopt});
+  by_mistake.Add("--work", value).Required();
+  EXPECT_NE(Complaint(by_mistake, {}, 106), "");
+  EXPECT_NE(Complaint(by_mistake, {"--work", "x", "--y"}, 109), "");
+}
+
+}  // namespace
+}  // namespace lory::flags
