@@ -121,7 +121,9 @@ constexpr char kTrainingJob[] = R"pb(
 
 // The item of this name.
 template <typename List, typename Item>
-Status Find(const List& list, const std::string& name, Item* found) {
+Status Find(Mutex& mutex, const List& list, const std::string& name,
+            Item* found) {
+  MutexLock lock(&mutex);
   for (const auto& item : list) {
     if (item.name() != name) continue;
     *found = item;
@@ -132,8 +134,9 @@ Status Find(const List& list, const std::string& name, Item* found) {
 
 // Two items a page, so that every list of three has pages to turn.
 template <typename List, typename Field, typename Token>
-void Page(const List& list, const std::string& token, Field* page,
+void Page(Mutex& mutex, const List& list, const std::string& token, Field* page,
           Token* next) {
+  MutexLock lock(&mutex);
   const size_t first = token.empty() ? 0 : std::stoul(token);
   for (size_t i = first; i < list.size(); ++i) {
     if (i == first + 2) {
@@ -166,15 +169,15 @@ class FakeService::Jobs final : public lory::v1::JobService::Service {
     if (auto status = fake_.Enter("GetJob", *request); !status.ok()) {
       return status;
     }
-    return Find(fake_.jobs, request->name(), job);
+    return Find(fake_.mutex_, fake_.jobs, request->name(), job);
   }
   Status ListJobs(ServerContext*, const lory::v1::ListJobsRequest* request,
                   lory::v1::ListJobsResponse* response) override {
     if (auto status = fake_.Enter("ListJobs", *request); !status.ok()) {
       return status;
     }
-    Page(fake_.jobs, request->page_token(), response->mutable_jobs(),
-         response->mutable_next_page_token());
+    Page(fake_.mutex_, fake_.jobs, request->page_token(),
+         response->mutable_jobs(), response->mutable_next_page_token());
     return Status::OK;
   }
   Status WatchJob(ServerContext*, const lory::v1::GetJobRequest* request,
@@ -182,6 +185,7 @@ class FakeService::Jobs final : public lory::v1::JobService::Service {
     if (auto status = fake_.Enter("WatchJob", *request); !status.ok()) {
       return status;
     }
+    MutexLock lock(&fake_.mutex_);
     for (const auto& job : fake_.watched) writer->Write(job);
     return Status::OK;
   }
@@ -190,7 +194,7 @@ class FakeService::Jobs final : public lory::v1::JobService::Service {
     if (auto status = fake_.Enter("UpdateJob", *request); !status.ok()) {
       return status;
     }
-    return Find(fake_.jobs, request->name(), job);
+    return Find(fake_.mutex_, fake_.jobs, request->name(), job);
   }
   Status PauseJob(ServerContext*, const lory::v1::JobVerbRequest* request,
                   lory::v1::Job* job) override {
@@ -216,8 +220,8 @@ class FakeService::Jobs final : public lory::v1::JobService::Service {
   Status ListJobEvents(ServerContext*,
                        const lory::v1::ListJobEventsRequest* request,
                        lory::v1::ListJobEventsResponse* response) override {
-    Page(fake_.events, request->page_token(), response->mutable_events(),
-         response->mutable_next_page_token());
+    Page(fake_.mutex_, fake_.events, request->page_token(),
+         response->mutable_events(), response->mutable_next_page_token());
     return fake_.Enter("ListJobEvents", *request);
   }
   Status StreamJobLogs(ServerContext*,
@@ -233,7 +237,7 @@ class FakeService::Jobs final : public lory::v1::JobService::Service {
     if (auto status = fake_.Enter(method, request); !status.ok()) {
       return status;
     }
-    return Find(fake_.jobs, request.name(), job);
+    return Find(fake_.mutex_, fake_.jobs, request.name(), job);
   }
 
   FakeService& fake_;
@@ -247,20 +251,20 @@ class FakeService::Workers final
   Status ListWorkers(ServerContext*,
                      const lory::v1::ListWorkersRequest* request,
                      lory::v1::ListWorkersResponse* response) override {
-    Page(fake_.workers, request->page_token(), response->mutable_workers(),
-         response->mutable_next_page_token());
+    Page(fake_.mutex_, fake_.workers, request->page_token(),
+         response->mutable_workers(), response->mutable_next_page_token());
     return fake_.Enter("ListWorkers", *request);
   }
   Status GetWorker(ServerContext*, const lory::v1::GetWorkerRequest* request,
                    lory::v1::Worker* worker) override {
-    return Find(fake_.workers, request->name(), worker);
+    return Find(fake_.mutex_, fake_.workers, request->name(), worker);
   }
   Status DrainWorker(ServerContext*, const lory::v1::WorkerVerbRequest* request,
                      lory::v1::Worker* worker) override {
     if (auto status = fake_.Enter("DrainWorker", *request); !status.ok()) {
       return status;
     }
-    return Find(fake_.workers, request->name(), worker);
+    return Find(fake_.mutex_, fake_.workers, request->name(), worker);
   }
   Status UndrainWorker(ServerContext*,
                        const lory::v1::WorkerVerbRequest* request,
@@ -268,7 +272,7 @@ class FakeService::Workers final
     if (auto status = fake_.Enter("UndrainWorker", *request); !status.ok()) {
       return status;
     }
-    return Find(fake_.workers, request->name(), worker);
+    return Find(fake_.mutex_, fake_.workers, request->name(), worker);
   }
 
  private:
@@ -285,18 +289,18 @@ class FakeService::Datasets final : public lory::v1::DatasetService::Service {
     if (auto status = fake_.Enter("CreateDataset", *request); !status.ok()) {
       return status;
     }
-    return Find(fake_.datasets,
+    return Find(fake_.mutex_, fake_.datasets,
                 absl::StrCat("datasets/", request->dataset_id()), dataset);
   }
   Status GetDataset(ServerContext*, const lory::v1::GetDatasetRequest* request,
                     lory::v1::Dataset* dataset) override {
-    return Find(fake_.datasets, request->name(), dataset);
+    return Find(fake_.mutex_, fake_.datasets, request->name(), dataset);
   }
   Status ListDatasets(ServerContext*,
                       const lory::v1::ListDatasetsRequest* request,
                       lory::v1::ListDatasetsResponse* response) override {
-    Page(fake_.datasets, request->page_token(), response->mutable_datasets(),
-         response->mutable_next_page_token());
+    Page(fake_.mutex_, fake_.datasets, request->page_token(),
+         response->mutable_datasets(), response->mutable_next_page_token());
     return Status::OK;
   }
   Status DeleteDataset(ServerContext*,
@@ -305,7 +309,7 @@ class FakeService::Datasets final : public lory::v1::DatasetService::Service {
     if (auto status = fake_.Enter("DeleteDataset", *request); !status.ok()) {
       return status;
     }
-    return Find(fake_.datasets, request->name(), dataset);
+    return Find(fake_.mutex_, fake_.datasets, request->name(), dataset);
   }
 
  private:
@@ -320,12 +324,12 @@ class FakeService::Checkpoints final
   Status GetCheckpoint(ServerContext*,
                        const lory::v1::GetCheckpointRequest* request,
                        lory::v1::Checkpoint* checkpoint) override {
-    return Find(fake_.checkpoints, request->name(), checkpoint);
+    return Find(fake_.mutex_, fake_.checkpoints, request->name(), checkpoint);
   }
   Status ListCheckpoints(ServerContext*,
                          const lory::v1::ListCheckpointsRequest* request,
                          lory::v1::ListCheckpointsResponse* response) override {
-    Page(fake_.checkpoints, request->page_token(),
+    Page(fake_.mutex_, fake_.checkpoints, request->page_token(),
          response->mutable_checkpoints(), response->mutable_next_page_token());
     return fake_.Enter("ListCheckpoints", *request);
   }
@@ -335,12 +339,12 @@ class FakeService::Checkpoints final
     if (auto status = fake_.Enter("DeleteCheckpoint", *request); !status.ok()) {
       return status;
     }
-    return Find(fake_.checkpoints, request->name(), checkpoint);
+    return Find(fake_.mutex_, fake_.checkpoints, request->name(), checkpoint);
   }
   Status VerifyCheckpoint(ServerContext*,
                           const lory::v1::GetCheckpointRequest* request,
                           lory::v1::Checkpoint* checkpoint) override {
-    return Find(fake_.checkpoints, request->name(), checkpoint);
+    return Find(fake_.mutex_, fake_.checkpoints, request->name(), checkpoint);
   }
 
  private:
@@ -381,6 +385,11 @@ void FakeService::Start(const rpc::TlsFiles& tls) {
        checkpoint_service_.get(), info_service_.get()});
   LORY_CHECK(server.ok());
   server_ = *std::move(server);
+}
+
+void FakeService::Change(const std::function<void()>& change) {
+  MutexLock lock(&mutex_);
+  change();
 }
 
 std::vector<std::string> FakeService::requests() {

@@ -1,6 +1,7 @@
 #ifndef LORY_TESTS_UNIT_TOOLS_LORYCTL_FAKE_SERVICE_H_
 #define LORY_TESTS_UNIT_TOOLS_LORYCTL_FAKE_SERVICE_H_
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -22,7 +23,7 @@ namespace lory::ctl {
 // asked. Every method first returns the error set for its name, if any.
 class FakeService {
  public:
-  // What it answers; set before the first call.
+  // What it answers; set before the first call, or by Change.
   std::vector<lory::v1::Job> jobs;
   std::vector<lory::v1::Job> watched;  // streamed one after the other
   std::vector<lory::v1::JobEvent> events;
@@ -40,6 +41,9 @@ class FakeService {
   // Listens on a port of the system's choice.
   void Start(const rpc::TlsFiles& tls = {});
   std::string address() const { return server_->address(); }
+
+  // Runs `change`, which sets other answers, while no call reads them.
+  void Change(const std::function<void()>& change);
 
   // Text forms of the requests it got: "CreateJob job_id: ...".
   std::vector<std::string> requests();

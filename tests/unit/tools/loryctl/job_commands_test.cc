@@ -112,9 +112,11 @@ TEST_F(JobCommandsTest, GetShowsMembersPerplexityAndExperts) {
 TEST_F(JobCommandsTest, GetShowsTheLoadWhereTokensMeetSingleExperts) {
   fake.jobs = {TrainingJob()};
   EXPECT_THAT(Ctl("job get tiny").out, Not(HasSubstr("HIGHEST LOAD")));
-  auto& layer = *fake.jobs[0].mutable_progress()->mutable_routing(1);
-  layer.set_load_ratio(1.5);
-  layer.set_unrouted_share(0.25);
+  fake.Change([this] {
+    auto& layer = *fake.jobs[0].mutable_progress()->mutable_routing(1);
+    layer.set_load_ratio(1.5);
+    layer.set_unrouted_share(0.25);
+  });
   EXPECT_THAT(Ctl("job get tiny").out,
               AllOf(HasSubstr("HIGHEST LOAD"), HasSubstr("1.50 x mean"),
                     HasSubstr("UNROUTED"), HasSubstr("25 %")));
@@ -260,8 +262,10 @@ TEST_F(JobCommandsTest, PlotFindsTheFileByTheJobsCheckpoints) {
   folder.Write("jobs/tiny/metrics/steps.jsonl",
                "{\"step\":1,\"loss\":2}\n{\"step\":2,\"loss\":1}\n");
   EXPECT_EQ(Ctl("job plot tiny").code, 3);
-  fake.checkpoints.emplace_back().set_folder(
-      folder.At("jobs/tiny/checkpoints/step-2.gen-1"));
+  fake.Change([&] {
+    fake.checkpoints.emplace_back().set_folder(
+        folder.At("jobs/tiny/checkpoints/step-2.gen-1"));
+  });
   EXPECT_THAT(Ctl("job plot tiny").out, HasSubstr("first 2.0000, last 1.0000"));
 }
 

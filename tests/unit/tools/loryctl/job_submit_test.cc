@@ -232,7 +232,7 @@ TEST_F(WatchTest, TheExitCodeSaysHowTheJobEnded) {
   EXPECT_THAT(outcome.err,
               AllOf(HasSubstr("error: job tiny failed: loss is not finite"),
                     HasSubstr("try: loryctl job timeline tiny")));
-  Ends(Job::CANCELLED, "by a person");
+  fake.Change([this] { Ends(Job::CANCELLED, "by a person"); });
   EXPECT_EQ(Submit(kJob, {"--watch"}).code, 7);
 }
 

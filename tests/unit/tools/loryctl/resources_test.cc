@@ -187,7 +187,7 @@ TEST_F(ResourcesTest, ADamagedCheckpointIsAnErrorOfItsOwn) {
   const Outcome outcome = Ctl("checkpoint verify tiny 100");
   EXPECT_EQ(outcome.code, 6);
   EXPECT_THAT(outcome.err, HasSubstr("part-0 was altered"));
-  fake.checkpoints[0].set_state(Checkpoint::COMMITTED);
+  fake.Change([this] { fake.checkpoints[0].set_state(Checkpoint::COMMITTED); });
   EXPECT_EQ(Ctl("checkpoint verify tiny 100").code, 0);
 }
 
