@@ -6,6 +6,8 @@
 
 #include <cerrno>
 
+#include "common/base/check.h"
+
 namespace lory {
 
 int StopSignals() {
@@ -15,7 +17,9 @@ int StopSignals() {
   ::sigaddset(&signals, SIGINT);
   ::sigprocmask(SIG_BLOCK, &signals, nullptr);
   ::signal(SIGPIPE, SIG_IGN);
-  return ::signalfd(-1, &signals, SFD_CLOEXEC);
+  const int fd = ::signalfd(-1, &signals, SFD_CLOEXEC);
+  LORY_CHECK(fd >= 0);  // or nothing could stop the program
+  return fd;
 }
 
 void WaitUntilReadable(int fd) {

@@ -1,6 +1,7 @@
 #include "common/config/job_validation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -33,7 +34,7 @@ class Violations {
 
   // What a person may ask for; the optimizer itself would take any number.
   void AtMost(const char* field, double value, double high) {
-    if (!(value > high)) return;
+    if (!(value > high) || std::isinf(value)) return;  // inf: told already
     Add(field, absl::StrCat(value, " is above ", high, ", the most there is"));
   }
 
@@ -97,8 +98,10 @@ void CheckOptimizer(const lory::v1::OptimizerSpec& spec, Violations& found) {
   found.AtMost("optimizer.epsilon", spec.epsilon(), 1);
   found.AtMost("optimizer.weight_decay", spec.weight_decay(), 10);
   found.AtMost("optimizer.clip_norm", spec.clip_norm(), 1e6);
-  found.AtMost("optimizer.nonfinite_step_limit", spec.nonfinite_step_limit(),
-               1e6);
+  if (spec.nonfinite_step_limit() > 1'000'000) {
+    found.Range("optimizer.nonfinite_step_limit", spec.nonfinite_step_limit(),
+                1, 1'000'000);
+  }
 }
 
 }  // namespace

@@ -51,10 +51,12 @@ Flag& Flag::Check(std::function<std::string(const std::string&)> wrong) {
 }
 
 Flag Command::Named(const std::string& name, CLI::Option* option) const {
-  if (!environment_.empty()) {
-    option->envname(
-        absl::StrCat(environment_, absl::AsciiStrToUpper(absl::StrReplaceAll(
-                                       name.substr(2), {{"-", "_"}}))));
+  // "-o,--output" has its variable by the long name, an argument has none.
+  const size_t dashes = name.find("--");
+  if (!environment_.empty() && dashes != std::string::npos) {
+    option->envname(absl::StrCat(environment_,
+                                 absl::AsciiStrToUpper(absl::StrReplaceAll(
+                                     name.substr(dashes + 2), {{"-", "_"}}))));
   }
   return Flag(option);
 }
@@ -91,9 +93,12 @@ Flag Command::AddDuration(const std::string& name, absl::Duration& value,
       help);
   option->check([above](const std::string& text) {
     absl::Duration parsed;
-    return absl::ParseDuration(text, &parsed) && parsed > above
-               ? std::string()
-               : absl::StrCat("'", text, "' is no duration, such as 5s");
+    if (!absl::ParseDuration(text, &parsed)) {
+      return absl::StrCat("'", text, "' is no duration, such as 5s");
+    }
+    return parsed > above ? std::string()
+                          : absl::StrCat("'", text, "' is not above ",
+                                         absl::FormatDuration(above));
   });
   option->default_str(absl::FormatDuration(value))->type_name("DURATION");
   return Named(name, option);

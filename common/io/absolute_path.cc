@@ -19,6 +19,9 @@ absl::StatusOr<std::string> AbsolutePath(const std::string& path) {
 
 absl::StatusOr<std::string> ExistingFolder(const std::string& flag,
                                            const std::string& path) {
+  if (path.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(flag, ": names no folder"));
+  }
   std::error_code error;
   const std::filesystem::path whole = std::filesystem::canonical(path, error);
   if (error == std::errc::no_such_file_or_directory) {

@@ -286,13 +286,14 @@ bool Coordinator::EvaluateJob(const JobState& job) {
 
 // Of ended and paused jobs too: their last checkpoint makes another too old.
 bool Coordinator::EvaluateRetention() {
+  Plan all;  // one append: after a start there may be many
   for (auto it = retention_due_.begin(); it != retention_due_.end();) {
     const Plan plan = PlanRetention(*state_.FindJob(*it));
-    if (CommitPlan(plan)) return true;
-    // What the journal did not take stays due.
+    all.events.insert(all.events.end(), plan.events.begin(), plan.events.end());
+    // Looked at again afterwards; what the journal did not take stays due.
     it = plan.events.empty() ? retention_due_.erase(it) : std::next(it);
   }
-  return false;
+  return CommitPlan(all);
 }
 
 bool Coordinator::EvaluateSchedule() {

@@ -26,6 +26,9 @@ using ::lory::internal::v1::GenerationEnded;
 using ::lory::v1::Job;
 using Record = Journal::Record;
 
+// Of those that may know a job that has no members, a thread each.
+constexpr size_t kMaxWorkersAsked = 64;
+
 absl::Status WrongState(const JobState& job, absl::string_view wanted) {
   return ErrorWithReason(
       absl::StatusCode::kFailedPrecondition, "JOB_STATE",
@@ -59,7 +62,16 @@ absl::StatusOr<lory::v1::JobSpec> UpdatedSpec(
                          "max_workers and priority can")}});
     }
   }
-  LORY_RETURN_IF_ERROR(config::ValidateJobSpec(spec));
+  // What a newer version no longer lets through was let through for this job.
+  const std::vector<FieldViolation> before =
+      config::FindJobViolations(job.spec);
+  std::vector<FieldViolation> wrong = config::FindJobViolations(spec);
+  std::erase_if(wrong, [&](const FieldViolation& one) {
+    return std::any_of(before.begin(), before.end(), [&](const auto& other) {
+      return other.field == one.field && other.description == one.description;
+    });
+  });
+  if (!wrong.empty()) return FieldErrors(std::move(wrong));
   return config::FillDefaults(std::move(spec));
 }
 
@@ -414,10 +426,14 @@ absl::StatusOr<std::vector<std::string>> Coordinator::LogSources(
     workers.insert(key.worker);
   }
   for (const SlotKey& key : job->started.members) workers.insert(key.worker);
-  if (workers.empty()) {
-    // Of trainers that ended before their first generation the journal says
-    // nothing; whoever started one has its log.
+  // Of trainers that ended before their first generation the journal says
+  // nothing; whoever started one has its log. A job that never left the queue
+  // has none: what a worker holds is of a deleted job of its name.
+  const bool never_tried =
+      job->state == Job::QUEUED && job->state_time == job->create_time;
+  if (workers.empty() && !never_tried) {
     for (const auto& [worker, session] : sessions_.workers) {
+      if (workers.size() == kMaxWorkersAsked) break;
       if (session.stream_open) workers.insert(worker);
     }
   }

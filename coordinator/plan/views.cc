@@ -77,7 +77,8 @@ void FillProgress(const View& view, const JobState& job, Job& out) {
   progress->set_step_count(job.spec.step_count());
   const lory::v1::Checkpoint* newest = job.NewestCheckpoint();
   int64_t step = newest == nullptr ? 0 : newest->step();
-  if (run != nullptr && HoldsSlots(job.state)) {
+  if (run != nullptr &&
+      (HoldsSlots(job.state) || job.state == Job::CANCELLING)) {
     step = std::max({step, run->highest_step, job.started.start_step});
   } else if (run != nullptr && IsFinal(job.state)) {
     // How far it came, saved or not: nothing is trained again any more.

@@ -19,8 +19,6 @@ namespace lory::coordinator {
 namespace {
 
 constexpr absl::Duration kPoll = absl::Milliseconds(500);
-// Workers that are asked for one job's log, a thread each.
-constexpr size_t kMaxSources = 64;
 
 // What the threads that read from workers share.
 struct Relay {
@@ -77,7 +75,6 @@ absl::Status RelayLogs(Coordinator& coordinator, const rpc::TlsFiles& tls,
         absl::StrCat("no worker of ", request.name(), " attends now; ",
                      StateText(coordinator, request.name())));
   }
-  if (endpoints.size() > kMaxSources) endpoints.resize(kMaxSources);
   Relay relay;
   std::vector<std::unique_ptr<grpc::ClientContext>> contexts;
   std::vector<std::jthread> threads;
@@ -120,8 +117,9 @@ absl::Status RelayLogs(Coordinator& coordinator, const rpc::TlsFiles& tls,
   if (relay.errors.empty()) {
     return ErrorWithReason(
         absl::StatusCode::kNotFound, "LOG_NOT_FOUND",
-        absl::StrCat("no worker that attends has a log of ", request.name(),
-                     "; ", StateText(coordinator, request.name())));
+        absl::StrCat("none of ", contexts.size(), " workers has a log of ",
+                     request.name(), "; ",
+                     StateText(coordinator, request.name())));
   }
   return ErrorWithReason(absl::StatusCode::kUnavailable, "LOG_UNREACHABLE",
                          absl::StrJoin(relay.errors, "; "));

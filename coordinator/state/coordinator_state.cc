@@ -100,6 +100,7 @@ class Change {
     created.state = Job::QUEUED;
     created.reason = job.reason();
     created.create_time = TimeOf(job.create_time());
+    created.state_time = created.create_time;
     created.generations_before = job.generation();
     created.generation.number = job.generation();
     state_.deleted_generations.erase(job.name());

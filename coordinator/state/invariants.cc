@@ -168,7 +168,9 @@ std::string Describe(const CoordinatorState& state) {
     absl::StrAppend(&text, name, " ", job.create_order, " ",
                     Job::State_Name(job.state), " '", job.reason, "' ",
                     job.recovery_count, " ", absl::FormatTime(job.create_time),
-                    "\n", job.spec.ShortDebugString(), "\n");
+                    " ", absl::FormatTime(job.state_time), " ",
+                    absl::FormatDuration(job.idle_time), "\n",
+                    job.spec.ShortDebugString(), "\n");
     const GenerationState& generation = job.generation;
     absl::StrAppend(&text, " after ", job.generations_before, " generation ",
                     generation.number, " ", static_cast<int>(generation.phase),

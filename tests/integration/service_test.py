@@ -453,7 +453,7 @@ class ServiceTest(unittest.TestCase):
                 [BIN / flags[0], *flags[1:], "--storage-root", nope],
                 capture_output=True, text=True, timeout=20, check=False)
             self.assertIn(f"or make it with `mkdir -p {nope}`", answer.stderr)
-            self.assertFalse(nope.exists())
+            self.assertEqual((answer.returncode, nope.exists()), (1, False))
 
     def test_a_second_daemon_with_one_name_is_refused(self):
         self.start("worker-a")

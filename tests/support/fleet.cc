@@ -203,6 +203,8 @@ lory::v1::AttendRequest Fleet::Report(FleetDaemon& daemon, bool hello) {
   if (hello) {
     request.mutable_hello()->set_worker_id(daemon.name);
     request.mutable_hello()->set_incarnation(daemon.incarnation);
+    request.mutable_hello()->mutable_description()->set_control_endpoint(
+        absl::StrCat(daemon.name, ":7450"));
     request.mutable_hello()->mutable_description()->set_slot_count(
         daemon.slots);
   }

@@ -5,6 +5,7 @@
 #include "common/base/status_macros.h"
 
 namespace lory::corpus {
+
 absl::StatusOr<std::unique_ptr<LineReader>> LineReader::Open(
     const std::string& path) {
   LORY_ASSIGN_OR_RETURN(std::unique_ptr<ByteReader> bytes,

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/base/error_detail.h"
 #include "lory/v1/job.grpc.pb.h"
 #include "tools/loryctl/command_line.h"
 #include "tools/loryctl/exit_code.h"
@@ -88,6 +89,10 @@ absl::Status PrintLogs(Session& session, const LogOptions& options) {
                             absl::IsUnavailable(status) &&
                             clock.MonotonicNow() - last_heard < kAwayFor;
     if (!may_return) {
+      if (ReasonOf(status) == "LOG_NOT_FOUND") {
+        return WithHint(status, absl::StrCat("loryctl job timeline ",
+                                             ShortName(request.name())));
+      }
       return WithHint(session.Explain(status), absl::StatusCode::kNotFound,
                       "loryctl job list");
     }

@@ -121,7 +121,7 @@ Verdict CheckGenerations(const JobHistory& history) {
   int64_t newest = history.generations_before;
   if (newest < history.generations_of_deleted) {
     verdict.Fail(absl::StrCat("the job follows generation ", newest,
-                              ", a deleted job of its name ", "had generation ",
+                              ", a deleted job of its name had generation ",
                               history.generations_of_deleted));
   }
   for (const GenerationOpening& opening : history.openings) {

@@ -141,9 +141,8 @@ absl::Status Trainer::Open(const Assignment& assignment) {
         }
         board_.Report([&](TrainerStatus& status) {
           status.set_error(absl::StrCat(
-              kNoCheckpoint, identity.step,
-              " could not be written: ", part.status().message(),
-              "; the one before stays, the next one is tried when it is due"));
+              kNoCheckpoint, identity.step, " could not be written: ",
+              part.status().message(), "; the one before stays"));
           lory::v1::FailedCheckpoint& failed =
               *status.mutable_failed_checkpoint();
           failed.set_step(identity.step);

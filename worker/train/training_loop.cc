@@ -135,8 +135,8 @@ absl::StatusOr<Decision> TrainingLoop::Step() {
                      state_.nonfinite_in_row,
                      " steps in a row, the last one step ", step,
                      "; lower optimizer.learning_rate or optimizer.clip_norm, "
-                     "or look at "
-                     "the data of these steps, and submit the job anew"));
+                     "or look at the data of these steps, and submit the job "
+                     "anew"));
   }
   return reduced->decision;
 }

@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/log.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/fleet.h"
 #include "tests/support/status_matchers.h"
@@ -153,6 +154,25 @@ TEST_F(UnfitHostTest, AnEvaluationLongerThanThePrepareLimitKillsNobody) {
   EXPECT_EQ(incarnations(), before);
   EXPECT_EQ(fleet_.Job("tiny").recovery_count(), 0);
   Finish();
+}
+
+TEST_F(UnfitHostTest, WhoeverStartedATrainerIsAskedForItsLog) {
+  for (const std::string name : {"w0", "w1"}) {
+    fleet_.AddWorker(name);
+    fleet_.daemons()[name].unfit = "the model does not fit the data";
+    fleet_.daemons()[name].diverges = true;
+  }
+  ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(1, 1)));
+  ASSERT_OK(fleet_.Submit("large", Fleet::Spec(5, 5)));
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::FAILED));
+  ASSERT_EQ(fleet_.Job("tiny").generation(), 0);
+  LORY_ASSERT_OK_AND_ASSIGN(const std::vector<std::string> all,
+                            fleet_.core().LogSources("jobs/tiny"));
+  EXPECT_THAT(all, ::testing::ElementsAre("w0:7450", "w1:7450"));
+  // It never had one: what workers hold is of another job of that name.
+  LORY_ASSERT_OK_AND_ASSIGN(const std::vector<std::string> none,
+                            fleet_.core().LogSources("jobs/large"));
+  EXPECT_THAT(none, ::testing::IsEmpty());
 }
 
 }  // namespace
