@@ -185,6 +185,17 @@ TEST_F(ServicesTest, AWatcherIsToldOfTheEndAndLetGo) {
   EXPECT_OK(rpc::FromGrpc(stream->Finish()));
 }
 
+// Why a job's log is not to be had.
+absl::Status LogsOf(const std::string& name, JobService::Stub& stub) {
+  lory::v1::StreamJobLogsRequest request;
+  request.set_name(name);
+  grpc::ClientContext context;
+  const auto stream = stub.StreamJobLogs(&context, request);
+  lory::v1::LogChunk chunk;
+  EXPECT_FALSE(stream->Read(&chunk));
+  return rpc::FromGrpc(stream->Finish());
+}
+
 TEST_F(ServicesTest, MoreStreamsThanItServesAreRefusedWithAReason) {
   ASSERT_OK(Create(RequestFor("tiny")));
   lory::v1::GetJobRequest request;
@@ -197,13 +208,7 @@ TEST_F(ServicesTest, MoreStreamsThanItServesAreRefusedWithAReason) {
     watches.push_back(job_stub->WatchJob(contexts.back().get(), request));
     ASSERT_TRUE(watches.back()->Read(&job));
   }
-  lory::v1::StreamJobLogsRequest logs;
-  logs.set_name("jobs/tiny");
-  grpc::ClientContext context;
-  const auto stream = job_stub->StreamJobLogs(&context, logs);
-  lory::v1::LogChunk chunk;
-  EXPECT_FALSE(stream->Read(&chunk));
-  const absl::Status refused = rpc::FromGrpc(stream->Finish());
+  const absl::Status refused = LogsOf("jobs/tiny", *job_stub);
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(ReasonOf(refused), "TOO_MANY_STREAMS");
   for (const auto& watch : contexts) watch->TryCancel();
@@ -217,13 +222,7 @@ TEST_F(ServicesTest, WhoeverGetsNoLogIsToldWhatBecameOfTheJob) {
   lory::v1::JobVerbRequest cancel;
   cancel.set_name("jobs/tiny");
   ASSERT_OK(fleet.core().CancelJob(cancel));
-  lory::v1::StreamJobLogsRequest logs;
-  logs.set_name("jobs/tiny");
-  grpc::ClientContext context;
-  const auto stream = job_stub->StreamJobLogs(&context, logs);
-  lory::v1::LogChunk chunk;
-  EXPECT_FALSE(stream->Read(&chunk));
-  const absl::Status none = rpc::FromGrpc(stream->Finish());
+  const absl::Status none = LogsOf("jobs/tiny", *job_stub);
   EXPECT_EQ(ReasonOf(none), "LOG_UNREACHABLE");
   EXPECT_THAT(none.message(),
               ::testing::HasSubstr("it is CANCELLED: cancelled on request"));
