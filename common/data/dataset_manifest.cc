@@ -66,6 +66,14 @@ class ObjectReader {
     *target = value->get<std::string>();
   }
 
+  // May be missing: false then.
+  void Flag(const char* key, bool* target) {
+    if (!status_.ok() || !object_.contains(key)) return;
+    const Json& value = object_[key];
+    if (!value.is_boolean()) return Fail(key, "must be true or false");
+    *target = value.get<bool>();
+  }
+
   // A name in the manifest's own folder: nothing that leads out of it.
   void BaseName(const char* key, std::string* target) {
     Text(key, target);
@@ -184,8 +192,9 @@ std::string SerializeDatasetManifest(const DatasetManifest& manifest) {
     json["shards"].push_back(ShardToJson(shard));
   }
   for (const HeldOutEntry& entry : manifest.held_out) {
-    json["held_out"].push_back(
-        {{"domain", entry.domain}, {"shard", ShardToJson(entry.shard)}});
+    Json item = {{"domain", entry.domain}, {"shard", ShardToJson(entry.shard)}};
+    if (entry.kept_out) item["kept_out"] = true;
+    json["held_out"].push_back(std::move(item));
   }
   // Replaces what is no UTF-8, where the default would throw.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -217,6 +226,7 @@ absl::StatusOr<DatasetManifest> ParseDatasetManifest(absl::string_view text) {
   object.Array("held_out", [&](ObjectReader& item) {
     HeldOutEntry& entry = manifest.held_out.emplace_back();
     item.Text("domain", &entry.domain);
+    item.Flag("kept_out", &entry.kept_out);
     item.Object("shard",
                 [&](ObjectReader& shard) { ReadShard(shard, &entry.shard); });
   });

@@ -24,6 +24,8 @@ struct ShardEntry {
 struct HeldOutEntry {
   std::string domain;
   ShardEntry shard;
+  // The corpus has no training text of the domain at all (holdout_domains).
+  bool kept_out = false;
 };
 
 struct DatasetManifest {

@@ -97,7 +97,11 @@ absl::Status WriteHeldOut(const PackInputs& inputs, const std::string& folder,
             absl::StrCat(folder, "/", kHeldOutPrefix, domain), stream, context,
             inputs.vocabulary_size, 0, stream.size() / context,
             [](int64_t i) { return i; }, progress));
-    manifest->held_out.push_back({domain, std::move(entry)});
+    const auto& out = inputs.spec.holdout_domains;
+    manifest->held_out.push_back(
+        {.domain = domain,
+         .shard = std::move(entry),
+         .kept_out = std::find(out.begin(), out.end(), domain) != out.end()});
   }
   return absl::OkStatus();
 }

@@ -37,7 +37,8 @@ DatasetManifest ExampleDataset() {
   manifest.document_count = 12;
   manifest.token_count = 54;
   manifest.shards = {Shard("train-0"), Shard("train-1")};
-  manifest.held_out = {{"news", Shard("held-out-news")}};
+  manifest.held_out = {{"news", Shard("held-out-news"), true},
+                       {"wiki", Shard("held-out-wiki")}};
   manifest.neighbor_similarity = 0.1 + 0.2;
   return manifest;
 }
@@ -55,6 +56,8 @@ TEST(DatasetManifest, SurvivesTheRoundTrip) {
   EXPECT_EQ(read.neighbor_similarity, 0.1 + 0.2);
   EXPECT_EQ(read.SequenceCount(), 6);
   EXPECT_EQ(read.held_out[0].domain, "news");
+  EXPECT_TRUE(read.held_out[0].kept_out);
+  EXPECT_FALSE(read.held_out[1].kept_out);
 }
 
 TEST(DatasetManifest, NamesEveryKeyThatIsMissing) {

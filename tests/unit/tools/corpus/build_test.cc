@@ -255,6 +255,12 @@ TEST_F(BuildTest, AHoldoutDomainIsNotTrainedAtAll) {
   EXPECT_OK(Verify());
   const auto documents = ReadDocumentIndex(spec.output + "/documents.jsonl");
   for (const auto& document : *documents) EXPECT_EQ(document.domain, "d0");
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const auto manifest,
+      data::ReadDatasetManifest(spec.output + "/manifest.json"));
+  ASSERT_EQ(manifest.held_out.size(), 2u);
+  EXPECT_FALSE(manifest.held_out[0].kept_out);
+  EXPECT_TRUE(manifest.held_out[1].kept_out);
   spec.holdout_domains = {"d2"};
   EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
               StatusIs(absl::StatusCode::kInvalidArgument,
