@@ -20,6 +20,8 @@ struct Pass {
   // What is drawn at random in training follows from this number and the
   // layer, so that a micro-batch gives one result wherever it is trained.
   uint64_t noise_seed = 0;
+  // The loss is the entropy of the next token, whatever the target.
+  bool entropy = false;
 };
 
 // What a layer's router did to one micro-batch, for losses that spread the load

@@ -20,6 +20,16 @@ namespace lory::model {
 
 using ::lory::config::ModelShape;
 
+namespace {
+
+void CheckSameShape(const at::Tensor& tokens_BL, const at::Tensor& targets_BL) {
+  TORCH_CHECK(tokens_BL.sizes() == targets_BL.sizes(), "tokens ",
+              tokens_BL.sizes(), " and targets ", targets_BL.sizes(),
+              " must have one shape");
+}
+
+}  // namespace
+
 Transformer::Transformer(const lory::v1::ModelSpec& spec, bool dense_phase,
                          const ModelShape& shape)
     : spec_(spec),
@@ -62,8 +72,7 @@ at::Tensor ForwardResult::TrainingLoss() const {
 }
 
 at::Tensor Transformer::Hidden(const at::Tensor& tokens_BL, const Pass& pass,
-                               RoutingStats* routing,
-                               std::vector<RouterLoad>* loads) const {
+                               Routed* routed) const {
   TORCH_CHECK(tokens_BL.dim() == 2 && tokens_BL.scalar_type() == at::kLong,
               "tokens must be int64 of two dimensions");
   TORCH_CHECK(tokens_BL.size(1) <= shape_.sequence_length, "sequence of ",
@@ -78,10 +87,9 @@ at::Tensor Transformer::Hidden(const at::Tensor& tokens_BL, const Pass& pass,
                            shape_.norm_epsilon),
         {pass.training, Mix64(pass.noise_seed + i)});
     hidden_BLD = hidden_BLD + result.out_BLD;
-    if (routing != nullptr && result.routing_RE.defined()) {
-      routing->Record(static_cast<int64_t>(i), result.routing_RE);
-    }
-    if (loads != nullptr) loads->push_back(result.load);
+    if (routed == nullptr) continue;
+    routed->loads.push_back(result.load);
+    if (shape_.expert_count > 0) routed->routing.push_back(result.routing_RE);
   }
   return lory::ops::RmsNorm(hidden_BLD, norm_D_, shape_.norm_epsilon);
 }
@@ -89,28 +97,47 @@ at::Tensor Transformer::Hidden(const at::Tensor& tokens_BL, const Pass& pass,
 ForwardResult Transformer::Forward(const at::Tensor& tokens_BL,
                                    const at::Tensor& targets_BL,
                                    const Pass& pass) const {
-  TORCH_CHECK(tokens_BL.sizes() == targets_BL.sizes(), "tokens ",
-              tokens_BL.sizes(), " and targets ", targets_BL.sizes(),
-              " must have one shape");
+  CheckSameShape(tokens_BL, targets_BL);
+  Routed routed;
+  const at::Tensor hidden_BLD = Hidden(tokens_BL, pass, &routed);
   ForwardResult result;
   if (shape_.expert_count > 0) {
     result.routing = RoutingStats(shape_.layer_count, shape_.expert_count);
+    for (int64_t i = 0; i < shape_.layer_count; ++i) {
+      result.routing.Record(i, routed.routing[i]);
+    }
   }
-  std::vector<RouterLoad> loads;
-  const at::Tensor hidden_BLD =
-      Hidden(tokens_BL, pass, &result.routing, &loads);
-  result.loss_sum = lory::ops::LinearCrossEntropy(
-      hidden_BLD.flatten(0, 1), head_VD_, targets_BL.flatten());
-  result.token_count = (targets_BL >= 0).sum().item<int64_t>();
+  result.loss_sum =
+      pass.entropy
+          ? lory::ops::LinearEntropy(hidden_BLD.flatten(0, 1), head_VD_)
+          : lory::ops::LinearCrossEntropy(hidden_BLD.flatten(0, 1), head_VD_,
+                                          targets_BL.flatten());
+  result.token_count = pass.entropy ? targets_BL.numel()
+                                    : (targets_BL >= 0).sum().item<int64_t>();
   if (pass.training) {
-    const at::Tensor loss = layers_[0].feed_forward->AuxiliaryLoss(loads);
+    const at::Tensor loss =
+        layers_[0].feed_forward->AuxiliaryLoss(routed.loads);
     if (loss.defined()) result.auxiliary_sum = loss * result.token_count;
   }
   return result;
 }
 
+at::Tensor Transformer::TokenLosses(const at::Tensor& tokens_BL,
+                                    const at::Tensor& targets_BL,
+                                    const Pass& pass,
+                                    std::vector<at::Tensor>* routing) const {
+  at::NoGradGuard no_grad;
+  CheckSameShape(tokens_BL, targets_BL);
+  Routed routed;
+  const at::Tensor hidden_BLD = Hidden(tokens_BL, pass, &routed);
+  if (routing != nullptr) *routing = std::move(routed.routing);
+  return lory::ops::LinearCrossEntropyOfRows(hidden_BLD.flatten(0, 1), head_VD_,
+                                             targets_BL.flatten())
+      .view(targets_BL.sizes());
+}
+
 at::Tensor Transformer::Logits(const at::Tensor& tokens_BL) const {
-  return at::linear(Hidden(tokens_BL, Pass(), nullptr, nullptr), head_VD_);
+  return at::linear(Hidden(tokens_BL, Pass(), nullptr), head_VD_);
 }
 
 }  // namespace lory::model

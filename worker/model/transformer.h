@@ -19,7 +19,8 @@ namespace lory::model {
 
 // What a forward pass over a micro-batch leaves.
 struct ForwardResult {
-  // Sum of the token losses in nats; a scalar in fp32, differentiable.
+  // Sum of the token losses in nats, or of their entropies if the pass asks for
+  // these; a scalar in fp32, differentiable.
   at::Tensor loss_sum;
   // What training minimises beside it, such as a balance loss: its mean over
   // the micro-batch times token_count, so that sums over micro-batches are
@@ -74,6 +75,14 @@ class Transformer {
                         const at::Tensor& targets_BL,
                         const Pass& pass = {}) const;
 
+  // Loss of every target: BL, in fp32, without a gradient; 0 where the
+  // target is negative. Arguments as Forward's, and as few logits at a time.
+  // `routing`, if not null, becomes routing_RE of each layer, of which there
+  // are none in a dense model.
+  at::Tensor TokenLosses(const at::Tensor& tokens_BL,
+                         const at::Tensor& targets_BL, const Pass& pass = {},
+                         std::vector<at::Tensor>* routing = nullptr) const;
+
   // Logits of the next token at every position, at inference: BLV, fp32.
   at::Tensor Logits(const at::Tensor& tokens_BL) const;
 
@@ -97,11 +106,15 @@ class Transformer {
   Transformer(const lory::v1::ModelSpec& spec, bool dense_phase,
               const lory::config::ModelShape& shape);
 
-  // The last hidden state, after its norm; BLD. Adds to `routing` and `loads`,
-  // those of each layer, if not null.
+  // What the routers of each layer did. Of a dense model, no routing.
+  struct Routed {
+    std::vector<at::Tensor> routing;  // each RE
+    std::vector<RouterLoad> loads;
+  };
+
+  // The last hidden state, after its norm; BLD. Adds to `routed` if not null.
   at::Tensor Hidden(const at::Tensor& tokens_BL, const Pass& pass,
-                    RoutingStats* routing,
-                    std::vector<RouterLoad>* loads) const;
+                    Routed* routed) const;
 
   const lory::v1::ModelSpec spec_;
   const bool dense_phase_;

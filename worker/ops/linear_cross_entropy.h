@@ -19,10 +19,26 @@ at::Tensor LinearCrossEntropy(const at::Tensor& hidden_RD,
                               const at::Tensor& head_VD,
                               const at::Tensor& targets_R);
 
-// The same by LibTorch's cross-entropy on all logits: the oracle.
+// The loss of every row, for evaluation: no gradient. As many logits at a time.
+//
+//   hidden_RD, head_VD, targets_R  ->  losses_R in the type of hidden; 0 where
+//   the target is negative
+at::Tensor LinearCrossEntropyOfRows(const at::Tensor& hidden_RD,
+                                    const at::Tensor& head_VD,
+                                    const at::Tensor& targets_R);
+
+// The sum by LibTorch's cross-entropy on all logits: the oracle.
 at::Tensor LinearCrossEntropyReference(const at::Tensor& hidden_RD,
                                        const at::Tensor& head_VD,
                                        const at::Tensor& targets_R);
+
+// Sum over rows of the entropy, in nats, of softmax(hidden head^T): what
+// test-time adaptation makes small. Differentiable in hidden alone; fp32 and
+// fp64. Logits exist a few hundred rows at a time.
+//
+//   hidden_RD, head_VD  ->  scalar
+at::Tensor LinearEntropy(const at::Tensor& hidden_RD,
+                         const at::Tensor& head_VD);
 
 }  // namespace lory::ops
 

@@ -76,6 +76,39 @@ TEST_F(TransformerTest, LossIsTheCrossEntropyOfTheLogits) {
   }
 }
 
+TEST_F(TransformerTest, TokenLossesAreTheCrossEntropyOfEveryPosition) {
+  for (const auto& spec : {DenseSpec(), LorySpec()}) {
+    const auto model = MakeModel(spec);
+    const at::Tensor tokens = RandomTokens(3);
+    at::Tensor targets = RandomTokens(3);
+    targets[1][5] = -1;
+    std::vector<at::Tensor> routing;
+    const at::Tensor losses_BL =
+        model->TokenLosses(tokens, targets, {}, &routing);
+    EXPECT_FALSE(losses_BL.requires_grad());
+    const at::Tensor expected =
+        at::cross_entropy_loss(
+            model->Logits(tokens).flatten(0, 1).to(at::kDouble),
+            targets.flatten().masked_fill(targets.flatten() < 0, -100), {},
+            at::Reduction::None)
+            .view_as(targets);
+    EXPECT_THAT(losses_BL, NearTensor(expected.to(at::kFloat), 1e-5));
+    EXPECT_EQ(losses_BL[1][5].item<float>(), 0);
+    const ForwardResult all = model->Forward(tokens, targets);
+    EXPECT_THAT(losses_BL.sum(), NearTensor(all.loss_sum, 1e-4));
+    ASSERT_EQ(static_cast<int64_t>(routing.size()), all.routing.layer_count());
+    for (size_t layer = 0; layer < routing.size(); ++layer) {
+      RoutingStats stats(all.routing.layer_count(), routing[layer].size(1));
+      stats.Record(static_cast<int64_t>(layer), routing[layer]);
+      EXPECT_EQ(stats.MeanWeights(layer), all.routing.MeanWeights(layer));
+    }
+    EXPECT_THROW(model->TokenLosses(tokens, targets.narrow(1, 0, 3)),
+                 c10::Error);
+    targets[0][0] = kVocabulary;
+    EXPECT_THROW(model->TokenLosses(tokens, targets), c10::Error);
+  }
+}
+
 TEST_F(TransformerTest, GradientsAddUpInTheFlatBuffer) {
   const auto model = MakeModel(LorySpec());
   const at::Tensor tokens = RandomTokens(2);

@@ -158,6 +158,21 @@ TEST_F(LayerOpsTest, LossMatchesLibTorchsCrossEntropy) {
   }
 }
 
+TEST_F(LayerOpsTest, EntropyIsThatOfTheSoftmax) {
+  // More rows than a chunk has, too.
+  for (const int64_t rows : {3, 150}) {
+    const at::Tensor head = at::randn({40'000, 4}, at::kDouble);
+    const at::Tensor hidden = Leaf({rows, 4}, at::kDouble);
+    const at::Tensor shares = at::softmax(at::mm(hidden, head.t()), -1);
+    const at::Tensor expected = -(shares * shares.log()).sum();
+    const at::Tensor found = LinearEntropy(hidden, head);
+    EXPECT_NEAR(found.item<double>(), expected.item<double>(), 1e-9);
+    const at::Tensor by_chain = torch::autograd::grad({expected}, {hidden})[0];
+    const at::Tensor by_hand = torch::autograd::grad({found * 2}, {hidden})[0];
+    EXPECT_TRUE(at::allclose(by_hand, 2 * by_chain, 1e-9, 1e-11));
+  }
+}
+
 TEST_F(LayerOpsTest, LossWithoutGradientsIsTheSame) {
   const at::Tensor hidden = Leaf({20, 8}, at::kFloat);
   const at::Tensor head = Leaf({50, 8}, at::kFloat);
