@@ -37,6 +37,7 @@ constexpr absl::string_view kNoneFields[] = {
     "lory.v1.OptimizerSpec.clip_norm",
     ".dense_fraction",
     ".expert_dropout",
+    "lory.v1.EvaluationSpec.train_sequences",
 };
 
 // Those whose comment in the proto says "0: the default".

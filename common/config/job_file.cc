@@ -20,6 +20,7 @@ namespace lory::config {
 namespace {
 
 constexpr absl::string_view kDatasets = "datasets/";
+constexpr absl::string_view kJobs = "jobs/";
 
 // One place that says something about the job, and what it says.
 struct Layer {
@@ -190,6 +191,10 @@ absl::StatusOr<JobFile> ParseJobFile(absl::string_view text,
   const std::string& dataset = file.spec.dataset();
   if (!dataset.empty() && !absl::StrContains(dataset, '/')) {
     file.spec.set_dataset(absl::StrCat(kDatasets, dataset));
+  }
+  const std::string& begins = file.spec.init_from();
+  if (!begins.empty() && !absl::StrContains(begins, '/')) {
+    file.spec.set_init_from(absl::StrCat(kJobs, begins));
   }
   if (problems.empty()) return file;
   if (check != nullptr) AddWrongValues(check(file.spec), file, problems);

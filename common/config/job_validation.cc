@@ -104,6 +104,45 @@ void CheckOptimizer(const lory::v1::OptimizerSpec& spec, Violations& found) {
   }
 }
 
+// What kinds need.
+void CheckKind(const JobSpec& spec, Violations& found) {
+  const bool adapts = spec.kind() == JobSpec::ADAPT;
+  if (!JobSpec::Kind_IsValid(spec.kind())) {
+    found.Add("kind", absl::StrCat("unknown value ", spec.kind()));
+  }
+  if ((adapts || spec.kind() == JobSpec::EVALUATE) &&
+      spec.init_from().empty()) {
+    found.Add(
+        "init_from",
+        absl::StrCat("missing; a job of kind ", JobSpec::Kind_Name(spec.kind()),
+                     " names the job or the checkpoint that it begins "
+                     "from"));
+  }
+  if (!adapts) return;
+  if (spec.has_model() &&
+      !spec.model().feed_forward().has_weight_ensembling()) {
+    found.Add("model.feed_forward",
+              "only the gates of weight_ensembling can be adapted; `lory-model "
+              "ensemble` makes such a model");
+  }
+  // What does not learn would shrink.
+  if (spec.optimizer().weight_decay() > 0) {
+    found.Add("optimizer.weight_decay",
+              absl::StrCat(spec.optimizer().weight_decay(),
+                           " where the kind is ADAPT, which has none"));
+  }
+}
+
+// What an evaluation has no use for must not be there.
+void CheckEvaluationOnly(const JobSpec& spec, Violations& found) {
+  constexpr char kNoSteps[] = "a job of kind EVALUATE takes no steps";
+  if (spec.step_count() != 0) found.Add("step_count", kNoSteps);
+  if (spec.has_optimizer()) found.Add("optimizer", kNoSteps);
+  if (spec.has_checkpoint()) found.Add("checkpoint", kNoSteps);
+  found.Range("micro_batch_count", spec.micro_batch_count(), 0, 4096);
+  found.Range("micro_batch_sequences", spec.micro_batch_sequences(), 0, 4096);
+}
+
 }  // namespace
 
 std::vector<FieldViolation> FindJobViolations(const JobSpec& spec) {
@@ -113,11 +152,19 @@ std::vector<FieldViolation> FindJobViolations(const JobSpec& spec) {
     found.Add("dataset", absl::StrCat("'", spec.dataset(),
                                       "' is not of the form datasets/NAME"));
   }
-  found.AddStatus(ValidateModelSpec(spec.model(), "spec.model"));
-  CheckOptimizer(spec.optimizer(), found);
-  found.Range("step_count", spec.step_count(), 1, 100'000'000);
-  found.Range("micro_batch_count", spec.micro_batch_count(), 1, 4096);
-  found.Range("micro_batch_sequences", spec.micro_batch_sequences(), 1, 4096);
+  // Without one it is the checkpoint's.
+  if (spec.has_model() || spec.init_from().empty()) {
+    found.AddStatus(ValidateModelSpec(spec.model(), "spec.model"));
+  }
+  CheckKind(spec, found);
+  if (spec.kind() == JobSpec::EVALUATE) {
+    CheckEvaluationOnly(spec, found);
+  } else {
+    CheckOptimizer(spec.optimizer(), found);
+    found.Range("step_count", spec.step_count(), 1, 100'000'000);
+    found.Range("micro_batch_count", spec.micro_batch_count(), 1, 4096);
+    found.Range("micro_batch_sequences", spec.micro_batch_sequences(), 1, 4096);
+  }
   CheckWorkers(spec, found);
   found.Range("priority", spec.priority(), -1000, 1000);
   found.Range("threads", spec.threads(), 0, 4096);
@@ -133,6 +180,10 @@ std::vector<FieldViolation> FindJobViolations(const JobSpec& spec) {
               100'000'000);
   found.Range("evaluation.sequences_per_domain",
               spec.evaluation().sequences_per_domain(), 0, 1'000'000'000);
+  found.Range("evaluation.first_positions", spec.evaluation().first_positions(),
+              0, 1'000'000);
+  found.Range("evaluation.train_sequences", spec.evaluation().train_sequences(),
+              -1, 1'000'000'000);
   if (!JobSpec::Numerics_IsValid(spec.numerics())) {
     found.Add("numerics", absl::StrCat("unknown value ", spec.numerics()));
   }
@@ -152,6 +203,18 @@ absl::Status ValidateJobSpec(const JobSpec& spec) {
 }
 
 JobSpec FillDefaults(JobSpec spec) {
+  if (spec.kind() == JobSpec::KIND_UNSPECIFIED) spec.set_kind(JobSpec::TRAIN);
+  const bool evaluates = spec.kind() == JobSpec::EVALUATE;
+  if (evaluates) {
+    // They only say how the work is shared out.
+    if (spec.micro_batch_count() == 0) {
+      spec.set_micro_batch_count(MaxWorkers(spec));
+    }
+    if (spec.micro_batch_sequences() == 0) spec.set_micro_batch_sequences(8);
+  }
+  if (spec.kind() == JobSpec::ADAPT) {
+    spec.mutable_optimizer()->set_weight_decay(-1);
+  }
   const auto shape = ResolveModelShape(spec.model());
   if (shape.ok()) {
     auto* model = spec.mutable_model();
@@ -187,7 +250,7 @@ JobSpec FillDefaults(JobSpec spec) {
   if (spec.numerics() == JobSpec::NUMERICS_UNSPECIFIED) {
     spec.set_numerics(JobSpec::FAST);
   }
-  if (spec.checkpoint().keep_count() == 0) {
+  if (spec.checkpoint().keep_count() == 0 && !evaluates) {
     spec.mutable_checkpoint()->set_keep_count(3);
   }
   return spec;

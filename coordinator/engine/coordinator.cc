@@ -140,7 +140,7 @@ void Coordinator::AfterApply(const Record& record) {
     case Record::kJobStateChanged: {
       const JobState* job = state_.FindJob(record.job_state_changed().job());
       AfterStateChange(*job);
-      retention_due_.insert(job->name);
+      RetentionDue(job->name);
       break;
     }
     case Record::kGenerationOpened:
@@ -166,7 +166,7 @@ void Coordinator::AfterApply(const Record& record) {
       sessions_.pending.erase(
           {event.job(), step, event.checkpoint().generation()});
       to_sweep_.insert(event.job());
-      retention_due_.insert(event.job());
+      RetentionDue(event.job());
       break;
     }
     case Record::kCheckpointStateChanged: {
@@ -191,6 +191,17 @@ void Coordinator::AfterApply(const Record& record) {
     }
     default:
       break;
+  }
+}
+
+void Coordinator::RetentionDue(const std::string& name) {
+  const JobState& job = *state_.FindJob(name);
+  retention_due_.insert(name);
+  if (!job.initial_checkpoint) return;
+  // What was kept for this job may not have to be any more.
+  const auto held = ParseCheckpointName(job.initial_checkpoint->name());
+  if (held && state_.FindJob(held->job) != nullptr) {
+    retention_due_.insert(held->job);
   }
 }
 
@@ -288,7 +299,7 @@ bool Coordinator::EvaluateJob(const JobState& job) {
 bool Coordinator::EvaluateRetention() {
   Plan all;  // one append: after a start there may be many
   for (auto it = retention_due_.begin(); it != retention_due_.end();) {
-    const Plan plan = PlanRetention(*state_.FindJob(*it));
+    const Plan plan = PlanRetention(state_, *state_.FindJob(*it));
     all.events.insert(all.events.end(), plan.events.begin(), plan.events.end());
     // Looked at again afterwards; what the journal did not take stays due.
     it = plan.events.empty() ? retention_due_.erase(it) : std::next(it);

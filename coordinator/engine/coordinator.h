@@ -196,6 +196,9 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterStart(const lory::internal::v1::GenerationStarted& event)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Looks again at what is kept of this job, and of the one it begins from.
+  void RetentionDue(const std::string& name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterStateChange(const JobState& job)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -231,7 +234,24 @@ class Coordinator {
   absl::StatusOr<lory::v1::Job> ActOnJob(
       absl::string_view method, const lory::v1::JobVerbRequest& request,
       const Verb& verb);
-  absl::Status CheckNewJob(const lory::v1::CreateJobRequest& request,
+  // A job that is to be created.
+  struct NewJob {
+    lory::v1::JobSpec spec;  // with the model of what it begins from
+    // With the path of its folder; nothing: random weights.
+    std::optional<lory::v1::Checkpoint> initial;
+    std::string initial_name;     // empty: of no job of this service
+    std::string initial_dataset;  // that it was trained on
+  };
+  // The committed checkpoint that `init_from` names, with the path of its
+  // folder.
+  absl::StatusOr<lory::v1::Checkpoint> FindInitial(
+      const std::string& init_from) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Looks at the disk for what `spec` begins from, if for anything.
+  absl::StatusOr<NewJob> Complete(const lory::v1::JobSpec& spec);
+  // Whether that is still there, and of the dataset's tokenizer.
+  absl::Status CheckInitial(const NewJob& job) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckNewJob(const lory::v1::JobSpec& spec,
                            const std::string& name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of a job that is not known and not being deleted: whether nothing lies in

@@ -295,7 +295,7 @@ absl::StatusOr<Checkpoint> Coordinator::DeleteCheckpoint(
   if (answered || checkpoint.state() == Checkpoint::DELETED) return checkpoint;
   const JobState& job =
       *state_.FindJob(ParseCheckpointName(request.name())->job);
-  LORY_RETURN_IF_ERROR(CheckDeletable(job, checkpoint.step()));
+  LORY_RETURN_IF_ERROR(CheckDeletable(state_, job, checkpoint.step()));
   LORY_RETURN_IF_ERROR(
       CommitCall(kMethod, request, request.request_id(), request.name(),
                  {CheckpointChange(checkpoint, Checkpoint::DELETED,

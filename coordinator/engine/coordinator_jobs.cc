@@ -13,6 +13,7 @@
 #include "coordinator/engine/page_token.h"
 #include "coordinator/plan/desired_state.h"
 #include "coordinator/plan/records.h"
+#include "coordinator/plan/retention_plan.h"
 #include "coordinator/plan/schedule_plan.h"
 #include "coordinator/plan/views.h"
 #include "coordinator/state/job_state.h"
@@ -33,10 +34,6 @@ absl::Status WrongState(const JobState& job, absl::string_view wanted) {
   return ErrorWithReason(
       absl::StatusCode::kFailedPrecondition, "JOB_STATE",
       absl::StrCat(job.name, " is ", Job::State_Name(job.state), "; ", wanted));
-}
-
-bool IsWithin(const std::string& path, const std::string& folder) {
-  return path == folder || absl::StartsWith(path, absl::StrCat(folder, "/"));
 }
 
 // The new spec of an update, checked.
@@ -84,103 +81,6 @@ absl::StatusOr<const JobState*> Coordinator::FindJob(
   return ErrorWithReason(
       absl::StatusCode::kNotFound, "JOB_NOT_FOUND",
       absl::StrCat("no job '", name, "'; `loryctl job list` shows all"));
-}
-
-absl::Status Coordinator::CheckNewJob(const lory::v1::CreateJobRequest& request,
-                                      const std::string& name) {
-  LORY_RETURN_IF_ERROR(config::ValidateJobSpec(request.spec()));
-  if (state_.FindJob(name) != nullptr) {
-    return ErrorWithReason(
-        absl::StatusCode::kAlreadyExists, "JOB_EXISTS",
-        absl::StrCat(name,
-                     " exists already; choose another name, or delete "
-                     "it when it has ended"));
-  }
-  const std::string folder = JobFolder(options_.storage_root, name);
-  const bool files_remain = std::any_of(
-      to_delete_.begin(), to_delete_.end(),
-      [&](const std::string& other) { return IsWithin(other, folder); });
-  if (files_remain) {
-    return ErrorWithReason(absl::StatusCode::kUnavailable, "JOB_FILES_REMAIN",
-                           absl::StrCat("files of an earlier ", name,
-                                        " are still being deleted; try again"));
-  }
-  const auto dataset = state_.datasets.find(request.spec().dataset());
-  if (dataset == state_.datasets.end()) {
-    return ErrorWithReason(
-        absl::StatusCode::kNotFound, "DATASET_NOT_FOUND",
-        absl::StrCat("no dataset '", request.spec().dataset(),
-                     "'; register it with `loryctl dataset register`"));
-  }
-  return config::CheckAgainstDataset(request.spec(),
-                                     dataset->second.vocabulary_size(),
-                                     dataset->second.sequence_length());
-}
-
-absl::Status Coordinator::CheckFolderIsFree(const std::string& name) const {
-  const std::string folder = JobFolder(options_.storage_root, name);
-  const absl::StatusOr<std::vector<std::string>> files = storage_.List(folder);
-  if (files.ok() && files->empty()) return absl::OkStatus();
-  return ErrorWithReason(
-      absl::StatusCode::kFailedPrecondition, "JOB_FOLDER_TAKEN",
-      files.ok()
-          ? absl::StrCat(folder,
-                         " holds files of a job that this coordinator does "
-                         "not know: choose another name, move the folder away "
-                         "or remove it, or start the coordinator with the "
-                         "--state that belongs to this --storage-root")
-          : absl::StrCat("whether ", folder, " is free cannot be told: ",
-                         files.status().message()));
-}
-
-absl::StatusOr<std::optional<Job>> Coordinator::FindCreated(
-    const lory::v1::CreateJobRequest& request) {
-  LORY_ASSIGN_OR_RETURN(
-      const std::optional<std::string> answered,
-      FindAnswered("CreateJob", request, request.request_id()));
-  if (!answered) return std::optional<Job>();
-  LORY_ASSIGN_OR_RETURN(const JobState* job, FindJob(*answered));
-  return BuildJob(CurrentView(), *job, reasons_[job->name]);
-}
-
-absl::StatusOr<Job> Coordinator::CreateJob(
-    const lory::v1::CreateJobRequest& request) {
-  std::string id = request.job_id();
-  if (id.empty()) id = absl::StrCat("job-", SecureRandomHex(4));
-  const std::string name = absl::StrCat(kJobs, id);
-  {
-    MutexLock lock(&mutex_);
-    LORY_ASSIGN_OR_RETURN(const std::optional<Job> created,
-                          FindCreated(request));
-    if (created) return *created;
-    LORY_RETURN_IF_ERROR(CheckId(id, "job_id"));
-    LORY_RETURN_IF_ERROR(CheckNewJob(request, name));
-  }
-  const absl::Status is_free = CheckFolderIsFree(name);
-
-  MutexLock lock(&mutex_);
-  // Another call may have come meanwhile: this one, or one for the same name.
-  LORY_ASSIGN_OR_RETURN(const std::optional<Job> created, FindCreated(request));
-  if (created) return *created;
-  LORY_RETURN_IF_ERROR(CheckNewJob(request, name));
-  LORY_RETURN_IF_ERROR(is_free);
-  Record record;
-  Job* job = record.mutable_job_created()->mutable_job();
-  job->set_name(name);
-  *job->mutable_spec() = config::FillDefaults(request.spec());
-  job->set_state(Job::QUEUED);
-  job->set_reason("waits for its turn");
-  job->set_generation(state_.GenerationsBefore(name));
-  job->set_checkpoint_step(-1);
-  job->mutable_progress()->set_step_count(job->spec().step_count());
-  *job->mutable_create_time() = TimestampOf(clock_.WallNow());
-  Job answer = *job;
-  answer.clear_generation();  // it has none of its own yet
-  if (request.validate_only()) return answer;
-  LORY_RETURN_IF_ERROR(CommitCall("CreateJob", request, request.request_id(),
-                                  name, {std::move(record)}));
-  Evaluate();
-  return answer;
 }
 
 absl::StatusOr<Job> Coordinator::GetJob(const std::string& name) {
@@ -345,6 +245,7 @@ absl::StatusOr<Job> Coordinator::DeleteJob(
     if (!IsFinal(job->state)) {
       return WrongState(*job, "cancel it before deleting it");
     }
+    LORY_RETURN_IF_ERROR(CheckNoneBegins(state_, *job));
     answer = BuildJob(CurrentView(), *job, "");
     Record record;
     record.mutable_job_deleted()->set_job(job->name);

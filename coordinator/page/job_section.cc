@@ -88,12 +88,13 @@ std::string Perplexities(const lory::v1::Evaluation& evaluation) {
         &out,
         "<tr><td>%s<td class=n>%.1f<td class=n>%.3f<td class=n>%.3f"
         "<td class=n>%s",
-        Escape(domain.domain()), domain.perplexity(), domain.loss(),
-        domain.unigram_entropy(),
+        Escape(domain.domain()) + (domain.kept_out() ? " (kept out)" : ""),
+        domain.perplexity(), domain.loss(), domain.unigram_entropy(),
         Compact(static_cast<double>(domain.token_count())));
   };
   for (const auto& domain : evaluation.domains()) row(domain);
   row(evaluation.overall());
+  if (evaluation.has_train()) row(evaluation.train());
   return absl::StrCat(out, "</table>");
 }
 

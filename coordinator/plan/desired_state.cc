@@ -1,5 +1,6 @@
 #include "coordinator/plan/desired_state.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "coordinator/plan/rendezvous_plan.h"
 
@@ -60,6 +61,9 @@ Assignment AssignmentOf(const View& view, const JobState& job,
   assignment.set_slot(key.slot);
   *assignment.mutable_spec() = job.spec;
   assignment.set_job_folder(JobFolder(storage_root, job.name));
+  if (job.initial_checkpoint) {
+    *assignment.mutable_initial_checkpoint() = *job.initial_checkpoint;
+  }
   const auto dataset = view.state.datasets.find(job.spec.dataset());
   if (dataset != view.state.datasets.end()) {
     assignment.set_dataset_manifest_path(dataset->second.manifest_path());
@@ -99,6 +103,10 @@ Assignment AssignmentOf(const View& view, const JobState& job,
 
 std::string JobFolder(const std::string& storage_root, const std::string& job) {
   return absl::StrCat(storage_root, "/", job);
+}
+
+bool IsWithin(const std::string& path, const std::string& folder) {
+  return path == folder || absl::StartsWith(path, absl::StrCat(folder, "/"));
 }
 
 lory::v1::DesiredState PlanDesiredState(const View& view,

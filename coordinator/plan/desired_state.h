@@ -16,6 +16,9 @@ lory::v1::DesiredState PlanDesiredState(const View& view,
 // Folder of a job: <storage root>/jobs/<job>.
 std::string JobFolder(const std::string& storage_root, const std::string& job);
 
+// Whether `path` is `folder` or lies in it.
+bool IsWithin(const std::string& path, const std::string& folder);
+
 }  // namespace lory::coordinator
 
 #endif  // LORY_COORDINATOR_PLAN_DESIRED_STATE_H_

@@ -93,7 +93,8 @@ bool HasProgress(const View& view, const JobState& job) {
     }
     const bool training = status->phase() == TrainerStatus::TRAINING ||
                           status->phase() == TrainerStatus::WAITING;
-    if (training && status->applied_step() > job.started.start_step) {
+    if (training && (status->applied_step() > job.started.start_step ||
+                     IsEvaluation(job.spec))) {
       return true;
     }
     if (Ended(*status)) return true;
@@ -104,6 +105,9 @@ bool HasProgress(const View& view, const JobState& job) {
 Plan PlanStop(const View& view, const JobState& job, const JobRun& run) {
   const bool pausing = job.state == Job::PAUSING;
   const Job::State next = pausing ? Job::PAUSED : Job::QUEUED;
+  if (IsEvaluation(job.spec)) {  // there is no state to save
+    return Go(job, next, pausing ? "paused on request" : run.evicted);
+  }
   if (job.generation.Is(Phase::kStarted)) {
     const int64_t step = StoppedAt(view, job);
     const lory::v1::Checkpoint* newest = job.NewestCheckpoint();
@@ -120,18 +124,31 @@ Plan PlanStop(const View& view, const JobState& job, const JobRun& run) {
                     : run.evicted);
 }
 
-Plan PlanTraining(const View& view, const JobState& job) {
+// What the job was for is done and durable.
+bool HasResult(const JobState& job) {
+  if (IsEvaluation(job.spec)) return job.evaluation.has_value();
   const lory::v1::Checkpoint* newest = job.NewestCheckpoint();
-  if (newest != nullptr && newest->step() == job.spec.step_count() &&
+  return newest != nullptr && newest->step() == job.spec.step_count();
+}
+
+std::string ResultOf(const JobState& job) {
+  if (IsEvaluation(job.spec)) {
+    return absl::StrFormat("held-out perplexity %.4g",
+                           job.evaluation->overall().perplexity());
+  }
+  return absl::StrCat("all ", job.spec.step_count(),
+                      " steps are applied and checkpointed");
+}
+
+Plan PlanTraining(const View& view, const JobState& job) {
+  if (HasResult(job) &&
       !(job.generation.Is(Phase::kStarted) && StoppedAt(view, job) < 0 &&
         AnyStateHeld(view, job))) {
     // By way of RUNNING, where a job of few steps was never seen.
     if (job.state == Job::STARTING) {
       return Go(job, Job::RUNNING, "the last step is applied");
     }
-    return Go(job, Job::SUCCEEDED,
-              absl::StrCat("all ", job.spec.step_count(),
-                           " steps are applied and checkpointed"));
+    return Go(job, Job::SUCCEEDED, ResultOf(job));
   }
   if (job.state == Job::PAUSING) return {};  // the last step is being saved
   const bool started = job.generation.Is(Phase::kStarted);

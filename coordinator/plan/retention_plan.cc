@@ -23,9 +23,17 @@ bool IsNeeded(const JobState& job, const Checkpoint& checkpoint) {
          (newest == nullptr || newest->generation() < job.started.number);
 }
 
+absl::Status InUse(const Checkpoint& checkpoint, const JobState& beginner) {
+  return ErrorWithReason(
+      absl::StatusCode::kFailedPrecondition, "CHECKPOINT_IN_USE",
+      absl::StrCat(beginner.name, " begins from ", checkpoint.name(),
+                   " and has no checkpoint of its own yet; cancel it, or wait "
+                   "for its first"));
+}
+
 }  // namespace
 
-Plan PlanRetention(const JobState& job) {
+Plan PlanRetention(const CoordinatorState& state, const JobState& job) {
   Plan plan;
   const int keep = job.spec.checkpoint().keep_count() > 0
                        ? job.spec.checkpoint().keep_count()
@@ -38,6 +46,7 @@ Plan PlanRetention(const JobState& job) {
     if (!is_committed && checkpoint.state() != Checkpoint::DAMAGED) continue;
     const bool too_old = is_committed ? committed > keep : committed >= keep;
     if (!too_old || IsNeeded(job, checkpoint)) continue;
+    if (state.FindBeginner(checkpoint.name()) != nullptr) continue;
     lory::internal::v1::JournalRecord record;
     auto* event = record.mutable_checkpoint_state_changed();
     event->set_name(checkpoint.name());
@@ -49,16 +58,27 @@ Plan PlanRetention(const JobState& job) {
   return plan;
 }
 
-absl::Status CheckDeletable(const JobState& job, int64_t step) {
+absl::Status CheckDeletable(const CoordinatorState& state, const JobState& job,
+                            int64_t step) {
   const auto found = job.checkpoints.find(step);
-  if (found == job.checkpoints.end() || !IsNeeded(job, found->second)) {
-    return absl::OkStatus();
-  }
+  if (found == job.checkpoints.end()) return absl::OkStatus();
+  const JobState* beginner = state.FindBeginner(found->second.name());
+  if (beginner != nullptr) return InUse(found->second, *beginner);
+  if (!IsNeeded(job, found->second)) return absl::OkStatus();
   return ErrorWithReason(
       absl::StatusCode::kFailedPrecondition, "LAST_CHECKPOINT",
       absl::StrCat(found->second.name(),
                    " is what the job would be resumed from; delete the job "
                    "to delete it"));
+}
+
+absl::Status CheckNoneBegins(const CoordinatorState& state,
+                             const JobState& job) {
+  for (const auto& [step, checkpoint] : job.checkpoints) {
+    const JobState* beginner = state.FindBeginner(checkpoint.name());
+    if (beginner != nullptr) return InUse(checkpoint, *beginner);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace lory::coordinator

@@ -169,6 +169,9 @@ Job BuildJob(const View& view, const JobState& job,
   Job out;
   out.set_name(job.name);
   *out.mutable_spec() = job.spec;
+  if (job.initial_checkpoint) {
+    *out.mutable_initial_checkpoint() = *job.initial_checkpoint;
+  }
   out.set_state(job.state);
   const bool waits = job.state == Job::QUEUED || job.state == Job::STARTING ||
                      job.state == Job::RECOVERING;

@@ -97,6 +97,9 @@ class Change {
     created.name = job.name();
     created.create_order = ++state_.jobs_created;
     created.spec = job.spec();
+    if (job.has_initial_checkpoint()) {
+      created.initial_checkpoint = job.initial_checkpoint();
+    }
     created.state = Job::QUEUED;
     created.reason = job.reason();
     created.create_time = TimeOf(job.create_time());
@@ -335,6 +338,18 @@ const Checkpoint* JobState::NewestCheckpoint() const {
 const JobState* CoordinatorState::FindJob(const std::string& name) const {
   const auto found = jobs.find(name);
   return found == jobs.end() ? nullptr : &found->second;
+}
+
+const JobState* CoordinatorState::FindBeginner(
+    const std::string& checkpoint) const {
+  for (const auto& [name, job] : jobs) {
+    if (job.initial_checkpoint && !IsFinal(job.state) &&
+        job.initial_checkpoint->name() == checkpoint &&
+        job.NewestCheckpoint() == nullptr) {
+      return &job;
+    }
+  }
+  return nullptr;
 }
 
 int64_t CoordinatorState::GenerationsBefore(const std::string& name) const {

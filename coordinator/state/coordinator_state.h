@@ -72,6 +72,8 @@ struct JobState {
   std::string name;          // jobs/{job}
   int64_t create_order = 0;  // 1 for the first job ever created
   lory::v1::JobSpec spec;
+  // What it begins from, with the path of its folder; nothing: random weights.
+  std::optional<lory::v1::Checkpoint> initial_checkpoint;
   lory::v1::Job::State state = lory::v1::Job::QUEUED;
   std::string reason;
   // The last generation of the deleted job that had this name; 0: none had.
@@ -128,6 +130,9 @@ struct CoordinatorState {
   int64_t records_applied = 0;
 
   const JobState* FindJob(const std::string& name) const;
+  // A job that may still have to read the checkpoint of this name, to begin
+  // from it; null: none.
+  const JobState* FindBeginner(const std::string& checkpoint) const;
   // The generation that the first of a new job of this name follows.
   int64_t GenerationsBefore(const std::string& name) const;
 

@@ -59,4 +59,8 @@ bool HoldsSlots(Job::State state) {
          state == Job::RECOVERING || state == Job::PAUSING;
 }
 
+bool IsEvaluation(const lory::v1::JobSpec& spec) {
+  return spec.kind() == lory::v1::JobSpec::EVALUATE;
+}
+
 }  // namespace lory::coordinator

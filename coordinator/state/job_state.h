@@ -25,6 +25,9 @@ bool IsFinal(lory::v1::Job::State state);
 // States in which a job has trainers, or is owed them.
 bool HoldsSlots(lory::v1::Job::State state);
 
+// Whether the job measures weights, takes no steps and writes no checkpoints.
+bool IsEvaluation(const lory::v1::JobSpec& spec);
+
 }  // namespace lory::coordinator
 
 #endif  // LORY_COORDINATOR_STATE_JOB_STATE_H_

@@ -178,7 +178,8 @@ void FollowProgress(const JobState& job, absl::Time now,
       }
       run.furthest_step = std::max(run.furthest_step, run.highest_step);
     }
-    if (rank == 0 && status->progress().step() > 0) {
+    if (rank == 0 && (status->progress().step() > 0 ||
+                      status->progress().has_evaluation())) {
       run.progress = status->progress();
     }
   }

@@ -138,6 +138,8 @@ bool Fleet::Agree(std::vector<Member>& members) {
   }
   const int64_t steps = members[0].trainer->order.spec().step_count();
   const bool finished = members[0].trainer->state.applied_step >= steps;
+  const bool evaluates =
+      members[0].trainer->order.spec().kind() == lory::v1::JobSpec::EVALUATE;
   bool written = true;
   for (Member& member : members) {
     FleetTrainer& trainer = *member.trainer;
@@ -151,7 +153,7 @@ bool Fleet::Agree(std::vector<Member>& members) {
       }
       continue;
     }
-    if (order > trainer.checkpoint_order || stop || finished) {
+    if (!evaluates && (order > trainer.checkpoint_order || stop || finished)) {
       trainer.checkpoint_order = std::max(order, trainer.checkpoint_order);
       written &= WritePart(member);
     }

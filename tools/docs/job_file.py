@@ -35,7 +35,7 @@ def short_names():
 
 
 def messages(text):
-    """Message -> [(comment, type, field)] and enum -> its values."""
+    """Message -> [(comment, type, field)] and Message.Enum -> its values."""
     found, comment, stack = {}, [], []
     for raw in text.split("\n"):
         line = raw.strip()
@@ -55,6 +55,8 @@ def messages(text):
                 owner = [n for k, n in stack if k == stack[-1][0]][-1]
                 if stack[-1][0] == "oneof":
                     owner = [n for k, n in stack if k == "message"][-1]
+                if stack[-1][0] == "enum":
+                    owner = ".".join(n for _, n in stack)
                 found.setdefault(owner, []).append(
                     (" ".join(comment), field.group(1), field.group(2)))
         comment = []
@@ -97,6 +99,7 @@ def tables():
             shown = f"`{key}` (`{field}`)" if key else f"`{field}`"
             meaning = comment.replace("|", "\\|")
             # An enum's zero says which value it stands for.
+            kind = f"{message}.{kind}" if f"{message}.{kind}" in found else kind
             for zero, _, name in found.get(kind, []):
                 if name.endswith("_UNSPECIFIED"):
                     meaning += f" Default: `{zero.rstrip('.').lower()}`."

@@ -45,9 +45,15 @@ absl::StatusOr<std::string> ReadInput(Environment& environment,
                   "name the file with -f; docs/job-file.md says what is in it");
 }
 
+// Whether the coordinator fills in the model.
+bool TakesModelOfCheckpoint(const lory::v1::JobSpec& spec) {
+  return !spec.has_model() && !spec.init_from().empty();
+}
+
 // The spec with stand-ins for what only the dataset knows, so that everything
 // else can be checked without a coordinator.
 lory::v1::JobSpec WithStandIns(lory::v1::JobSpec spec) {
+  if (TakesModelOfCheckpoint(spec)) return spec;
   auto& model = *spec.mutable_model();
   constexpr int kVocabulary = 32000;
   constexpr int kSegments = 16;
@@ -84,6 +90,7 @@ absl::StatusOr<config::JobFile> ReadJobFile(Session& session,
 
 // What a model must share with its dataset may be left out of the file.
 absl::Status FillFromDataset(Session& session, config::JobFile& file) {
+  if (TakesModelOfCheckpoint(file.spec)) return absl::OkStatus();
   auto& model = *file.spec.mutable_model();
   if (model.vocabulary_size() != 0 && model.sequence_length() != 0) {
     return absl::OkStatus();
@@ -113,6 +120,11 @@ absl::Status FillFromDataset(Session& session, config::JobFile& file) {
 absl::Status PrintOffline(Session& session, const config::JobFile& file) {
   session.out() << config::JobFileText(
       file.name, config::FillDefaults(WithStandIns(file.spec)));
+  if (TakesModelOfCheckpoint(file.spec)) {
+    session.err() << "the model is that of " << file.spec.init_from()
+                  << "\nthe coordinator was not asked (--offline)\n";
+    return absl::OkStatus();
+  }
   if (file.spec.model().vocabulary_size() == 0 ||
       file.spec.model().sequence_length() == 0) {
     session.err() << "the vocabulary and the sequence length are the dataset's;"
@@ -169,8 +181,10 @@ absl::Status Submit(Session& session, const SubmitOptions& options) {
                       absl::StrCat("choose another --name, or remove the old "
                                    "one: loryctl job delete ",
                                    file.name));
-    return WithHint(status, absl::StatusCode::kNotFound,
-                    "loryctl dataset list");
+    return file.spec.init_from().empty()
+               ? WithHint(status, absl::StatusCode::kNotFound,
+                          "loryctl dataset list")
+               : status;
   }
   LORY_RETURN_IF_ERROR(PrintSubmitted(session, *job, options.dry_run));
   if (!options.watch) return absl::OkStatus();

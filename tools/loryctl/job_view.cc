@@ -114,6 +114,19 @@ void PrintMembers(const Job& job, Environment& environment) {
   table.Print(environment, 2);
 }
 
+// How much better the model knows what it learns from.
+void PrintOverfit(const lory::v1::Evaluation& evaluation,
+                  Environment& environment) {
+  if (!evaluation.has_train() || evaluation.overall().token_count() == 0) {
+    return;
+  }
+  const double gap = evaluation.overall().loss() - evaluation.train().loss();
+  environment.out << "  training text: loss "
+                  << Decimals(evaluation.train().loss(), 3)
+                  << "; held-out text is " << Decimals(std::abs(gap), 3)
+                  << (gap < 0 ? " below\n" : " above\n");
+}
+
 }  // namespace
 
 bool IsFinal(Job::State state) {
@@ -181,17 +194,36 @@ void PrintEvaluation(const lory::v1::Evaluation& evaluation,
                      Environment& environment) {
   if (evaluation.domains().empty()) return;
   environment.out << "\nheld-out text after step " << evaluation.step() << "\n";
-  Table table(
-      {"DOMAIN", ">PERPLEXITY", ">LOSS", ">UNIGRAM ENTROPY", ">TOKENS"});
+  const bool later = evaluation.overall().later_token_count() > 0 ||
+                     evaluation.kept_out().later_token_count() > 0;
+  std::vector<std::string> heads = {"DOMAIN", ">PERPLEXITY", ">LOSS",
+                                    ">UNIGRAM ENTROPY", ">TOKENS"};
+  if (later) heads.insert(heads.begin() + 3, ">LATER PERPLEXITY");
+  Table table(heads);
   const auto add = [&](const lory::v1::DomainLoss& domain) {
-    table.Add({domain.domain(), Decimals(domain.perplexity(), 2),
-               Decimals(domain.loss(), 3),
-               Decimals(domain.unigram_entropy(), 3),
-               Grouped(domain.token_count())});
+    std::vector<Cell> cells = {
+        domain.kept_out() ? absl::StrCat(domain.domain(), " (kept out)")
+                          : domain.domain(),
+        Decimals(domain.perplexity(), 2), Decimals(domain.loss(), 3),
+        Decimals(domain.unigram_entropy(), 3), Grouped(domain.token_count())};
+    if (later) {
+      cells.insert(cells.begin() + 3, Decimals(domain.later_perplexity(), 2));
+    }
+    table.Add(std::move(cells));
   };
   for (const auto& domain : evaluation.domains()) add(domain);
-  if (evaluation.has_overall()) add(evaluation.overall());
+  if (evaluation.overall().token_count() > 0) add(evaluation.overall());
+  if (evaluation.has_kept_out()) {
+    lory::v1::DomainLoss all = evaluation.kept_out();
+    all.set_domain("all");
+    add(all);
+  }
   table.Print(environment, 2);
+  if (later) {
+    environment.out << "  later: without the first positions of a sequence, "
+                       "where a segment may be routed by itself\n";
+  }
+  PrintOverfit(evaluation, environment);
 }
 
 void PrintRouting(const JobProgress& progress, Environment& environment) {
@@ -247,6 +279,11 @@ void PrintJob(const Job& job, Environment& environment) {
                   << "  " << job.reason() << "\n";
   PrintLine(environment, "dataset", ShortName(job.spec().dataset()));
   PrintLine(environment, "model", ModelText(job.spec().model()));
+  if (!job.spec().init_from().empty()) {
+    PrintLine(environment, "begins from",
+              absl::StrCat(job.spec().init_from(), "  ",
+                           job.initial_checkpoint().folder()));
+  }
   PrintLine(environment, "batch",
             absl::StrCat(job.spec().micro_batch_count(), " micro-batches of ",
                          job.spec().micro_batch_sequences(), " sequences"));

@@ -39,7 +39,8 @@ absl::StatusOr<SampleGrid> GridOf(const JobHistory& history) {
       .step_count = spec.step_count(),
       .micro_batches = spec.micro_batch_count(),
       .micro_batch_sequences = spec.micro_batch_sequences()};
-  if (grid.sequence_count <= 0 || grid.step_count <= 0 ||
+  const bool evaluates = spec.kind() == lory::v1::JobSpec::EVALUATE;
+  if (grid.sequence_count <= 0 || grid.step_count < (evaluates ? 0 : 1) ||
       grid.StepSequences() <= 0) {
     return absl::InvalidArgumentError(absl::StrCat(
         history.name, " has ", grid.step_count, " steps of ",

@@ -61,6 +61,10 @@ void SetDomain(const std::string& job, const DomainLoss& domain,
   registry.Set("lory_trainer_perplexity", labels, domain.perplexity());
   registry.Set("lory_trainer_unigram_entropy_nats", labels,
                domain.unigram_entropy());
+  if (domain.later_token_count() > 0) {
+    registry.Set("lory_trainer_later_perplexity", labels,
+                 domain.later_perplexity());
+  }
   SetDomainRouting(job, domain, registry);
 }
 
@@ -107,6 +111,11 @@ void DeclareProgress(Registry& registry) {
       {"lory_trainer_evaluation_loss_nats",
        "Held-out loss by domain, a token; overall is over all domains."},
       {"lory_trainer_perplexity", "exp of the held-out loss, by domain."},
+      {"lory_trainer_later_perplexity",
+       "The same without the first positions of every sequence."},
+      {"lory_trainer_evaluation_train_loss_nats",
+       "Loss on some of the text that is trained on, measured like held-out "
+       "text; the difference is what the model has over-fitted by."},
       {"lory_trainer_unigram_entropy_nats",
        "What a model that knows only token frequencies would reach."},
       {"lory_trainer_domain_routing_entropy_nats",
@@ -156,6 +165,10 @@ void SetProgress(const std::string& job, const JobProgress& progress,
       static_cast<double>(progress.evaluation().step()));
   for (const DomainLoss& domain : progress.evaluation().domains()) {
     SetDomain(job, domain, registry);
+  }
+  if (progress.evaluation().has_train()) {
+    set("lory_trainer_evaluation_train_loss_nats",
+        progress.evaluation().train().loss());
   }
   DomainLoss overall = progress.evaluation().overall();
   overall.set_domain("overall");

@@ -79,7 +79,8 @@ absl::Status CheckFit(const JobSpec& spec,
         ", but the sequences of ", spec.dataset(), " have ",
         data.sequence_length, " tokens; set it to that"));
   }
-  if (spec.step_count() < 1 || spec.micro_batch_count() < 1 ||
+  const bool evaluates = spec.kind() == JobSpec::EVALUATE;
+  if (spec.step_count() < (evaluates ? 0 : 1) || spec.micro_batch_count() < 1 ||
       spec.micro_batch_sequences() < 1) {
     return absl::InvalidArgumentError(
         "spec: step_count, micro_batch_count and micro_batch_sequences must "
@@ -155,9 +156,11 @@ absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
   context->job = assignment.job();
   context->folder = assignment.job_folder();
   LORY_RETURN_IF_ERROR(lory::config::ValidateModelSpec(spec.model()));
-  LORY_ASSIGN_OR_RETURN(const auto optimizer,
-                        lory::config::ResolveOptimizer(spec.optimizer()));
-  context->nonfinite_step_limit = optimizer.nonfinite_step_limit;
+  if (spec.kind() != JobSpec::EVALUATE) {
+    LORY_ASSIGN_OR_RETURN(const auto optimizer,
+                          lory::config::ResolveOptimizer(spec.optimizer()));
+    context->nonfinite_step_limit = optimizer.nonfinite_step_limit;
+  }
 
   LORY_RETURN_IF_ERROR(CheckManifestHash(assignment));
   LORY_RETURN_IF_ERROR(
@@ -168,8 +171,8 @@ absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
                    .micro_batch_sequences = spec.micro_batch_sequences()};
   context->loader = std::make_unique<lory::data::BatchLoader>(
       *context->dataset, context->grid, kPrefetch);
-  context->evaluator = std::make_unique<Evaluator>(
-      *context->dataset, spec.evaluation(), spec.micro_batch_sequences());
+  context->evaluator = std::make_unique<Evaluator>(*context->dataset,
+                                                   Evaluator::OptionsOf(spec));
 
   const std::string& folder = context->folder;
   LORY_ASSIGN_OR_RETURN(

@@ -65,7 +65,9 @@ absl::Status RunMicroBatch(const lory::v1::JobSpec& spec,
     };
     ForwardResult result = state.model->Forward(
         borrow(batch.tokens), borrow(batch.targets),
-        {.training = true, .noise_seed = NoiseSeed(spec, batch)});
+        {.training = true,
+         .noise_seed = NoiseSeed(spec, batch),
+         .entropy = spec.kind() == lory::v1::JobSpec::ADAPT});
     sums->loss_sum += result.loss_sum.item<double>();
     if (result.auxiliary_sum.defined()) {
       sums->auxiliary_sum += result.auxiliary_sum.item<double>();

@@ -197,9 +197,7 @@ absl::Status Trainer::RestoreState(const Assignment& assignment) {
   if (assignment.source_rank() >= 0) return absl::OkStatus();
   if (assignment.checkpoint().name().empty() &&
       assignment.checkpoint().parts().empty()) {
-    state_.reset();
-    LORY_ASSIGN_OR_RETURN(state_, InitialState(job_->spec));
-    return absl::OkStatus();
+    return BeginState(assignment);
   }
   const absl::Status read = ReadCheckpoint(assignment.checkpoint());
   if (!absl::IsDataLoss(read) && !absl::IsNotFound(read)) return read;
@@ -208,6 +206,33 @@ absl::Status Trainer::RestoreState(const Assignment& assignment) {
     status.set_unreadable_checkpoint(assignment.checkpoint().name());
   });
   return absl::UnavailableError(read.message());
+}
+
+absl::Status Trainer::BeginState(const Assignment& assignment) {
+  state_.reset();
+  if (!assignment.has_initial_checkpoint()) {
+    LORY_ASSIGN_OR_RETURN(state_, InitialState(job_->spec));
+    return absl::OkStatus();
+  }
+  const lory::v1::Checkpoint& initial = assignment.initial_checkpoint();
+  const auto begin = [&]() -> absl::Status {
+    LORY_ASSIGN_OR_RETURN(const auto weights,
+                          lory::checkpoint::CheckpointReader::Open(
+                              "", initial, [this] { board_.Progress(); }));
+    LORY_ASSIGN_OR_RETURN(state_, InitialState(job_->spec, *weights));
+    return absl::OkStatus();
+  };
+  const absl::Status begun = begin();
+  if (absl::IsNotFound(begun) || absl::IsDataLoss(begun)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "spec.init_from: ", job_->spec.init_from(),
+        " is not as it was when the job was created: ", begun.message(),
+        "; put it back, or begin from another checkpoint"));
+  }
+  LORY_RETURN_IF_ERROR(begun);
+  Log(LogLevel::kInfo, "begins from a checkpoint",
+      {{"folder", initial.folder()}, {"step", initial.step()}});
+  return absl::OkStatus();
 }
 
 absl::Status Trainer::ReadCheckpoint(const lory::v1::Checkpoint& checkpoint) {

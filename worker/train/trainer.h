@@ -45,6 +45,8 @@ class Trainer {
   // Brings the state to where the generation starts, as far as this rank can do
   // it alone; then meets the peers and makes all states equal.
   absl::Status RestoreState(const lory::v1::Assignment& assignment);
+  // The state before the first step.
+  absl::Status BeginState(const lory::v1::Assignment& assignment);
   absl::Status ReadCheckpoint(const lory::v1::Checkpoint& checkpoint);
   absl::Status Connect(const ControlBoard::Order& order);
   absl::Status ShareState(const lory::v1::Assignment& assignment);

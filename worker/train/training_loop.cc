@@ -298,7 +298,8 @@ absl::StatusOr<TrainingLoop::End> TrainingLoop::Finish() {
     if (leave_ || board_.closed()) return End::kLeft;
   }
   LORY_RETURN_IF_ERROR(CheckData(job_));
-  if (!SecureState({})) return End::kLeft;
+  const bool evaluates = job_.spec.kind() == lory::v1::JobSpec::EVALUATE;
+  if (!evaluates && !SecureState({})) return End::kLeft;
   ReportPhase(TrainerStatus::FINISHED);
   return End::kFinished;
 }

@@ -36,6 +36,23 @@ absl::Status ReadNumber(const std::map<std::string, std::string>& metadata,
   return absl::OkStatus();
 }
 
+// Without a gradient the others stay as they are.
+void LearnRoutingAlone(const lory::model::ParameterStore& store) {
+  for (const lory::model::Parameter& parameter : store.parameters()) {
+    parameter.value.set_requires_grad(
+        lory::config::IsRoutingParameter(parameter.name));
+  }
+}
+
+// Of a job without steps: one that is never used, but goes with a state.
+lory::v1::OptimizerSpec OptimizerOf(const lory::v1::JobSpec& spec) {
+  lory::v1::OptimizerSpec optimizer = spec.optimizer();
+  if (spec.kind() == lory::v1::JobSpec::EVALUATE) {
+    optimizer.set_peak_learning_rate(1);
+  }
+  return optimizer;
+}
+
 }  // namespace
 
 int64_t DenseSteps(const lory::v1::JobSpec& spec) {
@@ -57,6 +74,14 @@ absl::StatusOr<TrainingState> InitialState(const lory::v1::JobSpec& spec) {
   });
 }
 
+absl::StatusOr<TrainingState> InitialState(
+    const lory::v1::JobSpec& spec,
+    const lory::checkpoint::CheckpointReader& weights) {
+  LORY_ASSIGN_OR_RETURN(TrainingState state, BlankState(spec, 0));
+  LORY_RETURN_IF_ERROR(weights.Load(state.model->parameters().NamedValues()));
+  return state;
+}
+
 absl::StatusOr<TrainingState> BlankState(const lory::v1::JobSpec& spec,
                                          int64_t step) {
   return GuardTorch("making the model", [&]() -> absl::StatusOr<TrainingState> {
@@ -64,8 +89,11 @@ absl::StatusOr<TrainingState> BlankState(const lory::v1::JobSpec& spec,
     LORY_ASSIGN_OR_RETURN(
         state.model, Transformer::CreateUninitialised(spec.model(),
                                                       step < DenseSteps(spec)));
+    if (spec.kind() == lory::v1::JobSpec::ADAPT) {
+      LearnRoutingAlone(state.model->parameters());
+    }
     state.optimizer =
-        std::make_unique<AdamW>(spec.optimizer(), state.model->parameters());
+        std::make_unique<AdamW>(OptimizerOf(spec), state.model->parameters());
     state.step = step;
     state.chain = lory::data::InitialDigest();
     return state;

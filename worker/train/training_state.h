@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "lory/v1/job.pb.h"
+#include "worker/checkpoint/checkpoint_reader.h"
 #include "worker/model/parameter_store.h"
 #include "worker/model/transformer.h"
 #include "worker/optim/adam_w.h"
@@ -33,8 +34,15 @@ struct TrainingState {
 // Steps, from the first, that train the dense model; spec.model must be valid.
 int64_t DenseSteps(const lory::v1::JobSpec& spec);
 
-// The state before the first step, a function of the spec alone.
+// The state before the first step, a function of the spec alone: the seed's
+// weights.
 absl::StatusOr<TrainingState> InitialState(const lory::v1::JobSpec& spec);
+
+// The state before the first step of a job that begins from a checkpoint's
+// weights. Errors as CheckpointReader::Load.
+absl::StatusOr<TrainingState> InitialState(
+    const lory::v1::JobSpec& spec,
+    const lory::checkpoint::CheckpointReader& weights);
 
 // A state of the right shapes for `step`, to be filled: everything zero.
 absl::StatusOr<TrainingState> BlankState(const lory::v1::JobSpec& spec,

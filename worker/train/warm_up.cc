@@ -10,6 +10,7 @@ namespace lory::train {
 
 absl::Status WarmUp(JobContext& job, Clock& clock,
                     const std::function<void()>& progress) {
+  if (job.spec.kind() == lory::v1::JobSpec::EVALUATE) return absl::OkStatus();
   // The last step has the experts, if the job has any.
   const int64_t step = job.spec.step_count() - 1;
   LORY_ASSIGN_OR_RETURN(TrainingState state, BlankState(job.spec, step));

@@ -40,6 +40,40 @@ std::string FieldAtFault(const JobSpec& spec) {
 
 TEST(ValidateJobSpec, AcceptsAGoodOne) { EXPECT_OK(ValidateJobSpec(Good())); }
 
+TEST(ValidateJobSpec, AnEvaluationNeedsWeightsAndNoSteps) {
+  JobSpec spec;
+  spec.set_dataset("datasets/text");
+  spec.set_kind(JobSpec::EVALUATE);
+  EXPECT_EQ(FieldViolationsOf(ValidateJobSpec(spec)).back().field,
+            "spec.init_from");
+  spec.set_init_from("jobs/tiny");
+  EXPECT_OK(ValidateJobSpec(spec));
+  const JobSpec full = FillDefaults(spec);
+  EXPECT_EQ(full.micro_batch_sequences(), 8);
+  EXPECT_FALSE(full.has_checkpoint());
+  spec.set_step_count(5);
+  EXPECT_EQ(FieldAtFault(spec), "spec.step_count");
+  spec.set_step_count(0);
+  spec.mutable_optimizer()->set_peak_learning_rate(1);
+  EXPECT_EQ(FieldAtFault(spec), "spec.optimizer");
+}
+
+TEST(ValidateJobSpec, OnlyGatesOfAnEnsembleAreAdapted) {
+  JobSpec spec = Good();
+  spec.set_kind(JobSpec::ADAPT);
+  EXPECT_EQ(FieldAtFault(spec), "spec.init_from");
+  spec.set_init_from("jobs/tiny");
+  EXPECT_EQ(FieldAtFault(spec), "spec.model.feed_forward");
+  auto* gates =
+      spec.mutable_model()->mutable_feed_forward()->mutable_weight_ensembling();
+  gates->set_expert_count(2);
+  gates->set_pool_length(16);
+  EXPECT_OK(ValidateJobSpec(spec));
+  EXPECT_EQ(FillDefaults(spec).optimizer().weight_decay(), -1);
+  spec.mutable_optimizer()->set_weight_decay(0.1);
+  EXPECT_EQ(FieldAtFault(spec), "spec.optimizer.weight_decay");
+}
+
 TEST(ValidateJobSpec, NamesTheFieldOfEachMistake) {
   JobSpec spec = Good();
   spec.set_dataset("text");

@@ -169,7 +169,7 @@ JobState JobWithCheckpoints(const std::vector<Checkpoint::State>& states,
 
 std::vector<std::string> DeletedBy(const JobState& job) {
   std::vector<std::string> names;
-  for (const auto& record : PlanRetention(job).events) {
+  for (const auto& record : PlanRetention(CoordinatorState(), job).events) {
     names.push_back(record.checkpoint_state_changed().name());
   }
   return names;
@@ -201,10 +201,39 @@ TEST(PlanRetention, KeepsWhatTheNewestGenerationBeganFrom) {
 TEST(CheckDeletable, RefusesTheNewest) {
   const JobState job =
       JobWithCheckpoints({Checkpoint::COMMITTED, Checkpoint::COMMITTED}, 2);
-  EXPECT_OK(CheckDeletable(job, 10));
-  EXPECT_THAT(CheckDeletable(job, 20),
+  const CoordinatorState state;
+  EXPECT_OK(CheckDeletable(state, job, 10));
+  EXPECT_THAT(CheckDeletable(state, job, 20),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("resumed from")));
+}
+
+TEST(PlanRetention, KeepsWhatAnotherJobIsToBeginFrom) {
+  CoordinatorState state;
+  const JobState& job = state.jobs["jobs/tiny"] =
+      JobWithCheckpoints({Checkpoint::COMMITTED, Checkpoint::COMMITTED}, 1);
+  JobState& tuned = state.jobs["jobs/tuned"];
+  tuned.name = "jobs/tuned";
+  tuned.initial_checkpoint = job.checkpoints.at(10);
+
+  EXPECT_TRUE(PlanRetention(state, job).events.empty());
+  EXPECT_THAT(CheckDeletable(state, job, 10),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("jobs/tuned begins from")));
+  EXPECT_THAT(CheckNoneBegins(state, job),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("jobs/tuned begins from")));
+
+  // With a checkpoint of its own it needs the other no more.
+  Checkpoint& own = tuned.checkpoints[5];
+  own.set_step(5);
+  own.set_state(Checkpoint::COMMITTED);
+  EXPECT_EQ(PlanRetention(state, job).events.size(), 1u);
+  EXPECT_OK(CheckDeletable(state, job, 10));
+  EXPECT_OK(CheckNoneBegins(state, job));
+  tuned.checkpoints.clear();
+  tuned.state = lory::v1::Job::CANCELLED;
+  EXPECT_OK(CheckNoneBegins(state, job));
 }
 
 }  // namespace

@@ -143,6 +143,7 @@ Member& Fleet::Add(lory::collective::Transport* transport,
   assignment.set_dataset_manifest_path(folder_.At("manifest.json"));
   assignment.set_job_folder(folder_.At("job"));
   assignment.set_phase(Assignment::STANDBY);
+  if (initial_) *assignment.mutable_initial_checkpoint() = *initial_;
   Post(*all_.back(), assignment);
   return *all_.back();
 }

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -67,6 +68,11 @@ class Fleet {
   // PREPARE alone; the members' digests afterwards tell their states apart.
   void Prepare(const std::vector<Member*>& members, bool urgent = false);
 
+  // What members added from now on begin from in place of the seed.
+  void BeginFrom(const lory::v1::Checkpoint& checkpoint) {
+    initial_ = checkpoint;
+  }
+
   // Posts `change` of its order to each of the newest generation.
   void Order(const std::function<void(lory::v1::Assignment&)>& change);
   void GrantRound(int64_t id, int64_t first_step, int64_t step_count);
@@ -89,6 +95,7 @@ class Fleet {
   lory::io::Storage& storage_;
   std::unique_ptr<lory::collective::Transport> ring_;
   int64_t generation_ = 0;
+  std::optional<lory::v1::Checkpoint> initial_;
   std::vector<Member*> members_;  // of the newest generation
   std::vector<std::unique_ptr<Member>> all_;
 };

@@ -1,0 +1,156 @@
+#include "coordinator/engine/initial_weights.h"
+
+#include <string>
+
+#include "common/base/error_detail.h"
+#include "common/base/log.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/fleet.h"
+#include "tests/support/status_matchers.h"
+
+// Jobs that begin from the checkpoint of another, or only measure it.
+namespace lory::testing {
+namespace {
+
+using ::lory::v1::Job;
+using ::lory::v1::JobSpec;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+
+class InitialWeightsTest : public ::testing::Test {
+ protected:
+  InitialWeightsTest() {
+    SetLogOptions(LogLevel::kError, LogFormat::kText);
+    fleet_.AddWorker("w0");
+  }
+  ~InitialWeightsTest() override {
+    SetLogOptions(LogLevel::kInfo, LogFormat::kText);
+  }
+
+  // "tiny", trained to its end: checkpoints at 10, 15 and 20.
+  void TrainTiny() {
+    ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(1, 1, 20)));
+    ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::SUCCEEDED));
+  }
+
+  // A job that begins from `weights`, with their model.
+  static JobSpec From(const std::string& weights) {
+    JobSpec spec = Fleet::Spec(1, 1, 20);
+    spec.clear_model();
+    spec.set_init_from(weights);
+    return spec;
+  }
+
+  static JobSpec EvaluationOf(const std::string& weights) {
+    JobSpec spec;
+    spec.set_dataset(Fleet::Spec(1, 1).dataset());
+    spec.set_kind(JobSpec::EVALUATE);
+    spec.set_init_from(weights);
+    return spec;
+  }
+
+  absl::Status Delete(const std::string& name) {
+    lory::v1::JobVerbRequest request;
+    request.set_name(name);
+    return fleet_.core().DeleteJob(request).status();
+  }
+
+  Fleet fleet_;
+};
+
+TEST_F(InitialWeightsTest, AJobTakesTheModelOfTheNewestCheckpoint) {
+  TrainTiny();
+  LORY_ASSERT_OK_AND_ASSIGN(const Job job,
+                            fleet_.Submit("tuned", From("jobs/tiny")));
+  EXPECT_EQ(job.initial_checkpoint().name(), "jobs/tiny/checkpoints/20");
+  EXPECT_THAT(job.initial_checkpoint().folder(),
+              EndsWith("jobs/tiny/checkpoints/step-20.gen-1"));
+  const auto& lory = job.spec().model().feed_forward().lory();
+  EXPECT_EQ(lory.expert_count(), 4);
+  EXPECT_EQ(lory.dense_fraction(), -1);
+  ASSERT_TRUE(fleet_.RunUntilState("tuned", Job::RUNNING));
+  const auto& order = fleet_.daemons()["w0"].trainers.begin()->second.order;
+  EXPECT_EQ(order.initial_checkpoint().parts_size(), 1);
+  ASSERT_TRUE(fleet_.RunUntilState("tuned", Job::SUCCEEDED));
+  EXPECT_EQ(fleet_.Audit("tuned"), "");
+  EXPECT_EQ(fleet_.CheckInvariants(), "");
+}
+
+TEST_F(InitialWeightsTest, ACheckpointIsNamedByItsStep) {
+  TrainTiny();
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const Job by_name, fleet_.Submit("a", From("jobs/tiny/checkpoints/15")));
+  EXPECT_EQ(by_name.initial_checkpoint().step(), 15);
+}
+
+TEST_F(InitialWeightsTest, WhatIsNotThereIsSaid) {
+  EXPECT_THAT(fleet_.Submit("a", From("jobs/none")),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("jobs/none")));
+  TrainTiny();
+  EXPECT_THAT(fleet_.Submit("a", From("jobs/tiny/checkpoints/7")),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("no committed checkpoint")));
+  JobSpec wider = From("jobs/tiny");
+  *wider.mutable_model() = Fleet::Spec(1, 1).model();
+  wider.mutable_model()->set_width(64);
+  EXPECT_THAT(
+      fleet_.Submit("a", wider),
+      StatusIs(
+          absl::StatusCode::kInvalidArgument,
+          HasSubstr("it has model.embed_tokens.weight [256, 64] where the "
+                    "checkpoint has model.embed_tokens.weight [256, 32]")));
+}
+
+TEST_F(InitialWeightsTest, ACheckpointStaysWhileAJobIsToBeginFromIt) {
+  TrainTiny();
+  JobSpec waits = From("jobs/tiny/checkpoints/20");
+  waits.set_min_workers(3);
+  waits.set_max_workers(3);
+  ASSERT_OK(fleet_.Submit("tuned", waits));
+  EXPECT_EQ(ReasonOf(Delete("jobs/tiny")), "CHECKPOINT_IN_USE");
+  lory::v1::JobVerbRequest request;
+  request.set_name("jobs/tuned");
+  ASSERT_OK(fleet_.core().CancelJob(request));
+  EXPECT_OK(Delete("jobs/tiny"));
+  EXPECT_EQ(fleet_.CheckInvariants(), "");
+}
+
+TEST_F(InitialWeightsTest, AnEvaluationHasAResultAndNoCheckpoint) {
+  TrainTiny();
+  ASSERT_OK(fleet_.Submit("measured", EvaluationOf("jobs/tiny")));
+  ASSERT_TRUE(fleet_.RunUntilState("measured", Job::SUCCEEDED))
+      << fleet_.Job("measured").ShortDebugString();
+  const Job job = fleet_.Job("measured");
+  EXPECT_EQ(job.checkpoint_step(), -1);
+  EXPECT_EQ(job.progress().evaluation().overall().perplexity(), 12.5);
+  EXPECT_THAT(job.reason(), HasSubstr("held-out perplexity 12.5"));
+  EXPECT_EQ(fleet_.CheckInvariants(), "");
+}
+
+TEST_F(InitialWeightsTest, AnEvaluationSurvivesItsWorker) {
+  TrainTiny();
+  ASSERT_OK(fleet_.Submit("measured", EvaluationOf("jobs/tiny")));
+  ASSERT_TRUE(fleet_.RunUntilState("measured", Job::STARTING));
+  fleet_.KillDaemon("w0");
+  fleet_.AddWorker("w1");
+  ASSERT_TRUE(fleet_.RunUntilState("measured", Job::SUCCEEDED))
+      << fleet_.Job("measured").ShortDebugString();
+  EXPECT_EQ(fleet_.CheckInvariants(), "");
+}
+
+TEST_F(InitialWeightsTest, APausedEvaluationBeginsAnew) {
+  TrainTiny();
+  ASSERT_OK(fleet_.Submit("measured", EvaluationOf("jobs/tiny")));
+  ASSERT_TRUE(fleet_.RunUntilState("measured", Job::STARTING));
+  lory::v1::JobVerbRequest request;
+  request.set_name("jobs/measured");
+  ASSERT_OK(fleet_.core().PauseJob(request));
+  ASSERT_TRUE(fleet_.RunUntilState("measured", Job::PAUSED));
+  ASSERT_OK(fleet_.core().ResumeJob(request));
+  ASSERT_TRUE(fleet_.RunUntilState("measured", Job::SUCCEEDED))
+      << fleet_.Job("measured").ShortDebugString();
+}
+
+}  // namespace
+}  // namespace lory::testing
