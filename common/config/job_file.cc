@@ -1,5 +1,8 @@
 #include "common/config/job_file.h"
 
+#include <google/protobuf/message.h>
+
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -22,11 +25,8 @@ namespace {
 constexpr absl::string_view kDatasets = "datasets/";
 constexpr absl::string_view kJobs = "jobs/";
 
-// One place that says something about the job, and what it says.
-struct Layer {
-  Source source;
-  YamlNode root;
-};
+using ::google::protobuf::FieldDescriptor;
+using ::google::protobuf::Message;
 
 YamlNode* FindEntry(YamlNode& map, absl::string_view key) {
   for (YamlEntry& entry : map.entries) {
@@ -47,30 +47,41 @@ bool TakeEntry(YamlNode& map, absl::string_view key, YamlEntry& taken) {
 }
 
 // "model.width=256" as {model: {width: 256}}.
-absl::StatusOr<Layer> ParseOverride(const std::string& text) {
-  Layer layer{
-      .source = {.name = absl::StrCat("--set ", text), .has_lines = false}};
+absl::StatusOr<JobLayer> ParseOverride(const std::string& text) {
+  const Source source{.name = absl::StrCat("--set ", text), .has_lines = false};
   const std::pair<std::string, std::string> parts =
       absl::StrSplit(text, absl::MaxSplits('=', 1));
-  std::vector<std::string> keys = absl::StrSplit(parts.first, '.');
-  if (keys.front() == "spec") keys.erase(keys.begin());
-  bool is_complete = absl::StrContains(text, '=') && !keys.empty();
-  for (const std::string& key : keys) is_complete &= !key.empty();
-  if (!is_complete) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        layer.source.name, ": write key=value, such as model.width=256"));
-  }
   YamlNode value;
   if (!parts.second.empty()) {
-    LORY_ASSIGN_OR_RETURN(value, ParseYaml(parts.second, layer.source.name));
+    LORY_ASSIGN_OR_RETURN(value, ParseYaml(parts.second, source.name));
   }
-  for (auto key = keys.rbegin(); key != keys.rend(); ++key) {
-    YamlNode map{.kind = YamlNode::Kind::kMap, .line = 1};
-    map.entries.push_back({*key, 1, std::move(value)});
-    value = std::move(map);
+  auto layer = LayerAt(parts.first, 1, source, std::move(value));
+  if (!layer.ok() || !absl::StrContains(text, '=')) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        source.name, ": write key=value, such as model.width=256"));
   }
-  layer.root = std::move(value);
   return layer;
+}
+
+// Takes out of `message` the variants that `map`, or a map `depth` levels
+// beneath it, says anew.
+void ClearVariants(const YamlNode& map, int depth, Message& message) {
+  for (const YamlEntry& entry : map.entries) {
+    const FieldDescriptor* field = FieldOf(*message.GetDescriptor(), entry.key);
+    if (field == nullptr || field->is_repeated() ||
+        field->message_type() == nullptr ||
+        !message.GetReflection()->HasField(message, field)) {
+      continue;
+    }
+    const bool is_variant = field->real_containing_oneof() != nullptr ||
+                            field->message_type()->real_oneof_decl_count() > 0;
+    if (is_variant && depth <= 0) {
+      message.GetReflection()->ClearField(&message, field);
+    } else {
+      ClearVariants(entry.value, depth - 1,
+                    *message.GetReflection()->MutableMessage(&message, field));
+    }
+  }
 }
 
 // Reads one key of the document that is plain text and no field of the spec.
@@ -112,9 +123,10 @@ void ExpandPreset(const std::string& name, const std::string& where,
 
 // Takes name and preset out of every layer; the last preset is laid under all
 // other keys, wherever they stand.
-void ReadNames(std::vector<Layer>& layers, JobFile& file, Problems& problems) {
+void ReadNames(std::vector<JobLayer>& layers, JobFile& file,
+               Problems& problems) {
   std::string preset;
-  for (Layer& layer : layers) {
+  for (JobLayer& layer : layers) {
     const std::string name =
         TakeText(layer.root, "name", "name", layer.source, file, problems);
     if (!name.empty()) file.name = name;
@@ -162,29 +174,56 @@ void AddWrongValues(const std::vector<FieldViolation>& violations,
 
 }  // namespace
 
+absl::StatusOr<JobLayer> LayerAt(absl::string_view path, int line,
+                                 const Source& source, YamlNode value) {
+  std::vector<std::string> keys = absl::StrSplit(path, '.');
+  if (keys.front() == "spec") keys.erase(keys.begin());
+  bool is_complete = !keys.empty();
+  for (const std::string& key : keys) is_complete &= !key.empty();
+  if (!is_complete) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(source.At(line), ": '", path,
+                     "' is no path to a field, such as model.width"));
+  }
+  for (auto key = keys.rbegin(); key != keys.rend(); ++key) {
+    YamlNode map{.kind = YamlNode::Kind::kMap, .line = line};
+    map.entries.push_back({*key, line, std::move(value)});
+    value = std::move(map);
+  }
+  return JobLayer{.source = source, .root = std::move(value)};
+}
+
 absl::StatusOr<JobFile> ParseJobFile(absl::string_view text,
                                      absl::string_view file_name,
                                      absl::Span<const std::string> overrides,
                                      const SpecCheck& check) {
-  std::vector<Layer> layers(1);
+  std::vector<JobLayer> layers(1);
   layers[0].source.name = std::string(file_name);
   LORY_ASSIGN_OR_RETURN(layers[0].root, ParseYaml(text, file_name));
-  if (layers[0].root.kind != YamlNode::Kind::kMap) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        file_name, ":", layers[0].root.line, ": ", Describe(layers[0].root),
-        " where keys belong, such as `name: tiny`"));
-  }
   for (const std::string& override_text : overrides) {
-    LORY_ASSIGN_OR_RETURN(Layer layer, ParseOverride(override_text));
+    LORY_ASSIGN_OR_RETURN(JobLayer layer, ParseOverride(override_text));
     layers.push_back(std::move(layer));
   }
+  return ReadJobLayers(std::move(layers), check);
+}
 
+absl::StatusOr<JobFile> ReadJobLayers(std::vector<JobLayer> layers,
+                                      const SpecCheck& check) {
+  const JobLayer& first = layers.front();
+  if (first.root.kind != YamlNode::Kind::kMap) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        first.source.At(first.root.line), ": ", Describe(first.root),
+        " where keys belong, such as `name: tiny`"));
+  }
   JobFile file;
-  file.source_name = std::string(file_name);
-  file.origins.Set("spec", layers[0].source.At(1));
+  file.source_name = first.source.name;
+  file.origins.Set("spec", first.source.At(std::max(1, first.root.line)));
   Problems problems;
   ReadNames(layers, file, problems);
-  for (const Layer& layer : layers) {
+  for (const JobLayer& layer : layers) {
+    if (layer.replaces_below >= 0) {
+      ClearVariants(layer.root, layer.replaces_below, file.spec);
+    }
     ReadMessage(layer.root, "spec", layer.source, file.spec, file.origins,
                 problems);
   }

@@ -11,6 +11,7 @@
 #include "absl/types/span.h"
 #include "common/base/error_detail.h"
 #include "common/config/origins.h"
+#include "common/config/yaml_tree.h"
 #include "lory/v1/job.pb.h"
 
 // job.yaml: what `loryctl job submit` reads. docs/job-file.md describes it.
@@ -47,6 +48,25 @@ absl::StatusOr<JobFile> ParseJobFile(
     absl::string_view text, absl::string_view file_name,
     absl::Span<const std::string> overrides = {},
     const SpecCheck& check = nullptr);
+
+// One place that says something about a job, and what it says.
+struct JobLayer {
+  Source source;
+  YamlNode root;  // a map with the keys of a job.yaml
+  // A feed-forward that stands so many maps down, or deeper, takes the place
+  // of the one before whole; -1: its options are laid over.
+  int replaces_below = -1;
+};
+
+// `value` beneath the dotted `path` ("model.width"), written in `line`.
+// INVALID_ARGUMENT: a key of the path is empty.
+absl::StatusOr<JobLayer> LayerAt(absl::string_view path, int line,
+                                 const Source& source, YamlNode value);
+
+// As ParseJobFile of what was parsed already: each layer is laid over those
+// before it; the first is the file that missing values belong into.
+absl::StatusOr<JobFile> ReadJobLayers(std::vector<JobLayer> layers,
+                                      const SpecCheck& check = nullptr);
 
 // `status` with the file's line before each field that it complains about,
 // for errors found after reading, by us or by the coordinator. Statuses

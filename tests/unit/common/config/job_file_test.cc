@@ -9,6 +9,7 @@
 #include "common/base/random.h"
 #include "common/config/job_validation.h"
 #include "common/config/model_shape.h"
+#include "common/config/yaml_tree.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
@@ -323,6 +324,42 @@ TEST(JobFile, WhateverBytesComeTheAnswerNamesTheirPlace) {
     const absl::Status status = Parse(text).status();
     if (status.ok()) continue;
     EXPECT_THAT(status, StatusIs(kInvalid, StartsWith("job.yaml:"))) << text;
+  }
+}
+
+TEST(JobLayers, AFeedForwardReplacesTheOneBeforeWholeWhereAskedTo) {
+  LORY_ASSERT_OK_AND_ASSIGN(const YamlNode base, ParseYaml(kTiny, "job.yaml"));
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const YamlNode value,
+      ParseYaml("{lory: {expert_count: 2, segment_length: 16}}", "s"));
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const YamlNode learned,
+      ParseYaml("model: {feed_forward: {lory: {first_segment: learned}}}",
+                "s"));
+  const std::vector<JobLayer> under = {
+      {.source = {.name = "job.yaml"}, .root = base},
+      {.source = {.name = "s"}, .root = learned}};
+  for (const bool replaces : {false, true}) {
+    std::vector<JobLayer> layers = under;
+    LORY_ASSERT_OK_AND_ASSIGN(
+        JobLayer layer,
+        LayerAt("model.feed_forward", 7, {.name = "study.yaml"}, value));
+    layer.replaces_below = replaces ? 1 : -1;
+    layers.push_back(layer);
+    LORY_ASSERT_OK_AND_ASSIGN(const JobFile file, ReadJobLayers(layers));
+    const auto& lory = file.spec.model().feed_forward().lory();
+    EXPECT_EQ(lory.expert_count(), 2);
+    EXPECT_EQ(lory.first_segment() == lory::v1::LoryFeedForward::LEARNED,
+              !replaces);
+    EXPECT_EQ(file.spec.model().width(), 64);
+    EXPECT_EQ(file.origins.Find("spec.model.feed_forward"), "study.yaml:7");
+  }
+}
+
+TEST(JobLayers, APathWithAnEmptyKeyIsRefused) {
+  for (const char* path : {"", "model.", ".width", "model..width", "spec"}) {
+    EXPECT_THAT(LayerAt(path, 3, {.name = "s"}, {}).status(),
+                StatusIs(kInvalid, HasSubstr("s:3: '")));
   }
 }
 
