@@ -179,6 +179,7 @@ int RunLoryctl(const std::vector<std::string>& arguments,
                Environment& environment) {
   CommandLine line;
   AddJobCommands(line);
+  AddStudyCommands(line);
   AddWorkerCommands(line);
   AddCheckpointCommands(line);
   AddDatasetCommands(line);

@@ -55,6 +55,7 @@ void AddWatchCommand(CommandLine& line, CLI::App& job);
 void AddTimelineCommand(CommandLine& line, CLI::App& job);
 void AddPlotCommand(CommandLine& line, CLI::App& job);
 void AddLogsCommand(CommandLine& line, CLI::App& job);
+void AddStudyCommands(CommandLine& line);
 void AddWorkerCommands(CommandLine& line);
 void AddCheckpointCommands(CommandLine& line);
 void AddDatasetCommands(CommandLine& line);

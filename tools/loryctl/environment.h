@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "common/base/clock.h"
 
 namespace lory::ctl {
@@ -24,6 +25,9 @@ struct Environment {
   // Value of an environment variable; empty: not set.
   std::function<std::string(absl::string_view)> variable =
       [](absl::string_view) { return std::string(); };
+  // Sleeps; true: Ctrl-C came, before or meanwhile. From the first call on it
+  // is a wish that the caller has to grant. Null: nobody can wish.
+  std::function<bool(absl::Duration)> wait_for_stop = nullptr;
 
   // Not off a terminal, and not where NO_COLOR asks for none.
   bool color() const {

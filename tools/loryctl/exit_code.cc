@@ -54,15 +54,17 @@ ExitCode ExitCodeOf(const absl::Status& status) {
 std::string ExitCodeHelp() {
   return R"(Exit codes of loryctl:
 
-  0  done; `job watch` and `submit --watch`: the job succeeded
+  0  done; `job watch`, `submit --watch`, `study run`: all succeeded
   1  another error, on this machine or in the service
   2  the command line, a file or a value is not as it must be
   3  no such job, worker, dataset, checkpoint or file
   4  the coordinator cannot be reached or does not answer in time
   5  not possible in the present state, or the name is taken
-  6  `job watch`: the job failed; `checkpoint verify`: a file is damaged
-  7  `job watch`: the job was cancelled
+  6  `job watch`, `study run`: a job failed; `checkpoint verify`: a file is
+     damaged
+  7  `job watch`, `study run`: a job was cancelled, and none failed
   8  not allowed: no or a wrong certificate, or a path outside the roots
+  130  `study run`: ended by Ctrl-C; the jobs go on
 )";
 }
 

@@ -19,6 +19,7 @@ enum class ExitCode {
   kJobFailed = 6,
   kJobCancelled = 7,
   kDenied = 8,
+  kInterrupted = 130,  // as shells say it of SIGINT
 };
 
 ExitCode ExitCodeOf(const absl::Status& status);

@@ -4,16 +4,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "common/base/error_detail.h"
 #include "common/base/random.h"
-#include "common/config/feed_forward_shape.h"
 #include "common/config/job_file.h"
 #include "common/config/job_validation.h"
 #include "common/io/storage.h"
-#include "lory/v1/dataset.grpc.pb.h"
 #include "lory/v1/job.grpc.pb.h"
 #include "tools/loryctl/command_line.h"
 #include "tools/loryctl/exit_code.h"
+#include "tools/loryctl/job_checks.h"
 #include "tools/loryctl/job_view.h"
 #include "tools/loryctl/job_watch.h"
 #include "tools/loryctl/words.h"
@@ -21,7 +19,6 @@
 namespace lory::ctl {
 namespace {
 
-using ::lory::v1::DatasetService;
 using ::lory::v1::Job;
 using ::lory::v1::JobService;
 
@@ -45,76 +42,18 @@ absl::StatusOr<std::string> ReadInput(Environment& environment,
                   "name the file with -f; docs/job-file.md says what is in it");
 }
 
-// Whether the coordinator fills in the model.
-bool TakesModelOfCheckpoint(const lory::v1::JobSpec& spec) {
-  return !spec.has_model() && !spec.init_from().empty();
-}
-
-// The spec with stand-ins for what only the dataset knows, so that everything
-// else can be checked without a coordinator.
-lory::v1::JobSpec WithStandIns(lory::v1::JobSpec spec) {
-  if (TakesModelOfCheckpoint(spec)) return spec;
-  auto& model = *spec.mutable_model();
-  constexpr int kVocabulary = 32000;
-  constexpr int kSegments = 16;
-  if (model.vocabulary_size() == 0) model.set_vocabulary_size(kVocabulary);
-  if (model.sequence_length() == 0) {
-    const int64_t segment = config::SegmentLengthOf(model.feed_forward());
-    model.set_sequence_length(static_cast<int32_t>(
-        segment > 0 && segment < 1 << 16 ? kSegments * segment : 1024));
-  }
-  return spec;
-}
-
 absl::StatusOr<config::JobFile> ReadJobFile(Session& session,
                                             const SubmitOptions& options) {
   LORY_ASSIGN_OR_RETURN(const std::string text,
                         ReadInput(session.environment(), options.file));
-  auto file = config::ParseJobFile(
-      text, options.file == "-" ? "(stdin)" : options.file, options.overrides,
-      [](const lory::v1::JobSpec& spec) {
-        return config::FindJobViolations(WithStandIns(spec));
-      });
+  auto file =
+      config::ParseJobFile(text, options.file == "-" ? "(stdin)" : options.file,
+                           options.overrides, FindFileViolations);
   if (!file.ok()) {
     return WithHint(file.status(), "loryctl help job-file");
   }
   if (!options.name.empty()) file->name = options.name;
-  if (file->spec.dataset().empty()) {
-    return config::LocateErrors(
-        FieldErrors({{"spec.dataset",
-                      "missing; write `dataset: NAME` of a registered one"}}),
-        *file);
-  }
   return file;
-}
-
-// What a model must share with its dataset may be left out of the file.
-absl::Status FillFromDataset(Session& session, config::JobFile& file) {
-  if (TakesModelOfCheckpoint(file.spec)) return absl::OkStatus();
-  auto& model = *file.spec.mutable_model();
-  if (model.vocabulary_size() != 0 && model.sequence_length() != 0) {
-    return absl::OkStatus();
-  }
-  lory::v1::GetDatasetRequest request;
-  request.set_name(file.spec.dataset());
-  auto dataset = session.Call(&DatasetService::Stub::GetDataset, request);
-  if (absl::IsNotFound(dataset.status())) {
-    const std::string name = ShortName(file.spec.dataset());
-    return WithHint(
-        absl::NotFoundError(absl::StrCat(file.origins.Find("spec.dataset"),
-                                         ": dataset: no dataset ", name,
-                                         " is registered")),
-        absl::StrCat("loryctl dataset register ", name,
-                     " /path/to/manifest.json; loryctl dataset list"));
-  }
-  LORY_RETURN_IF_ERROR(dataset.status());
-  if (model.vocabulary_size() == 0) {
-    model.set_vocabulary_size(dataset->vocabulary_size());
-  }
-  if (model.sequence_length() == 0) {
-    model.set_sequence_length(dataset->sequence_length());
-  }
-  return absl::OkStatus();
 }
 
 absl::Status PrintOffline(Session& session, const config::JobFile& file) {
@@ -162,10 +101,7 @@ absl::Status Submit(Session& session, const SubmitOptions& options) {
         "--watch has nothing to watch with --dry-run");
   }
   LORY_ASSIGN_OR_RETURN(config::JobFile file, ReadJobFile(session, options));
-  LORY_RETURN_IF_ERROR(
-      WithHint(config::LocateErrors(
-                   config::ValidateJobSpec(WithStandIns(file.spec)), file),
-               "loryctl help job-file"));
+  LORY_RETURN_IF_ERROR(CheckJobFile(file));
   if (options.offline) return PrintOffline(session, file);
   LORY_RETURN_IF_ERROR(FillFromDataset(session, file));
 

@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -10,6 +11,8 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/time/time.h"
+#include "common/base/stop_signals.h"
 #include "tools/loryctl/command_line.h"
 #include "tools/loryctl/environment.h"
 
@@ -40,6 +43,13 @@ int Columns() {
   return 80;
 }
 
+bool WaitForStop(absl::Duration duration) {
+  static const int signals = StopSignals();
+  pollfd waited = {.fd = signals, .events = POLLIN, .revents = 0};
+  return poll(&waited, 1,
+              static_cast<int>(absl::ToInt64Milliseconds(duration))) > 0;
+}
+
 }  // namespace
 }  // namespace lory::ctl
 
@@ -56,6 +66,7 @@ int main(int argc, char** argv) {
       .utf8 = lory::ctl::SpeaksUtf8(),
       .columns = lory::ctl::Columns(),
       .variable = lory::ctl::Variable,
+      .wait_for_stop = lory::ctl::WaitForStop,
   };
   return lory::ctl::RunLoryctl(std::vector<std::string>(argv + 1, argv + argc),
                                environment);

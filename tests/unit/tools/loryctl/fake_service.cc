@@ -162,6 +162,11 @@ class FakeService::Jobs final : public lory::v1::JobService::Service {
     *job->mutable_spec() = request->spec();
     job->set_state(lory::v1::Job::QUEUED);
     job->set_reason("waits for its turn");
+    MutexLock lock(&fake_.mutex_);
+    if (fake_.on_create != nullptr) {
+      fake_.jobs.push_back(*job);
+      fake_.on_create(fake_.jobs.back());
+    }
     return Status::OK;
   }
   Status GetJob(ServerContext*, const lory::v1::GetJobRequest* request,
@@ -428,6 +433,12 @@ Outcome Loryctl(const std::vector<std::string>& arguments,
         const auto it = terminal.variables.find(std::string(name));
         return it == terminal.variables.end() ? "" : it->second;
       }};
+  if (terminal.stops != nullptr) {
+    environment.wait_for_stop = [&](absl::Duration duration) {
+      clock.SleepFor(duration);
+      return terminal.stops();
+    };
+  }
   const int code = RunLoryctl(arguments, environment);
   return {code, out.str(), err.str()};
 }

@@ -34,6 +34,9 @@ class FakeService {
   std::vector<std::string> sentences;
   lory::v1::ServerInfo server_info;
   std::map<std::string, absl::Status> errors;  // by method
+  // If set: makes of what CreateJob answers what the job becomes; it is among
+  // `jobs` from then on.
+  std::function<void(lory::v1::Job&)> on_create;
 
   FakeService();
   ~FakeService();
@@ -83,6 +86,8 @@ struct Terminal {
   int columns = 80;
   std::map<std::string, std::string> variables;
   std::string input;
+  // Answers of Environment::wait_for_stop; null: nobody presses Ctrl-C.
+  std::function<bool()> stops = nullptr;
 };
 
 // Runs `loryctl arguments...` in this process, at 1970-01-12 13:46:40 UTC.

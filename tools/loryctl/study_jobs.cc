@@ -1,0 +1,138 @@
+#include "tools/loryctl/study_jobs.h"
+
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/check.h"
+#include "common/base/random.h"
+#include "common/base/status_macros.h"
+#include "common/config/job_validation.h"
+#include "common/config/yaml_tree.h"
+#include "lory/v1/job.grpc.pb.h"
+#include "tools/loryctl/exit_code.h"
+#include "tools/loryctl/job_checks.h"
+#include "tools/loryctl/job_view.h"
+#include "tools/loryctl/words.h"
+
+namespace lory::ctl {
+namespace {
+
+using ::lory::config::YamlNode;
+using ::lory::v1::JobSpec;
+
+// Every value of a job.yaml by its path.
+void Flatten(const YamlNode& node, const std::string& path,
+             std::map<std::string, std::string>& values) {
+  if (node.kind != YamlNode::Kind::kMap) {
+    values[path] = node.scalar;
+    return;
+  }
+  if (node.entries.empty()) values[path] = "{}";
+  for (const config::YamlEntry& entry : node.entries) {
+    Flatten(entry.value,
+            path.empty() ? entry.key : absl::StrCat(path, ".", entry.key),
+            values);
+  }
+}
+
+std::map<std::string, std::string> ValuesOf(JobSpec spec) {
+  spec.clear_min_workers();
+  spec.clear_max_workers();
+  spec.clear_priority();
+  const auto root = config::ParseYaml(config::JobFileText("", spec), "spec");
+  LORY_CHECK(root.ok());  // it reads what it writes
+  std::map<std::string, std::string> values;
+  Flatten(*root, "", values);
+  return values;
+}
+
+absl::Status CheckSameSpec(const StudyJob& planned) {
+  const std::vector<std::string> differences = SpecDifferences(
+      config::FillDefaults(planned.job.spec()), planned.file.spec);
+  if (differences.empty()) return absl::OkStatus();
+  const std::string& name = planned.file.name;
+  return WithHint(
+      absl::AlreadyExistsError(absl::StrCat(
+          "there is a job ", name, " that is not the study's: it has\n",
+          absl::StrJoin(differences, "\n"))),
+      absl::StrCat("give the study another name, or remove the old job: "
+                   "loryctl job delete ",
+                   name));
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<StudyJob>> PlanStudy(Session& session,
+                                                const StudyFile& study) {
+  std::vector<StudyJob> jobs;
+  for (const int64_t seed : study.seeds) {
+    for (size_t i = 0; i < study.variants.size(); ++i) {
+      StudyJob job{.variant = i, .seed = seed};
+      LORY_ASSIGN_OR_RETURN(job.file,
+                            StudyJobFile(study, study.variants[i], seed));
+      LORY_RETURN_IF_ERROR(FillFromDataset(session, job.file));
+      LORY_RETURN_IF_ERROR(CheckJobFile(job.file));
+      job.file.spec = config::FillDefaults(job.file.spec);
+      jobs.push_back(std::move(job));
+    }
+  }
+  return jobs;
+}
+
+absl::Status RefreshStudy(Session& session, std::vector<StudyJob>& jobs) {
+  for (StudyJob& planned : jobs) {
+    if (IsFinal(planned.job.state())) continue;
+    lory::v1::GetJobRequest request;
+    request.set_name(FullName("jobs", planned.file.name));
+    auto job = session.Call(&lory::v1::JobService::Stub::GetJob, request);
+    if (absl::IsNotFound(job.status())) {
+      planned.job.Clear();
+      continue;
+    }
+    LORY_RETURN_IF_ERROR(job.status());
+    planned.job = *std::move(job);
+    LORY_RETURN_IF_ERROR(CheckSameSpec(planned));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SubmitStudyJob(Session& session, StudyJob& planned) {
+  lory::v1::CreateJobRequest request;
+  request.set_job_id(planned.file.name);
+  *request.mutable_spec() = planned.file.spec;
+  request.set_request_id(RandomUuid());
+  auto job = session.Call(&lory::v1::JobService::Stub::CreateJob, request);
+  if (!job.ok()) {
+    return WithHint(config::LocateErrors(job.status(), planned.file),
+                    absl::StatusCode::kNotFound, "loryctl dataset list");
+  }
+  planned.job = *std::move(job);
+  return absl::OkStatus();
+}
+
+std::vector<std::string> SpecDifferences(const JobSpec& a, const JobSpec& b) {
+  const std::map<std::string, std::string> left = ValuesOf(a);
+  const std::map<std::string, std::string> right = ValuesOf(b);
+  std::set<std::string> paths;
+  for (const auto& [path, value] : left) paths.insert(path);
+  for (const auto& [path, value] : right) paths.insert(path);
+  std::vector<std::string> lines;
+  for (const std::string& path : paths) {
+    const auto in_a = left.find(path);
+    const auto in_b = right.find(path);
+    if (in_b == right.end()) {
+      lines.push_back(absl::StrCat(path, ": ", in_a->second, ", not none"));
+    } else if (in_a == left.end()) {
+      lines.push_back(absl::StrCat("no ", path, ", not ", in_b->second));
+    } else if (in_a->second != in_b->second) {
+      lines.push_back(
+          absl::StrCat(path, ": ", in_a->second, ", not ", in_b->second));
+    }
+  }
+  return lines;
+}
+
+}  // namespace lory::ctl
