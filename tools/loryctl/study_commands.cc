@@ -95,7 +95,7 @@ absl::Status ReportStudy(Session& session, const StudyFile& study,
   return absl::OkStatus();
 }
 
-// The jobs, and in what each variant differs from the reference.
+// The jobs, and in what each variant differs from what it is compared with.
 absl::Status PrintStudyPlan(Session& session, const StudyFile& study,
                             const std::vector<StudyJob>& jobs) {
   for (size_t i = 0; i < study.variants.size(); ++i) {
@@ -107,11 +107,12 @@ absl::Status PrintStudyPlan(Session& session, const StudyFile& study,
           job.exists() ? Job::State_Name(job.job.state()) : "new", ")"));
     }
     session.out() << study.variants[i].name
-                  << (i == study.reference ? " (reference): " : ": ")
+                  << (study.variants[i].reference == i ? " (reference): "
+                                                       : ": ")
                   << absl::StrJoin(names, ", ") << "\n";
     // The jobs of the first seed come first, in the order of the variants.
-    for (const std::string& line :
-         SpecDifferences(jobs[i].file.spec, jobs[study.reference].file.spec)) {
+    for (const std::string& line : SpecDifferences(
+             jobs[i].file.spec, jobs[study.variants[i].reference].file.spec)) {
       session.out() << "  " << line << "\n";
     }
   }

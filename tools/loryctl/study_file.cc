@@ -66,7 +66,14 @@ class StudyReader {
       if (seen_.count(key) == 0) Fail(line, key, "missing");
     }
     for (const YamlEntry& entry : root.entries) {
-      if (entry.key == "reference") ReadReference(entry);
+      if (entry.key != "reference") continue;
+      study_.reference = Find(entry.value.scalar, entry.line, "reference");
+    }
+    for (StudyVariant& variant : study_.variants) {
+      variant.reference =
+          variant.against.empty()
+              ? study_.reference
+              : Find(variant.against, variant.line, "variants.against");
     }
     CheckNameLengths();
   }
@@ -174,13 +181,16 @@ class StudyReader {
     }
     bool has_name = false;
     for (const YamlEntry& entry : item.entries) {
-      CheckKey(entry, "variants.", {"name", "set", "dataset"});
+      CheckKey(entry, "variants.", {"name", "set", "dataset", "against"});
       if (entry.key == "name") {
         has_name = true;
         variant.name = Word(entry, "variants.name");
       }
       if (entry.key == "set") ReadSet(entry, variant);
       if (entry.key == "dataset") AddLayer(entry, variant);
+      if (entry.key == "against") {
+        variant.against = Word(entry, "variants.against");
+      }
     }
     if (!has_name) Fail(item.line, "variants.name", "missing");
     const auto is_same = [&](const StudyVariant& other) {
@@ -222,20 +232,23 @@ class StudyReader {
     variant.layers.push_back(*std::move(layer));
   }
 
-  void ReadReference(const YamlEntry& entry) {
+  // The variant of this name.
+  size_t Find(const std::string& wanted, int line, absl::string_view key) {
     std::vector<std::string> names;
     for (const StudyVariant& variant : study_.variants) {
       names.push_back(variant.name);
     }
-    const auto found =
-        std::find(names.begin(), names.end(), entry.value.scalar);
-    if (found != names.end()) {
-      study_.reference = static_cast<size_t>(found - names.begin());
-      return;
-    }
-    Fail(entry.line, "reference",
-         absl::StrCat(Describe(entry.value), " is none of the variants ",
-                      absl::StrJoin(names, ", ")));
+    const auto found = std::find(names.begin(), names.end(), wanted);
+    if (found != names.end()) return static_cast<size_t>(found - names.begin());
+    const std::string best = config::ClosestWord(wanted, names);
+    Fail(line, key,
+         best.empty() ? absl::StrCat("'", wanted, "' is none of the variants ",
+                                     absl::StrJoin(names, ", "))
+                      : absl::StrCat("'", wanted,
+                                     "' is no variant; did you "
+                                     "mean ",
+                                     best, "?"));
+    return 0;
   }
 
   void CheckNameLengths() {

@@ -17,6 +17,8 @@ namespace lory::ctl {
 struct StudyVariant {
   std::string name;
   int line = 0;                          // of the study.yaml
+  std::string against;                   // variant it is compared with
+  size_t reference = 0;                  // the same, of StudyFile::variants
   std::vector<config::JobLayer> layers;  // over the base
 };
 
@@ -28,7 +30,7 @@ struct StudyFile {
   config::JobLayer base;
   std::vector<int64_t> seeds;
   std::vector<StudyVariant> variants;
-  size_t reference = 0;  // the variant that others are compared with
+  size_t reference = 0;  // what variants without `against` are compared with
 };
 
 // Reads the study at `path` and the base_file that it names.

@@ -1,5 +1,6 @@
 #include "tools/loryctl/study_results.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
@@ -31,14 +32,30 @@ std::optional<double> HeldOutLoss(const Job& job) {
   return EvaluationOf(job).overall().loss();
 }
 
-// Mean over layers of the share of experts that are used at all.
+// Share of experts that some held-out segment gave more than 2/E, mean over
+// layers. Not by the routing of the last training steps: a coordinator that
+// was started again does not know it.
 std::optional<double> ActiveExperts(const Job& job) {
-  double sum = 0;
-  for (const auto& layer : job.progress().routing()) {
-    sum += layer.active_share();
+  std::map<int, std::vector<bool>> active;  // by layer, of each expert
+  for (const DomainLoss& domain : EvaluationOf(job).domains()) {
+    for (const auto& layer : domain.routing()) {
+      std::vector<bool>& experts = active[layer.layer()];
+      experts.resize(static_cast<size_t>(layer.active_fraction_size()));
+      for (int i = 0; i < layer.active_fraction_size(); ++i) {
+        if (layer.active_fraction(i) > 0)
+          experts[static_cast<size_t>(i)] = true;
+      }
+    }
   }
-  if (job.progress().routing().empty()) return std::nullopt;
-  return sum / job.progress().routing_size();
+  double sum = 0;
+  for (const auto& [layer, experts] : active) {
+    if (experts.empty()) return std::nullopt;
+    sum +=
+        static_cast<double>(std::count(experts.begin(), experts.end(), true)) /
+        static_cast<double>(experts.size());
+  }
+  if (active.empty()) return std::nullopt;
+  return sum / static_cast<double>(active.size());
 }
 
 template <typename Count>
@@ -198,8 +215,8 @@ TextTable VariantTable(const StudyFile& study,
     if (column.is_perplexity) continue;
     table[0].push_back(column.title);
     if (column.key != kHeldOutLoss) continue;
-    table[0].push_back(
-        absl::StrCat("- ", study.variants[study.reference].name));
+    table[0].push_back("difference");
+    table[0].push_back("from");
   }
   for (size_t i = 0; i < study.variants.size(); ++i) {
     const Estimate loss = EstimateOf(jobs, i, LossColumn(columns));
@@ -210,11 +227,12 @@ TextTable VariantTable(const StudyFile& study,
       if (column.is_perplexity) continue;
       row.push_back(EstimateText(EstimateOf(jobs, i, column), column.digits));
       if (column.key != kHeldOutLoss) continue;
-      row.push_back(
-          i == study.reference
-              ? "-"
-              : EstimateText(DifferenceOf(jobs, i, study.reference, column),
-                             column.digits, true));
+      const size_t reference = study.variants[i].reference;
+      row.push_back(i == reference
+                        ? "-"
+                        : EstimateText(DifferenceOf(jobs, i, reference, column),
+                                       column.digits, true));
+      row.push_back(i == reference ? "-" : study.variants[reference].name);
     }
     table.push_back(std::move(row));
   }
@@ -296,9 +314,9 @@ std::string StudyMarkdown(const StudyFile& study,
   absl::StrAppend(
       &text, "Means over seeds of jobs that succeeded, ± one standard error. ",
       "Losses are in nats a token, held-out ones after the last step; the ",
-      "difference from ", study.variants[study.reference].name,
-      " is taken seed by seed. Active experts: the share that some segment of ",
-      "the last steps gave more than 2/E, mean over layers.\n\n",
+      "difference from another variant is taken seed by seed. Active experts: "
+      "the share that some held-out segment gave more than 2/E, mean over "
+      "layers.\n\n",
       MarkdownTable(VariantTable(study, jobs)));
   const TextTable perplexities = PerplexityTable(study, jobs);
   if (perplexities[0].size() > 1) {

@@ -57,8 +57,8 @@ Estimate DifferenceOf(const std::vector<StudyJob>& jobs, size_t variant,
 // A table of texts; the first row is the titles.
 using TextTable = std::vector<std::vector<std::string>>;
 
-// One row a variant: held-out loss, its difference from the reference, and the
-// other columns; without or with nothing but perplexities.
+// One row a variant: held-out loss, its difference from the variant's
+// reference, and the other columns; without or with nothing but perplexities.
 TextTable VariantTable(const StudyFile& study,
                        const std::vector<StudyJob>& jobs);
 TextTable PerplexityTable(const StudyFile& study,

@@ -71,7 +71,10 @@ struct StudyTest : ::testing::Test {
     auto& domain = *evaluation.add_domains();
     domain.set_domain("code");
     domain.set_perplexity(20 + seed);
-    if (!is_dense) job.mutable_progress()->add_routing()->set_active_share(0.5);
+    if (is_dense) return;
+    auto& layer = *domain.add_routing();
+    layer.add_active_fraction(0.1);
+    layer.add_active_fraction(0);
   }
 
   Outcome Study(const char* verb, const std::string& text = kStudy,
@@ -126,15 +129,16 @@ TEST_F(StudyTest, SubmitsEveryVariantWithEverySeedAndWritesTheTables) {
                                        "small-lory-s2", "small-dense-s2"));
   // dense - lory is 0.5 and 0.6: 0.55, and 0.1 / sqrt(2) / sqrt(2) of error.
   const std::string text = Result("results.md");
-  EXPECT_THAT(text,
-              AllOf(HasSubstr("4 of 4 jobs succeeded (1970-01-12 13:46"),
-                    HasSubstr("| lory | 2/2 | 3.0500 ± 0.0500 | - | 2.550 ± "
-                              "0.050 | 1500 ± 500 | 0.50 | "),
-                    HasSubstr("| dense | 2/2 | 3.6000 ± 0.1000 | +0.5500 ± "
-                              "0.0500 | 3.100 ± 0.100 | 1500 ± 500 | - | "),
-                    HasSubstr("| variant | code |\n|---|---:|\n"
-                              "| lory | 21.50 ± 0.50 |\n"),
-                    HasSubstr(kStudy), Not(HasSubstr("did not succeed"))));
+  EXPECT_THAT(
+      text,
+      AllOf(HasSubstr("4 of 4 jobs succeeded (1970-01-12 13:46"),
+            HasSubstr("| lory | 2/2 | 3.0500 ± 0.0500 | - | - | 2.550 ± "
+                      "0.050 | 1500 ± 500 | 0.50 | "),
+            HasSubstr("| dense | 2/2 | 3.6000 ± 0.1000 | +0.5500 ± "
+                      "0.0500 | lory | 3.100 ± 0.100 | 1500 ± 500 | - | "),
+            HasSubstr("| variant | code |\n|---|---:|\n"
+                      "| lory | 21.50 ± 0.50 |\n"),
+            HasSubstr(kStudy), Not(HasSubstr("did not succeed"))));
   EXPECT_THAT(Result("results.csv"),
               HasSubstr("\nlory,1,small-lory-s1,SUCCEEDED,400,400,3,2.5,1000,"
                         "0.5,"));
@@ -166,6 +170,22 @@ TEST_F(StudyTest, AVariantOfTheFeedForwardIsReplacedWhole) {
               AllOf(HasSubstr("dense {"), Not(HasSubstr("lory {"))));
   EXPECT_THAT(Request("small-random-s2"),
               AllOf(HasSubstr("\"datasets/random\""), HasSubstr(" seed: 2 ")));
+}
+
+TEST_F(StudyTest, AVariantMayBeComparedWithAnotherThanTheReference) {
+  const std::string text = absl::StrReplaceAll(
+      absl::StrCat(kStudy, "reference: dense\n"),
+      {{"  - name: lory\n",
+        "  - name: lory\n  - name: lory-random\n    dataset: random\n"
+        "    against: lory\n"}});
+  EXPECT_EQ(Study("run", text).code, 0);
+  EXPECT_THAT(
+      Result("results.md"),
+      AllOf(HasSubstr("| lory | 2/2 | 3.0500 ± 0.0500 | -0.5500 ± 0.0500 | "
+                      "dense | "),
+            HasSubstr("| lory-random | 2/2 | 3.0500 ± 0.0500 | 0.0000 | lory "
+                      "| "),
+            HasSubstr("| dense | 2/2 | 3.6000 ± 0.1000 | - | - | ")));
 }
 
 TEST_F(StudyTest, RunAgainSubmitsOnlyWhatIsNotThere) {
@@ -207,7 +227,7 @@ TEST_F(StudyTest, AFailedJobHidesNoOther) {
                     HasSubstr("try: loryctl job timeline small-dense-s2")));
   EXPECT_THAT(
       Result("results.md"),
-      AllOf(HasSubstr("| dense | 1/2 | 3.5000 | +0.5000 | "),
+      AllOf(HasSubstr("| dense | 1/2 | 3.5000 | +0.5000 | lory | "),
             HasSubstr("- `small-dense-s2` FAILED: loss is not finite, twice")));
   EXPECT_THAT(Result("results.csv"),
               AllOf(HasSubstr("small-dense-s2,FAILED"),
@@ -274,7 +294,7 @@ TEST_F(StudyTest, AReportWritesWhatIsThereNow) {
   EXPECT_THAT(outcome.err, HasSubstr("1 of 4 jobs succeeded, 2 running, 1 not "
                                      "submitted"));
   EXPECT_THAT(Result("results.md"),
-              AllOf(HasSubstr("| lory | 1/2 | 3.0000 | - |"),
+              AllOf(HasSubstr("| lory | 1/2 | 3.0000 | - | - |"),
                     HasSubstr("- `small-dense-s2` NOT SUBMITTED\n")));
   EXPECT_EQ(Study("report", kStudy, {"-o", "name"}).out,
             "jobs/small-lory-s1\njobs/small-dense-s1\njobs/small-lory-s2\n");
@@ -366,8 +386,11 @@ TEST_F(StudyTest, EveryMistakeNamesFileAndLineBeforeAnythingIsSubmitted) {
            BadStudy{"steps: 400", "stesp: 400",
                     "study.yaml:8: stesp: unknown key; did you mean steps?"},
            BadStudy{"seeds: [1, 2]", "seeds: [1]\nreference: desne",
-                    "study.yaml:12: reference: 'desne' is none of the variants "
-                    "lory, dense"},
+                    "study.yaml:12: reference: 'desne' is no variant; did you "
+                    "mean dense?"},
+           BadStudy{"    set:", "    against: other\n    set:",
+                    "study.yaml:14: variants.against: 'other' is none of the "
+                    "variants lory, dense"},
            BadStudy{"seeds: [1, 2]", "seeds: [1]\nbase_file: job.yaml",
                     "base: write either base:"},
            BadStudy{"name: small", "- small", "study.yaml:"},
@@ -404,6 +427,30 @@ TEST_F(StudyTest, TheBaseMayBeAFileBesideTheStudy) {
 
 TEST_F(StudyTest, AMissingStudyIsExitCodeThree) {
   EXPECT_EQ(Loryctl({"study", "run", "/nowhere/study.yaml"}).code, 3);
+}
+
+TEST(StudyResults, AnExpertThatOneDomainUsesIsActive) {
+  std::vector<StudyJob> jobs(1);
+  jobs[0].job.set_state(Job::SUCCEEDED);
+  auto& evaluation = *jobs[0].job.mutable_progress()->mutable_evaluation();
+  for (const int domain : {0, 1}) {
+    auto& loss = *evaluation.add_domains();
+    for (const int layer : {0, 1}) {
+      auto& routing = *loss.add_routing();
+      routing.set_layer(layer);
+      // Layer 0: one expert each; layer 1: the same one.
+      for (int expert = 0; expert < 4; ++expert) {
+        routing.add_active_fraction(expert == (layer == 0 ? domain : 3) ? 1
+                                                                        : 0);
+      }
+    }
+  }
+  for (const StudyColumn& column : StudyColumns(jobs)) {
+    if (column.key != "active_experts") continue;
+    EXPECT_DOUBLE_EQ(EstimateOf(jobs, 0, column).mean, (0.5 + 0.25) / 2);
+    return;
+  }
+  FAIL() << "no such column";
 }
 
 TEST(StudyResults, TheErrorOfAMeanIsThatOfTheSample) {

@@ -94,7 +94,7 @@ absl::StatusOr<TrainingState> Read(const JobSpec& spec,
 // Of the next token after each of a text like those of the dataset.
 double EntropyOf(const TrainingState& state) {
   at::NoGradGuard no_grad;
-  const at::Tensor tokens = at::arange(10, 74, at::kLong).unsqueeze(0);
+  const at::Tensor tokens = at::arange(0, 64, at::kLong).unsqueeze(0);
   return state.model->Forward(tokens, tokens, {.entropy = true})
       .loss_sum.item<double>();
 }
