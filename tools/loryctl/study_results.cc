@@ -32,6 +32,23 @@ std::optional<double> HeldOutLoss(const Job& job) {
   return EvaluationOf(job).overall().loss();
 }
 
+// Without first positions: see DomainLoss.
+std::optional<double> LaterLoss(const DomainLoss& loss) {
+  if (loss.later_token_count() == 0) return std::nullopt;
+  return loss.later_loss();
+}
+
+std::optional<double> KeptOutLoss(const Job& job) {
+  if (!EvaluationOf(job).has_kept_out()) return std::nullopt;
+  const DomainLoss& kept_out = EvaluationOf(job).kept_out();
+  return LaterLoss(kept_out).value_or(kept_out.loss());
+}
+
+std::optional<double> TrainTextLoss(const Job& job) {
+  if (!EvaluationOf(job).has_train()) return std::nullopt;
+  return EvaluationOf(job).train().loss();
+}
+
 // Share of experts that some held-out segment gave more than 2/E, mean over
 // layers. Not by the routing of the last training steps: a coordinator that
 // was started again does not know it.
@@ -74,7 +91,7 @@ StudyColumn PerplexityColumn(const std::string& domain) {
     }
     return std::nullopt;
   };
-  return {absl::StrCat("perplexity_", domain), domain, 2, true, value};
+  return {absl::StrCat("perplexity_", domain), domain, 2, true, false, value};
 }
 
 const StudyColumn& LossColumn(const std::vector<StudyColumn>& columns) {
@@ -128,19 +145,28 @@ std::string UnfinishedText(const std::vector<StudyJob>& jobs) {
 
 std::vector<StudyColumn> StudyColumns(const std::vector<StudyJob>& jobs) {
   std::vector<StudyColumn> columns = {
-      {kHeldOutLoss, "held-out loss", 4, false, HeldOutLoss},
-      {"train_loss", "last training loss", 3, false,
-       [](const Job& job) { return Known(job.progress().loss()); }},
-      {"tokens_per_second", "tokens/s", 0, false,
+      {kHeldOutLoss, "held-out loss", 4, false, true, HeldOutLoss},
+      {"later_loss", "later loss", 4, false, true,
+       [](const Job& job) { return LaterLoss(EvaluationOf(job).overall()); }},
+      {"kept_out_loss", "kept-out loss", 4, false, true, KeptOutLoss},
+      {"train_text_loss", "training text", 3, false, false, TrainTextLoss},
+      {"tokens_per_second", "tokens/s", 0, false, false,
        [](const Job& job) {
          return Known(job.progress().tokens_per_second());
        }},
-      {"active_experts", "active experts", 2, false, ActiveExperts},
-      {"parameters_millions", "parameters, M", 2, false,
+      {"active_experts", "active experts", 2, false, false, ActiveExperts},
+      {"parameters_millions", "parameters, M", 2, false, false,
        Parameters(config::ParameterCount)},
-      {"active_parameters_millions", "active, M", 2, false,
+      {"active_parameters_millions", "active, M", 2, false, false,
        Parameters(config::ActiveParameterCount)},
   };
+  // What no job has, such as domains kept out of training, is no column.
+  std::erase_if(columns, [&](const StudyColumn& column) {
+    return column.key != kHeldOutLoss &&
+           std::none_of(jobs.begin(), jobs.end(), [&](const StudyJob& job) {
+             return job.exists() && column.value(job.job).has_value();
+           });
+  });
   std::set<std::string> domains;
   for (const StudyJob& job : jobs) {
     for (const DomainLoss& domain : EvaluationOf(job.job).domains()) {
@@ -210,29 +236,27 @@ Estimate DifferenceOf(const std::vector<StudyJob>& jobs, size_t variant,
 TextTable VariantTable(const StudyFile& study,
                        const std::vector<StudyJob>& jobs) {
   const std::vector<StudyColumn> columns = StudyColumns(jobs);
-  TextTable table = {{"variant", "jobs"}};
+  TextTable table = {{"variant", "jobs", "compared with"}};
   for (const StudyColumn& column : columns) {
     if (column.is_perplexity) continue;
     table[0].push_back(column.title);
-    if (column.key != kHeldOutLoss) continue;
-    table[0].push_back("difference");
-    table[0].push_back("from");
+    if (column.is_compared) table[0].push_back("difference");
   }
   for (size_t i = 0; i < study.variants.size(); ++i) {
     const Estimate loss = EstimateOf(jobs, i, LossColumn(columns));
     std::vector<std::string> row = {
         study.variants[i].name,
         absl::StrCat(loss.count, "/", study.seeds.size())};
+    const size_t reference = study.variants[i].reference;
+    row.push_back(i == reference ? "-" : study.variants[reference].name);
     for (const StudyColumn& column : columns) {
       if (column.is_perplexity) continue;
       row.push_back(EstimateText(EstimateOf(jobs, i, column), column.digits));
-      if (column.key != kHeldOutLoss) continue;
-      const size_t reference = study.variants[i].reference;
+      if (!column.is_compared) continue;
       row.push_back(i == reference
                         ? "-"
                         : EstimateText(DifferenceOf(jobs, i, reference, column),
                                        column.digits, true));
-      row.push_back(i == reference ? "-" : study.variants[reference].name);
     }
     table.push_back(std::move(row));
   }
@@ -314,7 +338,9 @@ std::string StudyMarkdown(const StudyFile& study,
   absl::StrAppend(
       &text, "Means over seeds of jobs that succeeded, ± one standard error. ",
       "Losses are in nats a token, held-out ones after the last step; the ",
-      "difference from another variant is taken seed by seed. Active experts: "
+      "difference from another variant is taken seed by seed. Later: without "
+      "the first positions of a sequence, where a segment may be routed by "
+      "itself, as is the loss on domains kept out of training. Active experts: "
       "the share that some held-out segment gave more than 2/E, mean over "
       "layers.\n\n",
       MarkdownTable(VariantTable(study, jobs)));

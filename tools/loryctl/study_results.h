@@ -20,6 +20,7 @@ struct StudyColumn {
   std::string title;  // in results.md
   int digits = 0;     // after the point, in results.md
   bool is_perplexity = false;
+  bool is_compared = false;  // with the variant's reference
   // None: the job has no such figure, or not yet.
   std::function<std::optional<double>(const lory::v1::Job&)> value;
 };
@@ -57,8 +58,8 @@ Estimate DifferenceOf(const std::vector<StudyJob>& jobs, size_t variant,
 // A table of texts; the first row is the titles.
 using TextTable = std::vector<std::vector<std::string>>;
 
-// One row a variant: held-out loss, its difference from the variant's
-// reference, and the other columns; without or with nothing but perplexities.
+// One row a variant: its columns, those that are compared with the difference
+// from the variant's reference; without or with nothing but perplexities.
 TextTable VariantTable(const StudyFile& study,
                        const std::vector<StudyJob>& jobs);
 TextTable PerplexityTable(const StudyFile& study,

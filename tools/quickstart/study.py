@@ -4,9 +4,10 @@
     tools/quickstart/study.py docs/studies/small/study.yaml
 
 Builds the quickstart's corpus twice, by similarity and in random order, which
-become the datasets `demo` and `demo-random`; starts a coordinator and two
-workers of one slot and one thread each; runs `loryctl study run`. What it
-built and trained stays in the folder: run again, it goes on where it was.
+become the datasets `demo` and `demo-random`, with Python kept out of training;
+starts a coordinator and two workers of one slot and one thread each; runs
+`loryctl study run`. What it built and trained stays in the folder: run again,
+it goes on where it was.
 """
 
 import argparse
@@ -55,6 +56,7 @@ def make_dataset(options, folder, order):
     spec = (HERE / "corpus.yaml").read_text()
     spec = spec.replace("order: similarity", f"order: {order}")
     spec = spec.replace("output: dataset", f"output: {order}")
+    spec += "holdout_domains: [python]\n"
     path = corpus / f"{order}.yaml"
     path.write_text(spec)
     run([Path(options.bin) / "lory-corpus", "build", path])
