@@ -4,8 +4,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/base/progress.h"
 #include "tools/corpus/corpus_spec.h"
-#include "tools/corpus/progress.h"
 
 namespace lory::corpus {
 

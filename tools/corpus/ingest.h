@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/base/progress.h"
 #include "tools/corpus/corpus_spec.h"
-#include "tools/corpus/progress.h"
 #include "tools/corpus/stage.h"
 
 namespace lory::corpus {

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/base/clock.h"
+#include "common/base/progress.h"
 #include "common/base/status_macros.h"
 #include "common/flags/command_line.h"
 #include "common/io/absolute_path.h"
@@ -16,7 +17,6 @@
 #include "tools/corpus/corpus_spec.h"
 #include "tools/corpus/inspect.h"
 #include "tools/corpus/map.h"
-#include "tools/corpus/progress.h"
 #include "tools/corpus/stats.h"
 #include "tools/corpus/verify.h"
 

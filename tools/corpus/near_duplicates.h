@@ -9,9 +9,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/base/progress.h"
 #include "tools/corpus/document_store.h"
 #include "tools/corpus/neighbors.h"
-#include "tools/corpus/progress.h"
 #include "tools/corpus/stage.h"
 
 namespace lory::corpus {

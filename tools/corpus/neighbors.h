@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "tools/corpus/progress.h"
+#include "common/base/progress.h"
 #include "tools/corpus/stage.h"
 
 namespace lory::corpus {

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/base/progress.h"
 #include "tools/corpus/corpus_spec.h"
 #include "tools/corpus/neighbors.h"
-#include "tools/corpus/progress.h"
 #include "tools/corpus/stage.h"
 
 namespace lory::corpus {

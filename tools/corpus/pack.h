@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/base/progress.h"
 #include "tools/corpus/corpus_spec.h"
 #include "tools/corpus/document_store.h"
-#include "tools/corpus/progress.h"
 #include "tools/corpus/stage.h"
 #include "tools/corpus/tokenize.h"
 

@@ -10,8 +10,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "common/base/progress.h"
 #include "nlohmann/json.hpp"
-#include "tools/corpus/progress.h"
 
 // The build is a chain of stages. Each leaves its files and a stage.json with
 // what it was made from; a stage whose inputs, options and version are what

@@ -6,10 +6,10 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/base/progress.h"
 #include "common/text/tokenizer.h"
 #include "tools/corpus/array_file.h"
 #include "tools/corpus/document_store.h"
-#include "tools/corpus/progress.h"
 #include "tools/corpus/stage.h"
 
 namespace lory::corpus {

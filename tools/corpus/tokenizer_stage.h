@@ -6,8 +6,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/base/progress.h"
 #include "tools/corpus/document_store.h"
-#include "tools/corpus/progress.h"
 #include "tools/corpus/stage.h"
 
 namespace lory::corpus {

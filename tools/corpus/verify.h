@@ -4,7 +4,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "tools/corpus/progress.h"
+#include "common/base/progress.h"
 
 namespace lory::corpus {
 

@@ -12,8 +12,8 @@
 #include "common/io/storage.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/captured_progress.h"
 #include "tests/support/status_matchers.h"
-#include "tests/unit/tools/corpus/captured_progress.h"
 #include "tests/unit/tools/corpus/made_up_dataset.h"
 #include "tools/corpus/build_lock.h"
 #include "tools/corpus/document_index.h"
@@ -24,6 +24,7 @@
 namespace lory::corpus {
 namespace {
 
+using ::lory::testing::CapturedProgress;
 using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
 using ::testing::ElementsAre;

@@ -5,9 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/captured_progress.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
-#include "tests/unit/tools/corpus/captured_progress.h"
 #include "tests/unit/tools/corpus/compress.h"
 #include "tools/corpus/document_store.h"
 #include "tools/corpus/input_files.h"
@@ -16,6 +16,7 @@
 namespace lory::corpus {
 namespace {
 
+using ::lory::testing::CapturedProgress;
 using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
 using ::testing::ElementsAre;

@@ -6,8 +6,8 @@
 #include "common/io/storage.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/captured_progress.h"
 #include "tests/support/status_matchers.h"
-#include "tests/unit/tools/corpus/captured_progress.h"
 #include "tests/unit/tools/corpus/made_up_dataset.h"
 #include "tools/corpus/build.h"
 #include "tools/corpus/verify.h"
@@ -16,6 +16,7 @@ namespace lory::corpus {
 namespace {
 
 namespace fs = std::filesystem;
+using ::lory::testing::CapturedProgress;
 using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
 using ::testing::AllOf;

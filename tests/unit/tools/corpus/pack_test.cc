@@ -9,15 +9,16 @@
 #include "common/text/byte_pair_tokenizer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/captured_progress.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
-#include "tests/unit/tools/corpus/captured_progress.h"
 #include "tools/corpus/byte_pair_trainer.h"
 #include "tools/corpus/document_index.h"
 
 namespace lory::corpus {
 namespace {
 
+using ::lory::testing::CapturedProgress;
 using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
 using ::testing::ElementsAre;

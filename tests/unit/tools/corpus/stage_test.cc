@@ -7,14 +7,15 @@
 #include "common/io/storage.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/captured_progress.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
-#include "tests/unit/tools/corpus/captured_progress.h"
 #include "tools/corpus/build_lock.h"
 
 namespace lory::corpus {
 namespace {
 
+using ::lory::testing::CapturedProgress;
 using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
 using ::testing::HasSubstr;
@@ -151,35 +152,6 @@ TEST(BuildLock, ASecondBuildIsRefusedUntilTheFirstEnds) {
                          HasSubstr(absl::StrCat("(process ", ::getpid()))));
   }
   EXPECT_OK(BuildLock::Take(folder.At("new/folder")));
-}
-
-TEST(Progress, ShowsShareRateAndTimeLeft) {
-  EXPECT_EQ(ProgressLine("embed", 5'000'000, 20'000'000, absl::Seconds(2)),
-            "embed      [######..................]  25%  2.5M/s  6s left");
-  EXPECT_EQ(ProgressLine("embed", 0, 10, absl::ZeroDuration()),
-            "embed      [........................]   0%  0/s");
-  EXPECT_EQ(ProgressLine("ingest", 3000, 0, absl::Seconds(2)),
-            "ingest     3.0k, 1.5k/s");
-}
-
-TEST(Progress, IsSilentBetweenPlainLinesOffATerminal) {
-  CapturedProgress captured;
-  captured.progress().Start("embed", 100);
-  captured.progress().Advance(10);
-  EXPECT_EQ(captured.Take(), "");
-  captured.clock().Advance(absl::Seconds(11));
-  captured.progress().Advance(10);
-  const std::string said = captured.Take();
-  EXPECT_THAT(said, HasSubstr("20%"));
-  EXPECT_EQ(said.find('\r'), std::string::npos);
-}
-
-TEST(Progress, MovesOneLineOnATerminal) {
-  CapturedProgress captured(/*is_terminal=*/true);
-  captured.progress().Start("embed", 100);
-  captured.clock().Advance(absl::Seconds(1));
-  captured.progress().Advance(50);
-  EXPECT_THAT(captured.Take(), HasSubstr("\r\033[Kembed"));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-#ifndef LORY_TOOLS_CORPUS_PROGRESS_H_
-#define LORY_TOOLS_CORPUS_PROGRESS_H_
+#ifndef LORY_COMMON_BASE_PROGRESS_H_
+#define LORY_COMMON_BASE_PROGRESS_H_
 
 #include <cstdint>
 #include <cstdio>
@@ -10,13 +10,13 @@
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
 
-namespace lory::corpus {
+namespace lory {
 
 // "ingest     [######......]  51%  1.2M/s  4s left". A total of 0: unknown.
 std::string ProgressLine(absl::string_view stage, int64_t done, int64_t total,
                          absl::Duration elapsed);
 
-// Tells a person how far the build is. On a terminal one line that moves;
+// Tells a person how far a long work is. On a terminal one line that moves;
 // elsewhere a plain line every ten seconds. Thread-safe.
 class Progress {
  public:
@@ -45,6 +45,6 @@ class Progress {
   absl::Time last_ ABSL_GUARDED_BY(mutex_);
 };
 
-}  // namespace lory::corpus
+}  // namespace lory
 
-#endif  // LORY_TOOLS_CORPUS_PROGRESS_H_
+#endif  // LORY_COMMON_BASE_PROGRESS_H_

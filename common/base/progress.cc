@@ -1,11 +1,11 @@
-#include "tools/corpus/progress.h"
+#include "common/base/progress.h"
 
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
-namespace lory::corpus {
+namespace lory {
 namespace {
 
 constexpr int kBarWidth = 24;
@@ -89,4 +89,4 @@ void Progress::Clear() {
   if (is_terminal_) std::fprintf(file_, "\r\033[K");
 }
 
-}  // namespace lory::corpus
+}  // namespace lory

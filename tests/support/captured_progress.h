@@ -1,13 +1,13 @@
-#ifndef LORY_TESTS_UNIT_TOOLS_CORPUS_CAPTURED_PROGRESS_H_
-#define LORY_TESTS_UNIT_TOOLS_CORPUS_CAPTURED_PROGRESS_H_
+#ifndef LORY_TESTS_SUPPORT_CAPTURED_PROGRESS_H_
+#define LORY_TESTS_SUPPORT_CAPTURED_PROGRESS_H_
 
 #include <cstdio>
 #include <string>
 
+#include "common/base/progress.h"
 #include "tests/support/fake_clock.h"
-#include "tools/corpus/progress.h"
 
-namespace lory::corpus {
+namespace lory::testing {
 
 // A progress that a test can read. Time stands still unless the test moves it.
 class CapturedProgress {
@@ -17,7 +17,7 @@ class CapturedProgress {
   ~CapturedProgress() { std::fclose(file_); }
 
   Progress& progress() { return progress_; }
-  testing::FakeClock& clock() { return clock_; }
+  FakeClock& clock() { return clock_; }
 
   // What was said since the last call.
   std::string Take() {
@@ -30,11 +30,11 @@ class CapturedProgress {
   }
 
  private:
-  testing::FakeClock clock_;
+  FakeClock clock_;
   std::FILE* const file_ = std::tmpfile();
   Progress progress_;
 };
 
-}  // namespace lory::corpus
+}  // namespace lory::testing
 
-#endif  // LORY_TESTS_UNIT_TOOLS_CORPUS_CAPTURED_PROGRESS_H_
+#endif  // LORY_TESTS_SUPPORT_CAPTURED_PROGRESS_H_
