@@ -42,9 +42,11 @@ ExpertChoiceFeedForward::ExpertChoiceFeedForward(
       experts_(parameters, layer) {}
 
 at::Tensor ExpertChoiceFeedForward::Wishes(const at::Tensor& hidden_BLD,
-                                           int64_t unit_length) const {
+                                           int64_t unit_length,
+                                           const Pass& pass) const {
   if (options_.level() == ExpertChoiceOptions::SEGMENT) {
-    return CausalRouting(hidden_BLD, router_ED_, unit_length);
+    return CausalRouting(hidden_BLD, router_ED_, unit_length,
+                         pass.Deciding(unit_length));
   }
   return at::softmax(at::linear(hidden_BLD, router_ED_), -1);
 }
@@ -89,7 +91,7 @@ FeedForwardResult ExpertChoiceFeedForward::Forward(const at::Tensor& hidden_BLD,
   const at::Tensor padded_BLD =
       missing == 0 ? hidden_BLD
                    : at::constant_pad_nd(hidden_BLD, {0, 0, 0, missing});
-  const at::Tensor wishes_BNE = Wishes(padded_BLD, unit_length);
+  const at::Tensor wishes_BNE = Wishes(padded_BLD, unit_length, pass);
   const at::Tensor takes_EU =
       pass.training ? ExpertsChoose(wishes_BNE) : UnitsChoose(wishes_BNE);
 

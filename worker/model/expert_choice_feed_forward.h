@@ -34,7 +34,8 @@ class ExpertChoiceFeedForward final : public FeedForward {
 
  private:
   // How much each unit wants each expert; BNE, rows summing to one.
-  at::Tensor Wishes(const at::Tensor& hidden_BLD, int64_t unit_length) const;
+  at::Tensor Wishes(const at::Tensor& hidden_BLD, int64_t unit_length,
+                    const Pass& pass) const;
   // Who takes what: true or false for each expert and each of all B * N units.
   at::Tensor ExpertsChoose(const at::Tensor& wishes_BNE) const;
   at::Tensor UnitsChoose(const at::Tensor& wishes_BNE) const;

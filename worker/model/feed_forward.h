@@ -3,6 +3,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -22,6 +23,18 @@ struct Pass {
   uint64_t noise_seed = 0;
   // The loss is the entropy of the next token, whatever the target.
   bool entropy = false;
+  // At inference: tokens of each sequence, from the first, that are a prompt. A
+  // mixture that the first segment's or a pool's own tokens decide then looks
+  // at no token after them, so that what follows the prompt is predicted
+  // without being seen. 0: it looks at whatever is there, as in training.
+  int64_t prompt_length = 0;
+  // At inference of a Lory model: a sequence is one segment (PROMPT inference).
+  bool one_segment = false;
+
+  // As many of the first `count` tokens as decide a mixture.
+  int64_t Deciding(int64_t count) const {
+    return prompt_length == 0 ? count : std::min(count, prompt_length);
+  }
 };
 
 // What a layer's router did to one micro-batch, for losses that spread the load

@@ -29,10 +29,12 @@ LoryFeedForward::LoryFeedForward(const lory::config::ModelShape& shape,
 }
 
 at::Tensor LoryFeedForward::Routing(const at::Tensor& hidden_BLD,
-                                    int64_t segment_length) const {
-  switch (first_segment_) {
+                                    int64_t segment_length,
+                                    FirstSegment first_segment,
+                                    int64_t first_count) const {
+  switch (first_segment) {
     case LoryFeedForward_FirstSegment_SELF_STOP_GRADIENT:
-      return CausalRouting(hidden_BLD, router_ED_, segment_length);
+      return CausalRouting(hidden_BLD, router_ED_, segment_length, first_count);
     case LoryFeedForward_FirstSegment_UNIFORM: {
       const int64_t E = router_ED_.size(0);
       return StrictlyCausalRouting(
@@ -48,9 +50,13 @@ at::Tensor LoryFeedForward::Routing(const at::Tensor& hidden_BLD,
 }
 
 FeedForwardResult LoryFeedForward::Forward(const at::Tensor& hidden_BLD,
-                                           const Pass&) const {
+                                           const Pass& pass) const {
   const int64_t length = hidden_BLD.size(1);
-  const int64_t segment_length = std::min(segment_length_, length);
+  const int64_t segment_length =
+      pass.one_segment ? length : std::min(segment_length_, length);
+  const FirstSegment first_segment =
+      pass.one_segment ? LoryFeedForward_FirstSegment_SELF_STOP_GRADIENT
+                       : first_segment_;
   // The last segment's own routing is never used, so that what fills it up
   // reaches no routing weight.
   const int64_t missing =
@@ -58,11 +64,12 @@ FeedForwardResult LoryFeedForward::Forward(const at::Tensor& hidden_BLD,
   const at::Tensor padded_BLD =
       missing == 0 ? hidden_BLD
                    : at::constant_pad_nd(hidden_BLD, {0, 0, 0, missing});
-  const at::Tensor routing_BNE = Routing(padded_BLD, segment_length);
+  const at::Tensor routing_BNE = Routing(
+      padded_BLD, segment_length, first_segment, pass.Deciding(segment_length));
   const at::Tensor out_BLD = experts_.Merged(padded_BLD, routing_BNE);
   // Under the other policies no router decided segment 0.
   const int64_t first =
-      first_segment_ == LoryFeedForward_FirstSegment_SELF_STOP_GRADIENT ? 0 : 1;
+      first_segment == LoryFeedForward_FirstSegment_SELF_STOP_GRADIENT ? 0 : 1;
   return {out_BLD.narrow(1, 0, length),
           routing_BNE.narrow(1, first, routing_BNE.size(1) - first)
               .flatten(0, 1)

@@ -25,11 +25,14 @@ class LoryFeedForward final : public FeedForward {
                             const Pass& pass) const override;
 
  private:
-  at::Tensor Routing(const at::Tensor& hidden_BLD,
-                     int64_t segment_length) const;
+  using FirstSegment = lory::v1::LoryFeedForward::FirstSegment;
+
+  // `first_count` tokens of a segment that routes itself decide.
+  at::Tensor Routing(const at::Tensor& hidden_BLD, int64_t segment_length,
+                     FirstSegment first_segment, int64_t first_count) const;
 
   int64_t segment_length_;
-  lory::v1::LoryFeedForward::FirstSegment first_segment_;
+  FirstSegment first_segment_;
   at::Tensor router_ED_;
   at::Tensor first_segment_E_;  // LEARNED only
   ExpertBank experts_;

@@ -16,11 +16,13 @@ PrefixRoutingFeedForward::PrefixRoutingFeedForward(
       experts_(parameters, layer) {}
 
 FeedForwardResult PrefixRoutingFeedForward::Forward(
-    const at::Tensor& hidden_BLD, const Pass&) const {
+    const at::Tensor& hidden_BLD, const Pass& pass) const {
   const int64_t length = hidden_BLD.size(1);
   const int64_t prefix = std::min(segment_length_, length);
   const at::Tensor prefix_BLD = hidden_BLD.narrow(1, 0, prefix);
-  const at::Tensor routing_B1E = OwnRouting(prefix_BLD, router_ED_, prefix);
+  const int64_t deciding = pass.Deciding(prefix);
+  const at::Tensor routing_B1E =
+      OwnRouting(hidden_BLD.narrow(1, 0, deciding), router_ED_, deciding);
   at::Tensor out_BLD =
       experts_.Merged(prefix_BLD.contiguous(), routing_B1E.detach());
   if (prefix < length) {

@@ -29,9 +29,21 @@ at::Tensor OwnRouting(const at::Tensor& hidden_BLD, const at::Tensor& router_ED,
 }
 
 at::Tensor CausalRouting(const at::Tensor& hidden_BLD,
-                         const at::Tensor& router_ED, int64_t segment_length) {
+                         const at::Tensor& router_ED, int64_t segment_length,
+                         int64_t first_count) {
   const at::Tensor own_BNE = OwnRouting(hidden_BLD, router_ED, segment_length);
-  return Shifted(own_BNE.narrow(1, 0, 1).detach(), own_BNE);
+  if (first_count == segment_length) {
+    return Shifted(own_BNE.narrow(1, 0, 1).detach(), own_BNE);
+  }
+  return Shifted(
+      OwnRouting(hidden_BLD.narrow(1, 0, first_count), router_ED, first_count)
+          .detach(),
+      own_BNE);
+}
+
+at::Tensor CausalRouting(const at::Tensor& hidden_BLD,
+                         const at::Tensor& router_ED, int64_t segment_length) {
+  return CausalRouting(hidden_BLD, router_ED, segment_length, segment_length);
 }
 
 at::Tensor StrictlyCausalRouting(const at::Tensor& hidden_BLD,

@@ -30,7 +30,13 @@ at::Tensor OwnRouting(const at::Tensor& hidden_BLD, const at::Tensor& router_ED,
 //
 //   hidden_BLD  input of the feed-forward block, after its norm
 //   router_ED   one row of logits weights per expert
+//   first_count tokens of segment 0, from the first, that route it
 //   ->  BNE
+at::Tensor CausalRouting(const at::Tensor& hidden_BLD,
+                         const at::Tensor& router_ED, int64_t segment_length,
+                         int64_t first_count);
+
+// The same, with the whole of segment 0.
 at::Tensor CausalRouting(const at::Tensor& hidden_BLD,
                          const at::Tensor& router_ED, int64_t segment_length);
 

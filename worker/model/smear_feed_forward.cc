@@ -63,9 +63,10 @@ at::Tensor SmearFeedForward::Routing(const at::Tensor& mean_BD) const {
 FeedForwardResult SmearFeedForward::Forward(const at::Tensor& hidden_BLD,
                                             const Pass& pass) const {
   const int64_t length = hidden_BLD.size(1);
-  const int64_t pool = options_.pool_length() == 0
-                           ? length
-                           : std::min<int64_t>(options_.pool_length(), length);
+  const int64_t pool =
+      pass.Deciding(options_.pool_length() == 0
+                        ? length
+                        : std::min<int64_t>(options_.pool_length(), length));
   at::Tensor routing_BE = Routing(hidden_BLD.narrow(1, 0, pool).mean(1));
   if (pass.training && options_.expert_dropout() > 0) {
     routing_BE =

@@ -82,10 +82,12 @@ at::Tensor Transformer::Hidden(const at::Tensor& tokens_BL, const Pass& pass,
   for (size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     hidden_BLD = hidden_BLD + layer.attention.Forward(hidden_BLD, rotary_);
+    Pass layer_pass = pass;
+    layer_pass.noise_seed = Mix64(pass.noise_seed + i);
     const FeedForwardResult result = layer.feed_forward->Forward(
         lory::ops::RmsNorm(hidden_BLD, layer.feed_forward_norm_D,
                            shape_.norm_epsilon),
-        {pass.training, Mix64(pass.noise_seed + i)});
+        layer_pass);
     hidden_BLD = hidden_BLD + result.out_BLD;
     if (routed == nullptr) continue;
     routed->loads.push_back(result.load);

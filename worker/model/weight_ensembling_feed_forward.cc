@@ -26,15 +26,16 @@ WeightEnsemblingFeedForward::WeightEnsemblingFeedForward(
       LayerParameter(parameters, layer, lory::config::kRouterHiddenBias);
 }
 
-at::Tensor WeightEnsemblingFeedForward::Weights(
-    const at::Tensor& hidden_BLD) const {
+at::Tensor WeightEnsemblingFeedForward::Weights(const at::Tensor& hidden_BLD,
+                                                const Pass& pass) const {
   if (options_.gate() == WeightEnsemblingOptions::CONSTANT) {
     return bias_E_.expand({hidden_BLD.size(0), -1});
   }
   const int64_t length = hidden_BLD.size(1);
-  const int64_t pool = options_.pool_length() == 0
-                           ? length
-                           : std::min<int64_t>(options_.pool_length(), length);
+  const int64_t pool =
+      pass.Deciding(options_.pool_length() == 0
+                        ? length
+                        : std::min<int64_t>(options_.pool_length(), length));
   at::Tensor gated = hidden_BLD.narrow(1, 0, pool);
   if (options_.gate() == WeightEnsemblingOptions::TWO_LAYERS) {
     gated = at::relu(at::linear(gated, hidden_DD_, hidden_bias_D_));
@@ -44,8 +45,8 @@ at::Tensor WeightEnsemblingFeedForward::Weights(
 }
 
 FeedForwardResult WeightEnsemblingFeedForward::Forward(
-    const at::Tensor& hidden_BLD, const Pass&) const {
-  const at::Tensor weights_BE = Weights(hidden_BLD);
+    const at::Tensor& hidden_BLD, const Pass& pass) const {
+  const at::Tensor weights_BE = Weights(hidden_BLD, pass);
   const at::Tensor all_B = at::cat(
       {at::ones({weights_BE.size(0), 1}, weights_BE.options()), weights_BE}, 1);
   FeedForwardResult result;

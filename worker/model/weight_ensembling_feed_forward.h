@@ -28,7 +28,7 @@ class WeightEnsemblingFeedForward final : public FeedForward {
 
  private:
   // Weights of the task vectors for each sequence.
-  at::Tensor Weights(const at::Tensor& hidden_BLD) const;
+  at::Tensor Weights(const at::Tensor& hidden_BLD, const Pass& pass) const;
 
   lory::v1::WeightEnsemblingFeedForward options_;
   // Undefined where the gate has no such map.

@@ -4,6 +4,7 @@
 #include <ATen/ops/randint.h>
 
 #include <memory>
+#include <vector>
 
 #include "common/base/check.h"
 #include "worker/model/transformer.h"
@@ -41,6 +42,33 @@ inline lory::v1::ModelSpec LorySpec(
   lory->set_first_segment(first_segment);
   lory->set_router_init_stddev(1);
   return spec;
+}
+
+// One of each variant whose first segment or pool looks ahead.
+inline std::vector<lory::v1::ModelSpec> LeakingSpecs() {
+  std::vector<lory::v1::ModelSpec> specs(6, DenseSpec());
+  specs[0] = LorySpec();
+  auto* prefix = specs[1].mutable_feed_forward()->mutable_prefix_routing();
+  prefix->set_expert_count(4);
+  prefix->set_segment_length(kSegment);
+  prefix->set_router_init_stddev(1);
+  auto* choice = specs[2].mutable_feed_forward()->mutable_expert_choice();
+  choice->set_expert_count(4);
+  choice->set_capacity_factor(2);
+  choice->set_level(lory::v1::ExpertChoiceFeedForward::SEGMENT);
+  choice->set_segment_length(kSegment);
+  choice->set_router_init_stddev(1);
+  for (const int pool : {0, 7}) {
+    auto* smear =
+        specs[pool == 0 ? 3 : 4].mutable_feed_forward()->mutable_smear();
+    smear->set_expert_count(4);
+    smear->set_pool_length(pool);
+    smear->set_allow_noncausal(pool == 0);
+  }
+  auto* ensemble = specs[5].mutable_feed_forward()->mutable_weight_ensembling();
+  ensemble->set_expert_count(2);
+  ensemble->set_allow_noncausal(true);
+  return specs;
 }
 
 inline std::unique_ptr<Transformer> MakeModel(const lory::v1::ModelSpec& spec,

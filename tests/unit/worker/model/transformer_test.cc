@@ -9,6 +9,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/tensor_matchers.h"
 #include "tests/unit/worker/model/test_models.h"
+#include "worker/model/merge_experts.h"
 
 namespace lory::model {
 namespace {
@@ -106,6 +107,56 @@ TEST_F(TransformerTest, TokenLossesAreTheCrossEntropyOfEveryPosition) {
                  c10::Error);
     targets[0][0] = kVocabulary;
     EXPECT_THROW(model->TokenLosses(tokens, targets), c10::Error);
+  }
+}
+
+// The first position whose loss moves when token `position` changes.
+int64_t FirstMovedLoss(const Transformer& model, int64_t position,
+                       const Pass& pass) {
+  const at::Tensor tokens = RandomTokens(1);
+  const at::Tensor targets = RandomTokens(1);
+  at::Tensor changed = tokens.clone();
+  changed[0][position] = (tokens[0][position] + 1) % kVocabulary;
+  const at::Tensor moved_L = (model.TokenLosses(changed, targets, pass) -
+                              model.TokenLosses(tokens, targets, pass))
+                                 .abs()[0] > 1e-6;
+  for (int64_t i = 0; i < kLength; ++i) {
+    if (moved_L[i].item<bool>()) return i;
+  }
+  return kLength;
+}
+
+TEST_F(TransformerTest, WhatFollowsAPromptIsPredictedWithoutBeingSeen) {
+  for (const auto& spec : LeakingSpecs()) {
+    const auto model = MakeModel(spec);
+    for (const int64_t prompt : {1, 3, 6}) {
+      for (int64_t position = prompt; position < kLength; ++position) {
+        EXPECT_EQ(FirstMovedLoss(*model, position, {.prompt_length = prompt}),
+                  position)
+            << spec.ShortDebugString();
+      }
+    }
+    EXPECT_EQ(FirstMovedLoss(*model, 2, {}), 0) << spec.ShortDebugString();
+  }
+}
+
+TEST_F(TransformerTest, OneSegmentRoutedByAPromptIsTheModelMergedForIt) {
+  for (const auto policy :
+       {LoryFeedForward::SELF_STOP_GRADIENT, LoryFeedForward::UNIFORM}) {
+    const auto model = MakeModel(LorySpec(policy));
+    const at::Tensor tokens = RandomTokens(1);
+    const at::Tensor targets = RandomTokens(1);
+    for (const int64_t prompt : {1, 5, 12}) {
+      const int64_t* first = tokens.const_data_ptr<int64_t>();
+      LORY_ASSERT_OK_AND_ASSIGN(const LayerRouting routing,
+                                PromptRouting(*model, {first, first + prompt}));
+      LORY_ASSERT_OK_AND_ASSIGN(const auto merged,
+                                MergeExperts(*model, routing));
+      EXPECT_THAT(
+          model->TokenLosses(tokens, targets,
+                             {.prompt_length = prompt, .one_segment = true}),
+          NearTensor(merged->TokenLosses(tokens, targets), 1e-4));
+    }
   }
 }
 
