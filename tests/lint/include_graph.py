@@ -59,7 +59,8 @@ EDGES = {
     # Works on models with the trainer's code; of worker/train only the place
     # where LibTorch's exceptions end.
     "tools/model": COMMON + ("worker/model", "worker/checkpoint",
-                             "worker/train"),
+                             "worker/train", "tools/model/eval"),
+    "tools/model/eval": COMMON + ("worker/model", "worker/train"),
     "tools/verify": tuple(c for c in COMMON if c not in (
         "common/rpc", "common/http", "common/metrics")),
 }

@@ -300,6 +300,11 @@ absl::StatusOr<Answer> RunEnsemble(const Flags& flags) {
               flags);
 }
 
+absl::StatusOr<Answer> Evaluate(const Flags& flags) {
+  LORY_ASSIGN_OR_RETURN(std::string text, RunEval(flags.eval));
+  return Answer{std::move(text)};
+}
+
 // ---- the command line ----
 
 using Run = absl::StatusOr<Answer> (*)(const Flags&);
@@ -457,6 +462,9 @@ void AddCommands(CLI::App& app, Flags& flags, Command& chosen) {
       "inspect", "Shapes, norms, expert distances and routers", RunInspect);
   adder.Checkpoint(inspect);
   adder.Format(inspect);
+
+  AddEvalOptions(*adder.Add("eval", "Perplexity, tasks and routing", Evaluate),
+                 flags.eval);
 
   CLI::App* export_command = adder.Add(
       "export",

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "tools/model/eval_command.h"
 
 // The commands of lory-model, without the process around them.
 namespace lory::surgery {
@@ -46,6 +47,8 @@ struct Flags {
   std::string first_segment = "self_stop_gradient";
   double router_stddev = 0.02;
   int64_t seed = 1;
+
+  EvalFlags eval;
 };
 
 struct Answer {

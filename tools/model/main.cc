@@ -15,6 +15,7 @@ constexpr int kWrongUsage = 2;
 constexpr char kFooter[] = R"(
 examples:
   lory-model inspect storage/jobs/tiny/checkpoints/step-100.gen-3
+  lory-model eval step-100.gen-3 --data data/demo --tasks questions.jsonl
   lory-model export step-100.gen-3 --to exported --tokenizer data/demo \
       --prompt "def main():"
   lory-model import llama-160m --to imported

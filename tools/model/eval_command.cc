@@ -1,0 +1,303 @@
+#include "tools/model/eval_command.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/base/clock.h"
+#include "common/base/progress.h"
+#include "common/base/status_macros.h"
+#include "common/config/feed_forward_shape.h"
+#include "common/data/dataset.h"
+#include "common/io/storage.h"
+#include "tools/model/checkpoint_folder.h"
+#include "tools/model/eval/evaluate.h"
+#include "tools/model/eval/report.h"
+#include "tools/model/eval_folder.h"
+#include "tools/model/tokenizer_file.h"
+
+namespace lory::surgery {
+namespace {
+
+namespace fs = std::filesystem;
+using ::lory::data::Dataset;
+using ::lory::eval::Evaluation;
+using ::lory::eval::Inference;
+using ::lory::eval::Request;
+using ::lory::eval::TextSet;
+using ::lory::model::Transformer;
+
+// What the flags name, opened. Texts read from the dataset.
+struct Inputs {
+  std::unique_ptr<Dataset> dataset;
+  std::optional<TokenizerFile> tokenizer;
+  Request request;
+};
+
+std::string ManifestOf(const std::string& data) {
+  std::error_code error;
+  return fs::is_directory(data, error) ? absl::StrCat(data, "/manifest.json")
+                                       : data;
+}
+
+absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const EvalFlags& flags,
+                                                     const Transformer& model) {
+  if (flags.data.empty()) return nullptr;
+  const std::string path = ManifestOf(flags.data);
+  LORY_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
+                        Dataset::Open(path, /*verify_hashes=*/false));
+  const lory::data::DatasetManifest& manifest = dataset->manifest();
+  if (manifest.vocabulary_size != model.shape().vocabulary_size) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path, ": a vocabulary of ", manifest.vocabulary_size,
+                     ", the model's is ", model.shape().vocabulary_size,
+                     "; give a dataset made with the model's tokenizer"));
+  }
+  if (manifest.sequence_length > model.shape().sequence_length) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        path, ": sequences of ", manifest.sequence_length,
+        " tokens, the model reads ", model.shape().sequence_length,
+        "; give a dataset of shorter ones, or plain text with --text"));
+  }
+  if (manifest.held_out.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(path,
+                     ": no held-out text; build the dataset with "
+                     "held_out.fraction above 0"));
+  }
+  return dataset;
+}
+
+// --tokenizer, else the dataset's if it is there.
+absl::StatusOr<std::optional<TokenizerFile>> FindTokenizer(
+    const EvalFlags& flags, const Dataset* dataset, const Transformer& model) {
+  std::string path = flags.tokenizer;
+  if (path.empty() && dataset != nullptr) {
+    const fs::path manifest = ManifestOf(flags.data);
+    path = manifest.parent_path() / dataset->manifest().tokenizer_file;
+    std::error_code error;
+    if (!fs::exists(path, error)) path.clear();
+  }
+  if (path.empty()) {
+    if (flags.text.empty() && flags.tasks.empty()) return std::nullopt;
+    return absl::InvalidArgumentError(
+        "--text and --tasks need the model's tokenizer: --tokenizer PATH, a "
+        "tokenizer.json or the folder of the dataset");
+  }
+  LORY_ASSIGN_OR_RETURN(TokenizerFile file,
+                        OpenTokenizer(path, model.shape().vocabulary_size));
+  return std::optional<TokenizerFile>(std::move(file));
+}
+
+absl::Status MarkKeptOut(const EvalFlags& flags, std::vector<TextSet>& sets) {
+  for (const std::string& name : flags.kept_out) {
+    const auto found =
+        std::find_if(sets.begin(), sets.end(),
+                     [&](const TextSet& set) { return set.name == name; });
+    if (found == sets.end()) {
+      std::vector<std::string> names;
+      for (const TextSet& set : sets) names.push_back(set.name);
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--kept-out: there is no held-out domain \"", name, "\"; there are ",
+          names.empty() ? "none" : absl::StrJoin(names, ", ")));
+    }
+    found->kept_out = true;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TextSet> OpenText(const std::string& path, int64_t window,
+                                 int64_t stride, int64_t limit,
+                                 const TokenizerFile& tokenizer) {
+  LORY_ASSIGN_OR_RETURN(const std::string text,
+                        lory::io::LocalStorage().Read(path));
+  std::vector<int64_t> tokens;
+  const int32_t end = tokenizer.tokenizer->end_of_document_id();
+  if (end >= 0) tokens.push_back(end);
+  const std::vector<int64_t> encoded = EncodeText(tokenizer, text);
+  tokens.insert(tokens.end(), encoded.begin(), encoded.end());
+  if (tokens.size() < 2) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": too short, there is no token to predict"));
+  }
+  return lory::eval::SlidingWindows(BaseName(path), std::move(tokens), window,
+                                    stride, limit);
+}
+
+absl::Status AddFiles(const EvalFlags& flags, const Transformer& model,
+                      const std::optional<TokenizerFile>& tokenizer,
+                      std::vector<TextSet>& sets) {
+  if (flags.text.empty()) {
+    if (!flags.window && !flags.stride) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        "--window and --stride are of --text; a dataset has its sequences");
+  }
+  const int64_t longest = model.shape().sequence_length;
+  const int64_t window = flags.window.value_or(longest);
+  const int64_t stride = flags.stride.value_or(window);
+  if (window < 1 || window > longest) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--window is ", window, ", the model reads 1 to ", longest, " tokens"));
+  }
+  if (stride < 1 || stride > window) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--stride is ", stride, ", must be 1 to the window's ", window));
+  }
+  for (const std::string& path : flags.text) {
+    LORY_ASSIGN_OR_RETURN(
+        sets.emplace_back(),
+        OpenText(path, window, stride, flags.sequences, *tokenizer));
+  }
+  return absl::OkStatus();
+}
+
+// What is left out by default: what sees itself, and of a model of segments,
+// whatever its policy, the first; also of one that is dense as yet.
+absl::StatusOr<int64_t> FirstSegment(const EvalFlags& flags,
+                                     const Transformer& model,
+                                     const std::vector<TextSet>& sets) {
+  if (!flags.first_segment) {
+    return std::max(lory::eval::FactsOf(model.shape()).leak_length,
+                    lory::config::SegmentLengthOf(model.spec().feed_forward()));
+  }
+  for (const TextSet& set : sets) {
+    if (*flags.first_segment < set.window) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--first-segment is ", *flags.first_segment,
+                     ", which leaves nothing of windows of ", set.window,
+                     " tokens (", set.name, ")"));
+  }
+  return *flags.first_segment;
+}
+
+absl::StatusOr<std::vector<lory::eval::ChoiceItem>> ReadTasks(
+    const EvalFlags& flags) {
+  std::vector<lory::eval::ChoiceItem> all;
+  for (const std::string& path : flags.tasks) {
+    LORY_ASSIGN_OR_RETURN(const std::string text,
+                          lory::io::LocalStorage().Read(path));
+    LORY_ASSIGN_OR_RETURN(auto items, lory::eval::ParseChoices(text, path));
+    for (auto& item : items) all.push_back(std::move(item));
+  }
+  return all;
+}
+
+std::vector<Inference> InferencesOf(const EvalFlags& flags) {
+  if (flags.inference == "prompt") return {Inference::kPrompt};
+  if (flags.inference == "segment") return {Inference::kSegment};
+  return {Inference::kPrompt, Inference::kSegment};
+}
+
+absl::StatusOr<Inputs> OpenInputs(const EvalFlags& flags,
+                                  const Transformer& model) {
+  if (flags.data.empty() && flags.text.empty() && flags.tasks.empty()) {
+    return absl::InvalidArgumentError(
+        "nothing to evaluate on: give --data DATASET, --text FILE or --tasks "
+        "FILE");
+  }
+  Inputs inputs;
+  LORY_ASSIGN_OR_RETURN(inputs.dataset, OpenDataset(flags, model));
+  LORY_ASSIGN_OR_RETURN(inputs.tokenizer,
+                        FindTokenizer(flags, inputs.dataset.get(), model));
+  Request& request = inputs.request;
+  if (inputs.tokenizer) request.tokenizer = inputs.tokenizer->tokenizer.get();
+  if (inputs.dataset != nullptr) {
+    request.texts = lory::eval::HeldOutSets(*inputs.dataset, flags.sequences);
+  }
+  LORY_RETURN_IF_ERROR(MarkKeptOut(flags, request.texts));
+  LORY_RETURN_IF_ERROR(AddFiles(flags, model, inputs.tokenizer, request.texts));
+  LORY_ASSIGN_OR_RETURN(request.first_segment,
+                        FirstSegment(flags, model, request.texts));
+  request.utilisation_window = flags.utilisation_window;
+  request.marked_tokens = flags.marked_tokens;
+  LORY_ASSIGN_OR_RETURN(request.items, ReadTasks(flags));
+  request.inferences = InferencesOf(flags);
+  return inputs;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> RunEval(const EvalFlags& flags) {
+  if (!flags.to.empty()) {
+    LORY_RETURN_IF_ERROR(CheckEvaluationFolder(flags.to, flags.force));
+  }
+  LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint checkpoint,
+                        LoadCheckpoint(flags.checkpoint));
+  LORY_ASSIGN_OR_RETURN(const Inputs inputs,
+                        OpenInputs(flags, *checkpoint.model));
+  Evaluation evaluation{.checkpoint = BaseName(flags.checkpoint),
+                        .job = checkpoint.manifest.job,
+                        .step = checkpoint.manifest.checkpoint.step()};
+  if (inputs.dataset != nullptr) {
+    evaluation.dataset = inputs.dataset->manifest().name;
+  }
+  Progress progress(RealClock(), stderr, ::isatty(STDERR_FILENO) == 1);
+  LORY_RETURN_IF_ERROR(lory::eval::Evaluate(*checkpoint.model, inputs.request,
+                                            progress, evaluation));
+  if (!flags.to.empty()) {
+    LORY_RETURN_IF_ERROR(
+        WriteEvaluationFolder(evaluation, flags.to, flags.force));
+  }
+  return flags.format == "json" ? lory::eval::ToJson(evaluation)
+                                : lory::eval::ToText(evaluation);
+}
+
+void AddEvalOptions(CLI::App& command, EvalFlags& flags) {
+  command.add_option("CHECKPOINT", flags.checkpoint, "Folder step-N.gen-G")
+      ->required();
+  CLI::Option_group* text = command.add_option_group("Perplexity and routing");
+  text->add_option("--data", flags.data,
+                   "Dataset whose held-out text to predict: its folder or "
+                   "manifest.json");
+  text->add_option("--kept-out", flags.kept_out,
+                   "Domains that the model was not trained on, if the dataset "
+                   "does not say so itself");
+  text->add_option("--text", flags.text, "Files of plain text to predict");
+  text->add_option("--window", flags.window,
+                   "Tokens of a file read at a time (default: the context)");
+  text->add_option("--stride", flags.stride,
+                   "From one window to the next (default: the window); tokens "
+                   "are counted once");
+  text->add_option("--sequences", flags.sequences,
+                   "Of each domain or file at most (0: all)")
+      ->check(CLI::NonNegativeNumber);
+  text->add_option("--first-segment", flags.first_segment,
+                   "Positions left out of the second perplexity (default: the "
+                   "model's segment or pool; give it to a dense model to "
+                   "compare)")
+      ->check(CLI::NonNegativeNumber);
+  text->add_option("--utilisation-window", flags.utilisation_window,
+                   "Decisions in which an expert must once weigh more than "
+                   "2 / E to be active (0: all)")
+      ->check(CLI::NonNegativeNumber);
+  text->add_option(
+          "--top", flags.marked_tokens,
+          "Tokens shown of each expert, where single tokens are routed")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  CLI::Option_group* tasks = command.add_option_group("Tasks");
+  tasks->add_option("--tasks", flags.tasks,
+                    "JSON lines of {\"context\", \"choices\", \"answer\"}");
+  tasks
+      ->add_option("--inference", flags.inference,
+                   "Of a Lory model: prompt, segment or both")
+      ->check(CLI::IsMember({"prompt", "segment", "both"}))
+      ->capture_default_str();
+  command.add_option("--tokenizer", flags.tokenizer,
+                     "tokenizer.json, or the dataset's folder (default: that "
+                     "of --data)");
+  command.add_option("-o,--output", flags.format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  command.add_option("--to", flags.to, "Folder for tables and pictures");
+  command.add_flag("--force", flags.force, "Replace an earlier evaluation");
+}
+
+}  // namespace lory::surgery
