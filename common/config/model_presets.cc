@@ -3,8 +3,8 @@
 namespace lory::config {
 namespace {
 
-// 0.3b and 1.5b are the shapes of Zhong et al. 2024, with 8 experts; 16 and 32
-// by overriding expert_count.
+// lory-0.3b and lory-1.5b are the shapes of Zhong et al. 2024, with 8
+// experts; 16 and 32 by overriding expert_count.
 constexpr ModelPreset kPresets[] = {
     {"tiny",
      "about 2 million active parameters with 4096 tokens; for a CPU and tests",
@@ -26,7 +26,7 @@ feed_forward:
     expert_count: 8
     segment_length: 64
 )"},
-    {"0.3b", "the paper's 0.3B, 8 experts: 1.8 billion parameters in all",
+    {"lory-0.3b", "the paper's 0.3B, 8 experts: 1.8 billion parameters in all",
      R"(layer_count: 24
 width: 1024
 head_count: 16
@@ -35,7 +35,7 @@ feed_forward:
     expert_count: 8
     segment_length: 256
 )"},
-    {"1.5b", "the paper's 1.5B, 8 experts: 7.8 billion parameters in all",
+    {"lory-1.5b", "the paper's 1.5B, 8 experts: 7.8 billion parameters in all",
      R"(layer_count: 48
 width: 1536
 head_count: 24

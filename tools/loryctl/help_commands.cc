@@ -1,6 +1,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/config/field_names.h"
 #include "common/config/model_presets.h"
 #include "lory/v1/job.pb.h"
@@ -33,9 +34,8 @@ evaluation: {every_steps: 100}
 std::string JobFileHelp() {
   std::string text = absl::StrCat(kJobFile, "\n# Presets:\n");
   for (const auto& preset : config::ModelPresets()) {
-    absl::StrAppend(&text, "#   ", preset.name,
-                    std::string(6 - preset.name.size(), ' '),
-                    preset.description, "\n");
+    absl::StrAppendFormat(&text, "#   %-11s%s\n", preset.name,
+                          preset.description);
   }
   absl::StrAppend(&text, "# Keys at the top:\n");
   for (const std::string& key :

@@ -69,7 +69,9 @@ absl::Status PrintOffline(Session& session, const config::JobFile& file) {
     session.err() << "the vocabulary and the sequence length are the dataset's;"
                      " those above are examples\n";
   }
-  session.err() << "model: " << ModelText(WithStandIns(file.spec).model())
+  const lory::v1::ModelSpec model = WithStandIns(file.spec).model();
+  session.err() << "model: " << ModelText(model)
+                << "\nparameters: " << ParameterText(model)
                 << "\nthe coordinator was not asked (--offline)\n";
   return absl::OkStatus();
 }
@@ -80,6 +82,7 @@ absl::Status PrintSubmitted(Session& session, const Job& job, bool dry_run) {
     if (session.format() == OutputFormat::kTable) {
       session.out() << config::JobFileText(name, job.spec());
       session.err() << "model: " << ModelText(job.spec().model())
+                    << "\nparameters: " << ParameterText(job.spec().model())
                     << "\nnothing was submitted (--dry-run)\n";
       return absl::OkStatus();
     }

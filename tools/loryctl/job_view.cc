@@ -190,6 +190,19 @@ std::string ModelText(const lory::v1::ModelSpec& spec) {
                       " tokens");
 }
 
+std::string ParameterText(const lory::v1::ModelSpec& spec) {
+  const auto shape = config::ResolveModelShape(spec);
+  if (!shape.ok()) return "(not a model that can be built)";
+  const auto text = [](int64_t count) {
+    return absl::StrCat(Grouped(count), " (",
+                        Decimals(static_cast<double>(count) / 1e9, 3), " B)");
+  };
+  const int64_t all = config::ParameterCount(*shape);
+  const int64_t active = config::ActiveParameterCount(*shape);
+  if (active == all) return text(all);
+  return absl::StrCat(text(all), ", of them active ", text(active));
+}
+
 void PrintEvaluation(const lory::v1::Evaluation& evaluation,
                      Environment& environment) {
   if (evaluation.domains().empty()) return;

@@ -21,6 +21,9 @@ std::string ProgressLine(const lory::v1::Job& job);
 // "1.85 M active of 3.5 M parameters; 4 layers of 4 experts, ...".
 std::string ModelText(const lory::v1::ModelSpec& spec);
 
+// "3,476,608 (0.003 B), of them active 1,852,544 (0.002 B)".
+std::string ParameterText(const lory::v1::ModelSpec& spec);
+
 // All about one job: where it stands, its members, perplexity by domain and
 // how its experts are used.
 void PrintJob(const lory::v1::Job& job, Environment& environment);

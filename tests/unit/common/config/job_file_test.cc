@@ -370,10 +370,10 @@ TEST(JobFile, EveryPresetIsAModelThatCanBeTrained) {
     double active_millions;
     double all_millions;
   };
-  // The last two as printed in the paper, 0.3 of 1.8 and 1.5 of 7.8 billion.
   for (const Size& size :
        {Size{"tiny", 4096, 1.85, 3.5}, Size{"small", 8192, 10.6, 41},
-        Size{"0.3b", 32000, 374, 1827}, Size{"1.5b", 32000, 1457, 7800}}) {
+        Size{"lory-0.3b", 32000, 374, 1827},
+        Size{"lory-1.5b", 32000, 1457, 7800}}) {
     LORY_ASSERT_OK_AND_ASSIGN(
         const JobFile file,
         Parse(absl::StrCat("model: {preset: ", size.preset,
@@ -387,6 +387,33 @@ TEST(JobFile, EveryPresetIsAModelThatCanBeTrained) {
     EXPECT_NEAR(ParameterCount(shape) / 1e6, size.all_millions,
                 0.02 * size.all_millions)
         << size.preset;
+  }
+}
+
+// The totals of Zhong et al. 2024, table 4, to the digit that their widths
+// give.
+TEST(JobFile, ThePapersPresetsHaveThePapersTotals) {
+  struct Total {
+    const char* preset;
+    int experts;
+    double billions;
+  };
+  for (const Total& total :
+       {Total{"lory-0.3b", 1, 0.374}, Total{"lory-0.3b", 8, 1.827},
+        Total{"lory-0.3b", 16, 3.489}, Total{"lory-0.3b", 32, 6.811},
+        Total{"lory-1.5b", 1, 1.457}, Total{"lory-1.5b", 8, 7.800},
+        Total{"lory-1.5b", 16, 15.048}, Total{"lory-1.5b", 32, 29.545}}) {
+    LORY_ASSERT_OK_AND_ASSIGN(
+        const JobFile file,
+        Parse(absl::StrCat("model: {preset: ", total.preset,
+                           ", sequence_length: 4096, vocabulary_size: 32000, "
+                           "feed_forward: {lory: {expert_count: ",
+                           total.experts, "}}}")));
+    LORY_ASSERT_OK_AND_ASSIGN(const ModelShape shape,
+                              ResolveModelShape(file.spec.model()));
+    EXPECT_NEAR(static_cast<double>(ParameterCount(shape)) / 1e9,
+                total.billions, 0.0005)
+        << total.preset << ", " << total.experts << " experts";
   }
 }
 

@@ -90,6 +90,9 @@ TEST_F(SubmitTest, ADryRunPrintsTheWholeJobAndSubmitsNothing) {
   EXPECT_THAT(fake.requests().back(), HasSubstr("validate_only: true"));
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("model: 1.85 M active of"),
                                  HasSubstr("nothing was submitted")));
+  EXPECT_THAT(outcome.err,
+              HasSubstr("\nparameters: 3,476,608 (0.003 B), of them active "
+                        "1,852,544 (0.002 B)\n"));
   EXPECT_OK(config::ParseJobFile(outcome.out, "out.yaml", {}));
 }
 
@@ -101,6 +104,17 @@ TEST_F(SubmitTest, OfflineNeedsNoCoordinatorAndWritesOutEveryDefault) {
                                  HasSubstr("\n  keep_count: 3\n"),
                                  HasSubstr("first_segment: self_stop_grad")));
   EXPECT_OK(config::ParseJobFile(outcome.out, "out.yaml", {}));
+}
+
+TEST_F(SubmitTest, ADryRunCountsThePapersParameters) {
+  const Outcome outcome = Submit(
+      "name: paper\ndataset: demo\nsteps: 10\nmicro_batches: 1\n"
+      "micro_batch_sequences: 1\noptimizer: {learning_rate: 1e-3}\n"
+      "model: {preset: lory-1.5b, vocabulary_size: 32000, sequence_length: "
+      "4096, feed_forward: {lory: {expert_count: 32}}}\n",
+      {"--dry-run", "--offline"});
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("(29.545 B), of them active "),
+                                 HasSubstr("(1.457 B)\n")));
 }
 
 TEST_F(SubmitTest, ReadsStdin) {
