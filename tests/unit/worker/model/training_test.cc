@@ -1,8 +1,12 @@
 #include <ATen/Context.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
 
 #include <cmath>
+#include <memory>
 
+#include "absl/strings/match.h"
+#include "common/base/check.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/worker/model/test_models.h"
@@ -84,6 +88,72 @@ TEST(Training, TheSameSeedsGiveTheSameLosses) {
     }
   }
   EXPECT_EQ(losses[0], losses[1]);
+}
+
+// How far apart the experts of a model are: the largest distance of two, over
+// the norm of the first; the mean of all stacks of experts.
+double ExpertDistance(const Transformer& model) {
+  at::NoGradGuard no_grad;
+  double sum = 0;
+  int count = 0;
+  for (const Parameter& parameter : model.parameters().parameters()) {
+    if (!absl::StrContains(parameter.name, ".mlp.experts.")) continue;
+    const at::Tensor first = parameter.value[0];
+    const at::Tensor apart =
+        (parameter.value - first).flatten(1).square().sum(1).sqrt();
+    sum += apart.max().item<double>() / first.norm().item<double>();
+    ++count;
+  }
+  LORY_CHECK(count > 0);
+  return sum / count;
+}
+
+// A model whose experts are copies of one dense feed-forward, as after the
+// dense phase.
+std::unique_ptr<Transformer> WithEqualExperts(double router_init_stddev) {
+  lory::v1::ModelSpec spec = LorySpec();
+  spec.mutable_feed_forward()->mutable_lory()->set_router_init_stddev(
+      router_init_stddev);
+  auto model = UpcycleToExperts(*MakeModel(DenseSpec()), spec, /*seed=*/5);
+  LORY_CHECK(model.ok());
+  return *std::move(model);
+}
+
+// The reason why the router must not be zero: equal weights give equal
+// gradients, and nothing ever tells one expert from another.
+TEST(Training, AZeroRouterKeepsTheExpertsAlikeForEver) {
+  at::manual_seed(7);
+  const auto model = WithEqualExperts(0);
+  for (const Parameter& parameter : model->parameters().parameters()) {
+    at::NoGradGuard no_grad;
+    if (absl::EndsWith(parameter.name, "router.weight")) {
+      at::Tensor(parameter.value).zero_();
+    }
+  }
+  AdamW optimizer(Optimizer(), model->parameters());
+  const double first = TrainStep(*model, optimizer, 0);
+  double last = 0;
+  for (int64_t step = 1; step < 20; ++step) {
+    last = TrainStep(*model, optimizer, step);
+  }
+  EXPECT_LT(last, 0.9 * first) << "nothing was learnt";
+  EXPECT_LT(ExpertDistance(*model), 1e-5);  // rounding, if anything
+}
+
+TEST(Training, TheDefaultRouterMakesTheExpertsDiffer) {
+  at::manual_seed(7);
+  const auto model = WithEqualExperts(0);  // 0: the default
+  AdamW optimizer(Optimizer(), model->parameters());
+  ASSERT_EQ(ExpertDistance(*model), 0);
+  double before = 0;
+  for (int64_t step = 0; step < 20; ++step) {
+    TrainStep(*model, optimizer, step);
+    if (step % 5 != 4) continue;
+    const double distance = ExpertDistance(*model);
+    EXPECT_GT(distance, before) << "after step " << step;
+    before = distance;
+  }
+  EXPECT_GT(before, 1e-2);
 }
 
 }  // namespace
