@@ -45,6 +45,9 @@ def parse_arguments():
                         help="megabytes of text (default: 24)")
     parser.add_argument("--no-kill", action="store_true",
                         help="let everybody live")
+    parser.add_argument("--min-active", type=float, default=0, metavar="SHARE",
+                        help="fail when a smaller share of all layers' experts "
+                        "was active in the last steps (default: 0)")
     parser.add_argument("--keep", action="store_true",
                         help="leave coordinator and workers running")
     return parser.parse_args()
@@ -167,8 +170,18 @@ def summarise(manifest, job, first, last, killing, samples, seconds):
     for layer in progress.get("routing", []):
         weights = layer["weight_mean"]
         say(f"  layer {layer.get('layer', 0)}  entropy {layer['entropy']:.2f} of "
-            f"{math.log(len(weights)):.2f}  active {layer['active_share']:.0%}  "
+            f"{math.log(len(weights)):.2f}  active {layer.get('active_share', 0):.0%}  "
             + " ".join(f"{w:.2f}" for w in weights))
+
+
+def check_experts(job, least):
+    """ServiceError when fewer experts are used than should be."""
+    layers = job["progress"].get("routing", [])
+    shares = [layer.get("active_share", 0) for layer in layers]
+    share = sum(shares) / len(shares) if shares else 0
+    if share < least:
+        raise ServiceError(f"{share:.0%} of the experts are active; at least "
+                           f"{least:.0%} were to be (--min-active)")
 
 
 def next_steps(service, options, manifest):
@@ -238,6 +251,7 @@ def main():
         heading("audit: lory-verify")
         samples = audit(service, options)
         summarise(manifest, job, first, last, killing, samples, seconds)
+        check_experts(job, options.min_active)
         next_steps(service, options, manifest)
         say(f"\nall in all {time.monotonic() - started:.0f} s")
         if options.keep:
