@@ -159,7 +159,7 @@ def train_lory(folder):
     data = service_test.make_dataset(folder)
     with Service(BIN, folder / "service", [folder]) as service:
         service.start_coordinator()
-        service.start_worker("worker-a", threads=2)
+        service.start_worker("worker-a")
         service.ctl("dataset", "register", "demo", data / "manifest.json")
         service.ctl("job", "submit", "-f",
                     ROOT / "tests/integration/job.yaml", "--name", "interop",
