@@ -68,7 +68,7 @@ def lory_model(*arguments):
 
 def our_logits(folder, checkpoint, *arguments):
     path = Path(folder) / "logits.safetensors"
-    lory_model("logits", checkpoint, "--to", path, *arguments)
+    lory_model("logits", checkpoint, "--to", path, "--force", *arguments)
     return load_file(path)
 
 

@@ -122,8 +122,8 @@ class LmEvalTest(unittest.TestCase):
         begin = len(self.tokenizer.encode(context).ids)
         self.assertLess(len(tokens), LENGTH)
         logits = our_logits(
-            self.folder, checkpoint, "--force", "--tokens",
-            ",".join(map(str, tokens)), *routing)["logits"]
+            self.folder, checkpoint, "--tokens", ",".join(map(str, tokens)),
+            *routing)["logits"]
         scores = torch.log_softmax(logits.double(), -1)
         return sum(scores[at - 1, tokens[at]].item()
                    for at in range(begin, len(tokens)))
