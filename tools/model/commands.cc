@@ -1,7 +1,6 @@
 #include "tools/model/commands.h"
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/isfinite.h>
 
 #include <cmath>
 #include <filesystem>
@@ -16,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/base/status_macros.h"
+#include "common/io/safetensors.h"
 #include "common/io/storage.h"
 #include "tools/model/checkpoint_folder.h"
 #include "tools/model/diff.h"
@@ -25,7 +25,7 @@
 #include "tools/model/llama_import.h"
 #include "tools/model/logits.h"
 #include "tools/model/routing_choice.h"
-#include "tools/model/task_arithmetic.h"
+#include "tools/model/save_model.h"
 #include "tools/model/tokenizer_file.h"
 #include "tools/model/weight_ensemble.h"
 #include "worker/model/merge_experts.h"
@@ -35,6 +35,7 @@
 namespace lory::surgery {
 namespace {
 
+using ::lory::io::DType;
 using ::lory::model::Transformer;
 using ::lory::train::GuardTorch;
 using ModelPointer = std::unique_ptr<Transformer>;
@@ -95,6 +96,9 @@ absl::StatusOr<Answer> RunExport(const Flags& flags) {
       ExportHuggingFace(*model, {.folder = flags.to,
                                  .force = flags.force,
                                  .origin = origin,
+                                 .dtype = flags.dtype == "bf16"   ? DType::kBf16
+                                          : flags.dtype == "fp16" ? DType::kF16
+                                                                  : DType::kF32,
                                  .tokenizer = PointerTo(tokenizer)}));
   return Answer{absl::StrCat(
       flags.to, ": ", HuggingFaceArchitecture(model->shape()), ", ", origin,
@@ -102,37 +106,15 @@ absl::StatusOr<Answer> RunExport(const Flags& flags) {
       "\n")};
 }
 
-// Numbers of `model` that are not finite.
-absl::StatusOr<int64_t> NonfiniteCount(const Transformer& model) {
-  return GuardTorch("looking for what is not finite", [&] {
-    const at::Tensor& values = model.parameters().flat_values();
-    return values.numel() - at::isfinite(values).sum().item<int64_t>();
-  });
-}
-
-// Refuses `model` if it has such numbers and `before` are none of them.
-absl::Status CheckFinite(const Transformer& model, int64_t before,
-                         absl::string_view flag) {
-  LORY_ASSIGN_OR_RETURN(const int64_t count, NonfiniteCount(model));
-  if (count == 0 || before > 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      count, " numbers would not be finite: ", flag, " is too large"));
-}
-
 // Writes `model` where --to says and says so.
 absl::StatusOr<Answer> Save(const Transformer& model, const char* verb,
                             const std::string& note, const Flags& flags) {
-  LORY_RETURN_IF_ERROR(
-      WriteCheckpoint(model, {.job = absl::StrCat("jobs/", verb), .note = note},
-                      flags.to, flags.force));
-  LORY_ASSIGN_OR_RETURN(const int64_t nonfinite, NonfiniteCount(model));
-  return Answer{absl::StrCat(
-      flags.to, ": ", note, ", ", lory::config::ParameterCount(model.shape()),
-      " parameters",
-      nonfinite == 0
-          ? ""
-          : absl::StrCat(", ", nonfinite, " not finite, as in the input"),
-      "\n")};
+  LORY_ASSIGN_OR_RETURN(
+      std::string text,
+      SaveModel(
+          model,
+          {.verb = verb, .note = note, .to = flags.to, .force = flags.force}));
+  return Answer{std::move(text)};
 }
 
 absl::StatusOr<Answer> RunImport(const Flags& flags) {
@@ -202,39 +184,6 @@ absl::StatusOr<Answer> RunDiff(const Flags& flags) {
       !difference.empty()};
 }
 
-absl::StatusOr<Answer> RunMerge(const Flags& flags) {
-  if (flags.add.empty() && flags.subtract.empty()) {
-    return absl::InvalidArgumentError(
-        "nothing to merge: give --add or --subtract");
-  }
-  if (!std::isfinite(flags.scale)) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--scale is ", flags.scale, ", not a finite number"));
-  }
-  LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint base,
-                        LoadCheckpoint(flags.checkpoint));
-  LORY_ASSIGN_OR_RETURN(int64_t nonfinite, NonfiniteCount(*base.model));
-  LORY_ASSIGN_OR_RETURN(const auto sum, TaskArithmetic::Start(*base.model));
-  std::vector<std::string> terms = {BaseName(flags.checkpoint)};
-  for (const auto& [paths, sign] :
-       {std::pair(&flags.add, 1), std::pair(&flags.subtract, -1)}) {
-    for (const std::string& path : *paths) {
-      LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint tuned, LoadCheckpoint(path));
-      LORY_ASSIGN_OR_RETURN(const int64_t count, NonfiniteCount(*tuned.model));
-      nonfinite += count;
-      const absl::Status added = sum->Add(*tuned.model, sign * flags.scale);
-      if (!added.ok()) return Annotate(added, path);
-      terms.push_back(absl::StrCat(sign > 0 ? "+" : "-", BaseName(path)));
-    }
-  }
-  LORY_ASSIGN_OR_RETURN(const ModelPointer merged, sum->Finish());
-  LORY_RETURN_IF_ERROR(CheckFinite(*merged, nonfinite, "--scale"));
-  return Save(*merged, "merge",
-              absl::StrCat("merge of ", absl::StrJoin(terms, " "), ", scale ",
-                           flags.scale),
-              flags);
-}
-
 absl::StatusOr<Answer> RunUpcycle(const Flags& flags) {
   // 0 would be the spec's "not given".
   if (!std::isfinite(flags.router_stddev) || flags.router_stddev <= 0) {
@@ -298,6 +247,11 @@ absl::StatusOr<Answer> RunEnsemble(const Flags& flags) {
               absl::StrCat("ensemble of ", BaseName(flags.checkpoint), " and ",
                            absl::StrJoin(names, ", ")),
               flags);
+}
+
+absl::StatusOr<Answer> Merge(const Flags& flags) {
+  LORY_ASSIGN_OR_RETURN(std::string text, RunMerge(flags.merge));
+  return Answer{std::move(text)};
 }
 
 absl::StatusOr<Answer> Evaluate(const Flags& flags) {
@@ -384,23 +338,6 @@ void AddLogits(const Adder& adder) {
   command->add_flag("--force", flags.force, "Replace the file");
 }
 
-void AddMerge(const Adder& adder) {
-  Flags& flags = adder.flags;
-  CLI::App* command = adder.Add(
-      "merge", "Task arithmetic: base + scale * (sum of added - subtracted)",
-      RunMerge);
-  command
-      ->add_option("--base", flags.checkpoint, "What the others were made from")
-      ->required();
-  command->add_option("--add", flags.add, "Checkpoints tuned to what to learn");
-  command->add_option("--subtract", flags.subtract,
-                      "Checkpoints tuned to what to forget");
-  command->add_option("--scale", flags.scale, "Of every difference to the base")
-      ->check(CLI::Number)
-      ->capture_default_str();
-  adder.To(command, "Folder of the new checkpoint");
-}
-
 void AddUpcycle(const Adder& adder) {
   Flags& flags = adder.flags;
   CLI::App* command = adder.Add(
@@ -473,6 +410,10 @@ void AddCommands(CLI::App& app, Flags& flags, Command& chosen) {
       RunExport);
   adder.Checkpoint(export_command);
   adder.To(export_command, "Folder of the export");
+  export_command
+      ->add_option("--dtype", flags.dtype, "Of the weights, rounded to nearest")
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
+      ->capture_default_str();
   adder.Routing(export_command);
 
   CLI::App* import_command = adder.Add(
@@ -489,7 +430,11 @@ void AddCommands(CLI::App& app, Flags& flags, Command& chosen) {
   diff->add_option("B", flags.other, "Another")->required();
   adder.Format(diff);
 
-  AddMerge(adder);
+  AddMergeOptions(
+      *adder.Add("merge",
+                 "Task arithmetic: base + scale * (sum of added - subtracted)",
+                 Merge),
+      flags.merge);
   AddEnsemble(adder);
   AddUpcycle(adder);
   AddLogits(adder);

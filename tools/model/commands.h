@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "tools/model/eval_command.h"
+#include "tools/model/merge_command.h"
 
 // The commands of lory-model, without the process around them.
 namespace lory::surgery {
@@ -27,15 +28,14 @@ struct Flags {
   std::string routing;
   std::string routing_text;
   std::string tokenizer;
+  std::string dtype = "fp32";  // export
 
   std::string text;                   // logits
   std::optional<std::string> tokens;  // instead of a text
   std::string inference = "segment";
   int64_t top = 10;
 
-  std::vector<std::string> add;  // merge
-  std::vector<std::string> subtract;
-  double scale = 1;
+  std::vector<std::string> add;  // ensemble
 
   std::string gate = "two_layers";  // ensemble
   int pool_length = 0;
@@ -49,6 +49,7 @@ struct Flags {
   int64_t seed = 1;
 
   EvalFlags eval;
+  MergeFlags merge;
 };
 
 struct Answer {

@@ -21,6 +21,7 @@
 #include "tools/model/eval/evaluate.h"
 #include "tools/model/eval/report.h"
 #include "tools/model/eval_folder.h"
+#include "tools/model/model_dataset.h"
 #include "tools/model/tokenizer_file.h"
 
 namespace lory::surgery {
@@ -40,40 +41,6 @@ struct Inputs {
   std::optional<TokenizerFile> tokenizer;
   Request request;
 };
-
-std::string ManifestOf(const std::string& data) {
-  std::error_code error;
-  return fs::is_directory(data, error) ? absl::StrCat(data, "/manifest.json")
-                                       : data;
-}
-
-absl::StatusOr<std::unique_ptr<Dataset>> OpenDataset(const EvalFlags& flags,
-                                                     const Transformer& model) {
-  if (flags.data.empty()) return nullptr;
-  const std::string path = ManifestOf(flags.data);
-  LORY_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
-                        Dataset::Open(path, /*verify_hashes=*/false));
-  const lory::data::DatasetManifest& manifest = dataset->manifest();
-  if (manifest.vocabulary_size != model.shape().vocabulary_size) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path, ": a vocabulary of ", manifest.vocabulary_size,
-                     ", the model's is ", model.shape().vocabulary_size,
-                     "; give a dataset made with the model's tokenizer"));
-  }
-  if (manifest.sequence_length > model.shape().sequence_length) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        path, ": sequences of ", manifest.sequence_length,
-        " tokens, the model reads ", model.shape().sequence_length,
-        "; give a dataset of shorter ones, or plain text with --text"));
-  }
-  if (manifest.held_out.empty()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(path,
-                     ": no held-out text; build the dataset with "
-                     "held_out.fraction above 0"));
-  }
-  return dataset;
-}
 
 // --tokenizer, else the dataset's if it is there.
 absl::StatusOr<std::optional<TokenizerFile>> FindTokenizer(
@@ -203,7 +170,9 @@ absl::StatusOr<Inputs> OpenInputs(const EvalFlags& flags,
         "FILE");
   }
   Inputs inputs;
-  LORY_ASSIGN_OR_RETURN(inputs.dataset, OpenDataset(flags, model));
+  if (!flags.data.empty()) {
+    LORY_ASSIGN_OR_RETURN(inputs.dataset, OpenHeldOut(flags.data, model));
+  }
   LORY_ASSIGN_OR_RETURN(inputs.tokenizer,
                         FindTokenizer(flags, inputs.dataset.get(), model));
   Request& request = inputs.request;

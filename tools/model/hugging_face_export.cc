@@ -14,20 +14,56 @@
 #include "common/io/storage.h"
 #include "tools/model/llama_config.h"
 #include "tools/model/output_folder.h"
+#include "worker/train/torch_guard.h"
 
 namespace lory::surgery {
 namespace {
 
 using ::lory::config::FeedForwardKind;
+using ::lory::io::DType;
 using ::lory::io::TensorToWrite;
 using ::lory::model::Transformer;
 
-TensorToWrite Named(std::string name, const at::Tensor& value) {
-  return {.info = {.name = std::move(name),
-                   .dtype = lory::io::DType::kF32,
-                   .shape = value.sizes().vec()},
-          .data = value.const_data_ptr()};
+// A number format in which weights are written.
+struct WeightType {
+  DType dtype;
+  at::ScalarType type;
+  const char* torch_name;
+};
+constexpr WeightType kWeightTypes[] = {
+    {DType::kF32, at::kFloat, "float32"},
+    {DType::kBf16, at::kBFloat16, "bfloat16"},
+    {DType::kF16, at::kHalf, "float16"},
+};
+
+const WeightType& TypeOf(DType dtype) {
+  for (const WeightType& type : kWeightTypes) {
+    if (type.dtype == dtype) return type;
+  }
+  return kWeightTypes[0];
 }
+
+// Tensors of one file, in one number format.
+class Weights {
+ public:
+  explicit Weights(const WeightType& type) : type_(type) {}
+
+  void Add(std::string name, const at::Tensor& value) {
+    // What is in that format already is no copy.
+    values_.push_back(value.detach().to(type_.type).contiguous());
+    tensors_.push_back({.info = {.name = std::move(name),
+                                 .dtype = type_.dtype,
+                                 .shape = value.sizes().vec()},
+                        .data = values_.back().const_data_ptr()});
+  }
+
+  const std::vector<TensorToWrite>& tensors() const { return tensors_; }
+
+ private:
+  const WeightType& type_;
+  std::vector<at::Tensor> values_;
+  std::vector<TensorToWrite> tensors_;
+};
 
 constexpr char kWeightsFile[] = "model.safetensors";
 constexpr char kGenerationFile[] = "generation_config.json";
@@ -44,34 +80,36 @@ constexpr char kMixtralBlock[] = "block_sparse_moe.";
 
 // Under the names of Hugging Face's: ours, but that Mixtral has a tensor for
 // each expert and names of its own in the feed-forward.
-void AddRenamed(const lory::model::Parameter& parameter,
-                std::vector<TensorToWrite>& tensors) {
+void AddRenamed(const lory::model::Parameter& parameter, Weights& weights) {
   absl::string_view layer = parameter.name;
   for (const auto& [ours, theirs] : kExpertMatrices) {
     if (!absl::ConsumeSuffix(&layer, ours)) continue;
     for (int64_t e = 0; e < parameter.value.size(0); ++e) {
-      tensors.push_back(Named(absl::StrCat(layer, kMixtralBlock, "experts.", e,
-                                           ".", theirs, ".weight"),
-                              parameter.value[e]));
+      weights.Add(absl::StrCat(layer, kMixtralBlock, "experts.", e, ".", theirs,
+                               ".weight"),
+                  parameter.value[e]);
     }
     return;
   }
   if (absl::ConsumeSuffix(&layer, lory::config::kRouter)) {
-    tensors.push_back(Named(absl::StrCat(layer, kMixtralBlock, "gate.weight"),
-                            parameter.value));
+    weights.Add(absl::StrCat(layer, kMixtralBlock, "gate.weight"),
+                parameter.value);
     return;
   }
-  tensors.push_back(Named(parameter.name, parameter.value));
+  weights.Add(parameter.name, parameter.value);
 }
 
-absl::Status WriteWeights(const Transformer& model, const std::string& path) {
-  std::vector<TensorToWrite> tensors;
-  for (const auto& parameter : model.parameters().parameters()) {
-    AddRenamed(parameter, tensors);
-  }
+absl::Status WriteWeights(const Transformer& model, const WeightType& type,
+                          const std::string& path) {
+  Weights weights(type);
+  LORY_RETURN_IF_ERROR(lory::train::GuardTorch("rounding the weights", [&] {
+    for (const auto& parameter : model.parameters().parameters()) {
+      AddRenamed(parameter, weights);
+    }
+  }));
   // Without the format transformers refuses the file.
-  return lory::io::WriteSafetensors(lory::io::LocalStorage(), path, tensors,
-                                    {{"format", "pt"}})
+  return lory::io::WriteSafetensors(lory::io::LocalStorage(), path,
+                                    weights.tensors(), {{"format", "pt"}})
       .status();
 }
 
@@ -129,6 +167,7 @@ absl::Status ExportHuggingFace(const Transformer& model,
                                const ExportOptions& options) {
   LORY_RETURN_IF_ERROR(CheckExportable(model));
   const lory::config::ModelShape& shape = model.shape();
+  const WeightType& type = TypeOf(options.dtype);
   const TokenizerFile* tokenizer = options.tokenizer;
   const int end =
       tokenizer == nullptr ? -1 : tokenizer->tokenizer->end_of_document_id();
@@ -140,10 +179,11 @@ absl::Status ExportHuggingFace(const Transformer& model,
     return lory::io::LocalStorage().Write(
         absl::StrCat(output->path(), "/", name), text);
   };
-  LORY_RETURN_IF_ERROR(
-      WriteWeights(model, absl::StrCat(output->path(), "/", kWeightsFile)));
+  LORY_RETURN_IF_ERROR(WriteWeights(
+      model, type, absl::StrCat(output->path(), "/", kWeightsFile)));
   LORY_RETURN_IF_ERROR(write(
       kConfigFile, HuggingFaceConfigJson(shape, {.end_of_document_id = end,
+                                                 .dtype = type.torch_name,
                                                  .origin = options.origin})));
   LORY_RETURN_IF_ERROR(write(kGenerationFile, GenerationConfigJson(end)));
   if (tokenizer != nullptr) {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "common/io/safetensors.h"
 #include "tools/model/tokenizer_file.h"
 #include "worker/model/transformer.h"
 
@@ -11,8 +12,10 @@ namespace lory::surgery {
 
 struct ExportOptions {
   std::string folder;
-  bool force = false;                        // replace an earlier export
-  std::string origin;                        // for people, into config.json
+  bool force = false;  // replace an earlier export
+  std::string origin;  // for people, into config.json
+  // Of the weights, rounded to nearest: kF32, kBf16 or kF16.
+  lory::io::DType dtype = lory::io::DType::kF32;
   const TokenizerFile* tokenizer = nullptr;  // null: no tokenizer files
 };
 
@@ -24,7 +27,7 @@ struct ExportOptions {
 absl::Status CheckExportable(const lory::model::Transformer& model);
 
 // Writes the model as a Hugging Face folder of that architecture: config.json,
-// generation_config.json, model.safetensors in fp32, and with a tokenizer
+// generation_config.json, model.safetensors, and with a tokenizer
 // tokenizer.json and tokenizer_config.json. All of it or nothing.
 //
 // ALREADY_EXISTS, RESOURCE_EXHAUSTED: as OutputFolder. INVALID_ARGUMENT: as

@@ -17,6 +17,7 @@ inline constexpr char kConfigFile[] = "config.json";
 struct LlamaConfigNotes {
   int end_of_document_id = -1;  // -1: none
   // Where the model comes from, for people.
+  std::string dtype = "float32";  // of the weights, as torch calls it
   std::string origin;
 };
 

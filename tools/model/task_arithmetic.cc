@@ -75,7 +75,8 @@ absl::Status TaskArithmetic::Add(const Transformer& tuned, double scale) {
   });
 }
 
-absl::StatusOr<std::unique_ptr<Transformer>> TaskArithmetic::Finish() const {
+absl::StatusOr<std::unique_ptr<Transformer>> TaskArithmetic::Finish(
+    double scale) const {
   return GuardTorch(
       "task arithmetic", [&]() -> absl::StatusOr<std::unique_ptr<Transformer>> {
         LORY_ASSIGN_OR_RETURN(std::unique_ptr<Transformer> merged,
@@ -83,7 +84,7 @@ absl::StatusOr<std::unique_ptr<Transformer>> TaskArithmetic::Finish() const {
                                   SpecAsIs(base_), /*dense_phase=*/false));
         at::NoGradGuard no_grad;
         merged->parameters().flat_values().copy_(
-            change_ + base_.parameters().flat_values().to(at::kDouble));
+            change_ * scale + base_.parameters().flat_values().to(at::kDouble));
         return merged;
       });
 }

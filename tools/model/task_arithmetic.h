@@ -15,8 +15,8 @@ namespace lory::surgery {
 // of the models does not show. Thread-compatible.
 //
 //   auto sum = TaskArithmetic::Start(*base);
-//   LORY_RETURN_IF_ERROR(sum->Add(*tuned, 0.5));    // negative: forget it
-//   auto merged = sum->Finish();
+//   LORY_RETURN_IF_ERROR(sum->Add(*tuned, 1));    // -1: forget it
+//   auto merged = sum->Finish(0.5);
 class TaskArithmetic {
  public:
   // `base` must outlive the sum. RESOURCE_EXHAUSTED: no memory.
@@ -27,8 +27,10 @@ class TaskArithmetic {
   // than the base; names the first.
   absl::Status Add(const lory::model::Transformer& tuned, double scale);
 
-  // A model of the base's kind with the sum for weights.
-  absl::StatusOr<std::unique_ptr<lory::model::Transformer>> Finish() const;
+  // A model of the base's kind whose weights are the base's and `scale` times
+  // what was added.
+  absl::StatusOr<std::unique_ptr<lory::model::Transformer>> Finish(
+      double scale = 1) const;
 
  private:
   explicit TaskArithmetic(const lory::model::Transformer& base) : base_(base) {}

@@ -1,0 +1,141 @@
+#include "tools/model/merge_command.h"
+
+#include <filesystem>
+
+#include "absl/strings/str_format.h"
+#include "common/data/dataset.h"
+#include "tests/unit/tools/model/eval/eval_data.h"
+#include "tests/unit/tools/model/models.h"
+#include "tools/model/scale_search.h"
+
+namespace lory::surgery {
+namespace {
+
+using ::lory::eval::OfBytes;
+using ::lory::model::DenseSpec;
+using ::lory::testing::StatusIs;
+using ::lory::testing::TemporaryFolder;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+struct MergeCommandTest : ::testing::Test {
+  std::string Model(uint64_t seed) {
+    return WriteModel(folder.At("model-" + std::to_string(seed)),
+                      OfBytes(DenseSpec()), seed);
+  }
+
+  absl::StatusOr<std::string> Run(std::vector<std::string> arguments) {
+    CLI::App app;
+    MergeFlags flags;
+    AddMergeOptions(app, flags);
+    arguments.insert(arguments.end(), {"--to", folder.At("merged"), "--force"});
+    std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
+    try {
+      app.parse(arguments);
+    } catch (const CLI::ParseError& error) {
+      return absl::InvalidArgumentError(error.what());
+    }
+    return RunMerge(flags);
+  }
+
+  // Loss of `model` on a held-out domain, by all logits.
+  double LossOn(const lory::model::Transformer& model, int domain) {
+    const auto dataset =
+        *lory::data::Dataset::Open(data + "/manifest.json", false);
+    double sum = 0, count = 0;
+    for (int64_t i = 0; i < dataset->held_out_count(domain); ++i) {
+      std::vector<int64_t> tokens(lory::model::kLength + 1);
+      EXPECT_OK(dataset->ReadHeldOut(domain, i, tokens));
+      for (const double log : lory::eval::LogProbabilities(model, tokens)) {
+        sum -= log;
+        ++count;
+      }
+    }
+    return sum / count;
+  }
+
+  // Numbers of a model, in double.
+  at::Tensor Flat(const std::string& path) {
+    return Load(path)->parameters().flat_values().to(at::kDouble);
+  }
+
+  const lory::model::SingleThread single_thread;
+  const TemporaryFolder folder;
+  const std::string data = lory::eval::WriteByteDataset(folder);
+};
+
+TEST(ParseScales, GivesBothEnds) {
+  EXPECT_THAT(*ParseScales("0:1:0.25"), ElementsAre(0, 0.25, 0.5, 0.75, 1));
+  EXPECT_EQ(ParseScales("0:0.3:0.1")->size(), 4u);
+  for (const char* wrong : {"", "1", "0:1", "1:0:0.1", "0:1:0", "0:1:-1",
+                            "0:1:x", "0:inf:1", "nan:1:1", "0:1:1e-9"}) {
+    EXPECT_THAT(ParseScales(wrong), StatusIs(absl::StatusCode::kInvalidArgument,
+                                             HasSubstr("--search")))
+        << wrong;
+  }
+}
+
+TEST_F(MergeCommandTest, AveragesInPlaceOfAdding) {
+  const std::string base = Model(1), a = Model(2), b = Model(3);
+  ASSERT_OK(
+      Run({"--base", base, "--subtract", a, b, "--average", "--scale", "0.5"}));
+  const at::Tensor expected =
+      Flat(base) - 0.5 * ((Flat(a) + Flat(b)) / 2 - Flat(base));
+  EXPECT_TRUE(at::allclose(Flat(folder.At("merged")), expected, 1e-6, 1e-7));
+}
+
+TEST_F(MergeCommandTest, SearchTakesTheScaleOfTheLowestLoss) {
+  const std::string base = Model(1), tuned = Model(2);
+  LORY_ASSERT_OK_AND_ASSIGN(const std::string said,
+                            Run({"--base", base, "--add", tuned, "--search",
+                                 "-1:2:0.5", "--data", data}));
+  // The domain that was kept out of training does not count.
+  double best_scale = 0, best = 1e9;
+  for (const double scale : {-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0}) {
+    const auto model = Load(base);
+    at::NoGradGuard no_grad;
+    model->parameters().flat_values().copy_(Flat(base) +
+                                            scale * (Flat(tuned) - Flat(base)));
+    const double loss = LossOn(*model, 0);
+    if (loss < best) best = loss, best_scale = scale;
+  }
+  const at::Tensor expected =
+      Flat(base) + best_scale * (Flat(tuned) - Flat(base));
+  EXPECT_TRUE(at::allclose(Flat(folder.At("merged")), expected, 1e-6, 1e-7));
+  EXPECT_THAT(said, HasSubstr(absl::StrFormat("%.4f  <-", best)));
+}
+
+TEST_F(MergeCommandTest, ToleranceTakesTheLargestScaleThatDoesNoHarm) {
+  const std::string base = Model(1), tuned = Model(2);
+  const std::vector<std::string> wide = {
+      "--base", base, "--subtract", tuned,    "--search",    "0:4:1",
+      "--data", data, "--domains",  "unseen", "--tolerance", "100"};
+  ASSERT_OK(Run(wide));
+  EXPECT_TRUE(at::allclose(Flat(folder.At("merged")),
+                           Flat(base) - 4 * (Flat(tuned) - Flat(base)), 1e-6,
+                           1e-6));
+  // Not even the smallest: the base itself is not among them.
+  EXPECT_THAT(Run({"--base", base, "--subtract", tuned, "--search", "3:4:1",
+                   "--data", data, "--tolerance", "0"}),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("within --tolerance")));
+}
+
+TEST_F(MergeCommandTest, SaysWhatDoesNotGoTogether) {
+  const std::string base = Model(1), tuned = Model(2);
+  const auto refused = [&](std::vector<std::string> more, const char* why) {
+    more.insert(more.begin(), {"--base", base, "--add", tuned});
+    EXPECT_THAT(Run(more),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(why)));
+  };
+  refused({"--search", "0:1:0.5"}, "go together");
+  refused({"--data", data}, "go together");
+  refused({"--search", "0:1:0.5", "--scale", "1", "--data", data}, "--scale");
+  refused({"--search", "0:1:0.5", "--data", data, "--domains", "news"},
+          "there are seen, unseen");
+  refused({"--tolerance", "-1"}, "--tolerance");
+  EXPECT_FALSE(std::filesystem::exists(folder.At("merged")));
+}
+
+}  // namespace
+}  // namespace lory::surgery

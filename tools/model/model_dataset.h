@@ -1,0 +1,26 @@
+#ifndef LORY_TOOLS_MODEL_MODEL_DATASET_H_
+#define LORY_TOOLS_MODEL_MODEL_DATASET_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "common/data/dataset.h"
+#include "worker/model/transformer.h"
+
+// A dataset that a model is measured on.
+namespace lory::surgery {
+
+// manifest.json of a dataset that is named by its folder or by that file.
+std::string ManifestOf(const std::string& data);
+
+// Opens the dataset `data`, whose held-out text `model` can read.
+//
+// FAILED_PRECONDITION: vocabulary or length do not fit, or nothing is held out;
+// says what mends it. Others: as Dataset::Open.
+absl::StatusOr<std::unique_ptr<lory::data::Dataset>> OpenHeldOut(
+    const std::string& data, const lory::model::Transformer& model);
+
+}  // namespace lory::surgery
+
+#endif  // LORY_TOOLS_MODEL_MODEL_DATASET_H_
