@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 
@@ -41,8 +42,20 @@ Flag& Flag::OneOf(const std::vector<std::string>& values) {
 }
 
 Flag& Flag::Size() {
+  // CLI11 takes numbers modulo 2^64.
   option_->transform(CLI::AsSizeValue(/*kb_is_1000=*/true));
-  return *this;
+  option_->transform(CLI::Validator(
+      [](const std::string& text) {
+        return text.find('-') == std::string::npos
+                   ? std::string()
+                   : text + " is not 0 bytes or more";
+      },
+      "", ""));
+  return Check([](const std::string& bytes) {
+    int64_t count = 0;
+    return absl::SimpleAtoi(bytes, &count) ? std::string()
+                                           : bytes + " bytes are too many";
+  });
 }
 
 Flag& Flag::Check(std::function<std::string(const std::string&)> wrong) {

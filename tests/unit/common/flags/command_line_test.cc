@@ -52,6 +52,12 @@ TEST(CommandLine, FillsInWhatIsGivenAndLeavesTheRest) {
   EXPECT_EQ(work, "here");
   EXPECT_EQ(slots, 3);
   EXPECT_EQ(bytes, 2'000'000'000);
+  for (const char* wrong :
+       {"--bytes=-5", "--bytes=-1MB", "--bytes=9999999999999999999"}) {
+    CommandLine other({});
+    other.Add("--bytes", bytes).Size();
+    EXPECT_EQ(Parse(other, {wrong}), 2) << wrong;
+  }
   EXPECT_TRUE(json);
   EXPECT_THAT(roots, ElementsAre("a", "b"));
   EXPECT_EQ(order, std::nullopt);
