@@ -16,6 +16,7 @@
 #include "common/base/address.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
+#include "common/http/connection.h"
 #include "common/http/token_file.h"
 
 namespace lory::http {
@@ -33,6 +34,8 @@ absl::string_view TextOf(int status) {
       return "Not Found";
     case 405:
       return "Method Not Allowed";
+    case 408:
+      return "Request Timeout";
     case 413:
       return "Content Too Large";
     case 415:
@@ -178,19 +181,21 @@ class CivetServer final : public HttpServer {
     const char* shown = mg_get_header(connection, "Authorization");
     const bool welcome = self->token_.empty() ||
                          (shown != nullptr && ShowsToken(shown, self->token_));
+    Connection reader(connection, self->port_);
     const Response response =
-        welcome ? self->ResponseTo(method, *request, connection)
+        welcome ? self->ResponseTo(method, *request, connection, reader)
                 : Response{.status = 401, .body = "show the token\n"};
     Send(connection, response, method != "HEAD");
+    reader.DropBody();
     return response.status;  // not 0: answered here
   }
 
   Response ResponseTo(absl::string_view method, const mg_request_info& request,
-                      mg_connection* connection) const {
+                      mg_connection* connection, Connection& reader) const {
     const char* path = request.local_uri;
     if (const auto post = options_.posts.find(path == nullptr ? "" : path);
         post != options_.posts.end()) {
-      return ResponseToPost(method, post->second, connection);
+      return ResponseToPost(method, post->second, connection, reader);
     }
     const auto handler = handlers_.find(path == nullptr ? "" : path);
     if (handler == handlers_.end()) {
@@ -204,7 +209,7 @@ class CivetServer final : public HttpServer {
   }
 
   Response ResponseToPost(absl::string_view method, const PostHandler& post,
-                          mg_connection* connection) const {
+                          mg_connection* connection, Connection& reader) const {
     if (method != "POST") {
       return {.status = 405, .body = "only POST\n", .allow = "POST"};
     }
@@ -217,17 +222,15 @@ class CivetServer final : public HttpServer {
     }
     const auto most = static_cast<size_t>(options_.max_body_bytes);
     std::string body;
-    std::array<char, 16384> buffer;
-    while (body.size() <= most) {
-      const int got = mg_read(connection, buffer.data(), buffer.size());
-      if (got <= 0) {
-        const long long sent = mg_get_request_info(connection)->content_length;
-        if (sent < 0 || static_cast<size_t>(sent) == body.size()) {
-          return post(body);
-        }
+    switch (reader.ReadBody(most, options_.body_time, body)) {
+      case BodyEnd::kWhole:
+        return post(body, [&reader] { return reader.ReaderLeft(); });
+      case BodyEnd::kEarly:
         return {.status = 400, .body = "the body ended early\n"};
-      }
-      body.append(buffer.data(), static_cast<size_t>(got));
+      case BodyEnd::kTooSlow:
+        return {.status = 408, .body = "the body came too slowly\n"};
+      case BodyEnd::kTooLarge:
+        break;
     }
     return {.status = 413,
             .body = absl::StrCat("the body is larger than ", most, " bytes\n")};

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 // The one HTTP endpoint of a process: metrics, health, pages, and with
 // PostHandlers an API. Wraps CivetWeb. No files, small requests.
@@ -29,9 +30,15 @@ struct Response {
 // threads.
 using Handler = std::function<Response(const std::string& query)>;
 
+// Whether whoever waits for the answer has closed the connection. Does not
+// block. Valid until the answer is sent, its stream included.
+using ReaderLeft = std::function<bool()>;
+
 // Answers a POST of application/json; gets its body, which may be anything.
-// Called from several threads.
-using PostHandler = std::function<Response(const std::string& body)>;
+// One that takes long gives up when the reader has left. Called from several
+// threads.
+using PostHandler = std::function<Response(const std::string& body,
+                                           const ReaderLeft& reader_left)>;
 
 // Thread-safe.
 class HttpServer {
@@ -39,7 +46,8 @@ class HttpServer {
   struct Options {
     std::map<std::string, PostHandler> posts;  // by exact path
     int max_body_bytes = 1 << 20;              // of a POST; more: status 413
-    int thread_count = 2;                      // requests answered at one time
+    absl::Duration body_time = absl::Seconds(10);  // of all of it; then: 408
+    int thread_count = 2;  // requests answered at one time
   };
 
   // Serves `handlers` by exact path on `address` (host:port, port 0: any). If

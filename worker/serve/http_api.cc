@@ -19,7 +19,8 @@ using ::lory::http::Response;
 using nlohmann::ordered_json;
 
 constexpr char kJson[] = "application/json";
-constexpr absl::Duration kHttpPatience = absl::Seconds(1);
+// How long who left may go unseen, between tokens or in the queue.
+constexpr absl::Duration kHttpPatience = absl::Milliseconds(100);
 
 int HttpStatus(absl::StatusCode code) {
   switch (code) {
@@ -65,11 +66,13 @@ Response JsonResponse(const ordered_json& json) {
   return {.content_type = kJson, .body = Dump(json) + "\n"};
 }
 
-absl::StatusOr<GenerationPiece> NextOf(Generation& generation) {
-  while (true) {
+absl::StatusOr<GenerationPiece> NextOf(
+    Generation& generation, const lory::http::ReaderLeft& reader_left) {
+  while (!reader_left()) {
     auto piece = generation.Next(kHttpPatience);
     if (piece.has_value()) return *std::move(piece);
   }
+  return absl::CancelledError("the reader left");
 }
 
 }  // namespace
@@ -127,7 +130,8 @@ ordered_json HttpApi::Envelope(const Open& open) const {
           {"model", front_.model_name}};
 }
 
-absl::StatusOr<std::string> HttpApi::Whole(Open& open) {
+absl::StatusOr<std::string> HttpApi::Whole(
+    Open& open, const lory::http::ReaderLeft& reader_left) {
   ordered_json choices = ordered_json::array();
   int64_t prompt_count = 0;
   int64_t made_count = 0;
@@ -136,7 +140,7 @@ absl::StatusOr<std::string> HttpApi::Whole(Open& open) {
     bool finished = false;
     while (!finished) {
       LORY_ASSIGN_OR_RETURN(const GenerationPiece piece,
-                            NextOf(*open.generations[i]));
+                            NextOf(*open.generations[i], reader_left));
       pieces.push_back(open.choices[i].Add(piece));
       finished = piece.finish.has_value();
     }
@@ -152,11 +156,12 @@ absl::StatusOr<std::string> HttpApi::Whole(Open& open) {
   return Dump(json) + "\n";
 }
 
-absl::Status HttpApi::Stream(Open& open, const lory::http::BodyWriter& write) {
+absl::Status HttpApi::Stream(Open& open, const lory::http::BodyWriter& write,
+                             const lory::http::ReaderLeft& reader_left) {
   for (size_t i = 0; i < open.generations.size(); ++i) {
     bool finished = false;
     while (!finished) {
-      const auto piece = NextOf(*open.generations[i]);
+      const auto piece = NextOf(*open.generations[i], reader_left);
       if (!piece.ok()) {
         write(absl::StrCat("data: ", Dump(ErrorJson(piece.status())), "\n\n"));
         return piece.status();
@@ -178,7 +183,8 @@ void HttpApi::Count(const Open& open, const absl::Status& status) {
                           front_.clock.MonotonicNow() - open.since);
 }
 
-Response HttpApi::Complete(const std::string& body) {
+Response HttpApi::Complete(const std::string& body,
+                           const lory::http::ReaderLeft& reader_left) {
   const auto begun = Begin(body);
   if (!begun.ok()) {
     Count({.since = front_.clock.MonotonicNow()}, begun.status());
@@ -187,11 +193,12 @@ Response HttpApi::Complete(const std::string& body) {
   const std::shared_ptr<Open> open = *begun;
   if (open->request.stream) {
     return {.content_type = "text/event-stream",
-            .stream = [this, open](const lory::http::BodyWriter& write) {
-              Count(*open, Stream(*open, write));
+            .stream = [this, open,
+                       reader_left](const lory::http::BodyWriter& write) {
+              Count(*open, Stream(*open, write, reader_left));
             }};
   }
-  const absl::StatusOr<std::string> whole = Whole(*open);
+  const absl::StatusOr<std::string> whole = Whole(*open, reader_left);
   Count(*open, whole.status());
   if (!whole.ok()) return ErrorResponse(whole.status());
   return {.content_type = kJson, .body = *whole};
@@ -256,12 +263,16 @@ std::map<std::string, lory::http::Handler> HttpApi::Pages() {
 }
 
 std::map<std::string, lory::http::PostHandler> HttpApi::Posts() {
-  return {
-      {"/v1/completions",
-       [this](const std::string& body) { return Complete(body); }},
-      {"/tokenize", [this](const std::string& body) { return Tokenize(body); }},
-      {"/detokenize",
-       [this](const std::string& body) { return Detokenize(body); }}};
+  using lory::http::ReaderLeft;
+  return {{"/v1/completions",
+           [this](const std::string& body, const ReaderLeft& reader_left) {
+             return Complete(body, reader_left);
+           }},
+          {"/tokenize", [this](const std::string& body,
+                               const ReaderLeft&) { return Tokenize(body); }},
+          {"/detokenize", [this](const std::string& body, const ReaderLeft&) {
+             return Detokenize(body);
+           }}};
 }
 
 }  // namespace lory::serve

@@ -25,7 +25,9 @@ class HttpApi {
   std::map<std::string, lory::http::PostHandler> Posts();
 
   // ---- the answers, for tests ----
-  lory::http::Response Complete(const std::string& body);
+  lory::http::Response Complete(
+      const std::string& body,
+      const lory::http::ReaderLeft& reader_left = [] { return false; });
   lory::http::Response Tokenize(const std::string& body) const;
   lory::http::Response Detokenize(const std::string& body) const;
 
@@ -46,9 +48,12 @@ class HttpApi {
 
   absl::StatusOr<std::shared_ptr<Open>> Begin(const std::string& body);
   nlohmann::ordered_json Envelope(const Open& open) const;
-  absl::StatusOr<std::string> Whole(Open& open);
-  // Server-sent events. CANCELLED: the reader left.
-  absl::Status Stream(Open& open, const lory::http::BodyWriter& write);
+  // CANCELLED, of both: the reader left.
+  absl::StatusOr<std::string> Whole(Open& open,
+                                    const lory::http::ReaderLeft& reader_left);
+  // Server-sent events.
+  absl::Status Stream(Open& open, const lory::http::BodyWriter& write,
+                      const lory::http::ReaderLeft& reader_left);
   void Count(const Open& open, const absl::Status& status);
 
   const Front& front_;

@@ -124,12 +124,70 @@ TEST_F(ServingTest, AStreamSaysPieceByPieceWhatTheWholeSays) {
   }
 }
 
-TEST_F(ServingTest, AReaderThatLeavesEndsTheWork) {
-  const http::Response response =
-      api->Complete(R"({"prompt": "a", "max_tokens": 11, "stream": true})");
-  int pieces = 0;
-  response.stream([&](const std::string&) { return ++pieces < 2; });
-  EXPECT_EQ(pieces, 2);
+// A server whose engine works only when the test says so.
+struct SteppedTest : ServingTest {
+  SteppedTest() {
+    auto made = Engine::Create({.max_active = 1}, *served.model,
+                               *tokenizer.tokenizer, RealClock(), &metrics);
+    EXPECT_OK(made);
+    stepped = *std::move(made);
+    stepped_front = std::make_unique<Front>(Front{.model = *served.model,
+                                                  .tokenizer = tokenizer,
+                                                  .engine = *stepped,
+                                                  .metrics = metrics,
+                                                  .clock = RealClock()});
+    stepped_api = std::make_unique<HttpApi>(*stepped_front);
+  }
+
+  static constexpr char kAsked[] = R"({"prompt": "a", "max_tokens": 11)";
+
+  std::string Counted() const { return metrics.Serialize(); }
+
+  std::unique_ptr<Engine> stepped;
+  std::unique_ptr<Front> stepped_front;
+  std::unique_ptr<HttpApi> stepped_api;
+};
+
+constexpr char kCancelledOnce[] =
+    R"(lory_server_requests_total{code="CANCELLED",method="completions"} 1)";
+
+TEST_F(SteppedTest, AReaderOfAStreamThatLeavesEndsTheWork) {
+  {
+    const http::Response response =
+        stepped_api->Complete(absl::StrCat(kAsked, R"(, "stream": true})"));
+    EXPECT_TRUE(stepped->Step());  // two tokens: two pieces
+    int pieces = 0;
+    response.stream([&](const std::string&) { return ++pieces < 2; });
+    EXPECT_EQ(pieces, 2);
+  }
+  EXPECT_FALSE(stepped->Step());
+  EXPECT_THAT(Counted(), HasSubstr(kCancelledOnce));
+}
+
+TEST_F(SteppedTest, AReaderOfAWholeAnswerThatLeavesEndsTheWork) {
+  int asked = 0;
+  stepped_api->Complete(absl::StrCat(kAsked, "}"), [&] {
+    if (++asked == 1) stepped->Step();
+    return asked > 2;  // after a token
+  });
+  EXPECT_FALSE(stepped->Step());
+  EXPECT_THAT(Counted(), HasSubstr(kCancelledOnce));
+}
+
+TEST_F(SteppedTest, AReaderThatLeavesWhileItsRequestWaitsMakesRoom) {
+  LORY_ASSERT_OK_AND_ASSIGN(const auto first,
+                            stepped->Submit({.tokens = {1}, .max_tokens = 2}));
+  for (const char* end : {"}", R"(, "stream": true})"}) {
+    int asked = 0;
+    const http::Response response = stepped_api->Complete(
+        absl::StrCat(kAsked, end), [&] { return ++asked > 1; });
+    if (response.stream)
+      response.stream([](const std::string&) { return true; });
+    EXPECT_EQ(asked, 2);
+  }
+  EXPECT_TRUE(stepped->Step());  // the first, to its end
+  EXPECT_FALSE(stepped->Step());
+  EXPECT_EQ(first->Next(absl::ZeroDuration())->value().tokens.size(), 1);
 }
 
 TEST_F(ServingTest, EchoScoresThePromptAsScoreDoes) {
