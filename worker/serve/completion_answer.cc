@@ -12,6 +12,15 @@ using nlohmann::ordered_json;
 constexpr const char* kScoreLists[] = {"tokens", "token_logprobs",
                                        "top_logprobs", "text_offset"};
 
+// Adds `more` to the bytes in `open`; takes out what ends with a character.
+std::string TakeWhole(std::string& open, const std::string& more) {
+  open += more;
+  const size_t whole = open.size() - OpenCharacter(open);
+  std::string text = open.substr(0, whole);
+  open.erase(0, whole);
+  return text;
+}
+
 }  // namespace
 
 CompletionChoice::CompletionChoice(const Front& front, int64_t index,
@@ -25,8 +34,8 @@ CompletionChoice::CompletionChoice(const Front& front, int64_t index,
 
 void CompletionChoice::AddToken(const TokenScore& score,
                                 ordered_json& logprobs) {
-  const std::string text = ValidUtf8(front_.Decode({score.token}));
-  logprobs["tokens"].push_back(text);
+  const std::string bytes = front_.Decode({score.token});
+  logprobs["tokens"].push_back(ValidUtf8(bytes));
   logprobs["token_logprobs"].push_back(score.log_probability);
   ordered_json top = ordered_json::object();
   for (const auto& [token, value] : score.top) {
@@ -35,7 +44,7 @@ void CompletionChoice::AddToken(const TokenScore& score,
   }
   logprobs["top_logprobs"].push_back(std::move(top));
   logprobs["text_offset"].push_back(text_offset_);
-  text_offset_ += CharacterCount(text);
+  text_offset_ += CharacterCount(ValidUtf8(TakeWhole(open_bytes_, bytes)));
 }
 
 ordered_json CompletionChoice::Add(const GenerationPiece& piece) {
@@ -60,8 +69,11 @@ ordered_json CompletionChoice::Add(const GenerationPiece& piece) {
     for (const TokenScore& score : piece.scores) AddToken(score, logprobs);
   }
   made_count_ += static_cast<int64_t>(piece.tokens.size());
+  // The end of the prompt may be half a character, which the answer ends.
+  text = TakeWhole(held_back_, text + piece.text);
+  if (piece.finish) text += std::exchange(held_back_, "");
   ordered_json choice = {{"index", index_},
-                         {"text", ValidUtf8(text + piece.text)},
+                         {"text", ValidUtf8(text)},
                          {"logprobs", std::move(logprobs)},
                          {"finish_reason", nullptr}};
   if (piece.finish) {

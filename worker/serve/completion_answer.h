@@ -29,6 +29,7 @@ class CompletionChoice {
   int64_t made_count() const { return made_count_; }
 
  private:
+  // A token that begins within a character has that character's offset.
   void AddToken(const TokenScore& score, nlohmann::ordered_json& logprobs);
 
   const Front& front_;
@@ -38,7 +39,9 @@ class CompletionChoice {
   const bool with_scores_;
   bool first_ = true;
   int64_t made_count_ = 0;
-  int64_t text_offset_ = 0;  // characters before the next token
+  std::string held_back_;    // of the text: a character that is not whole yet
+  int64_t text_offset_ = 0;  // characters before the next token, whole ones
+  std::string open_bytes_;   // of the tokens: what follows those
 };
 
 // Joins what Add returned into one choice.

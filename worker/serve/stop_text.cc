@@ -4,26 +4,9 @@
 #include <utility>
 
 #include "absl/strings/match.h"
+#include "worker/serve/utf8.h"
 
 namespace lory::serve {
-namespace {
-
-// Bytes at the end of `text` that begin a UTF-8 character and do not end it.
-size_t OpenCharacter(absl::string_view text) {
-  for (size_t back = 1; back <= std::min<size_t>(3, text.size()); ++back) {
-    const auto byte = static_cast<unsigned char>(text[text.size() - back]);
-    if ((byte & 0xC0) == 0x80) continue;  // inside a character
-    size_t length = 1;
-    if ((byte & 0xE0) == 0xC0) length = 2;
-    if ((byte & 0xF0) == 0xE0) length = 3;
-    if ((byte & 0xF8) == 0xF0) length = 4;
-    return length > back ? back : 0;
-  }
-  return 0;
-}
-
-}  // namespace
-
 StopText::StopText(std::vector<std::string> stops) : stops_(std::move(stops)) {}
 
 size_t StopText::HeldBack() const {

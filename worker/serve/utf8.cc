@@ -44,6 +44,19 @@ std::string ValidUtf8(absl::string_view bytes) {
   return text;
 }
 
+size_t OpenCharacter(absl::string_view bytes) {
+  for (size_t back = 1; back <= std::min<size_t>(3, bytes.size()); ++back) {
+    const auto byte = static_cast<unsigned char>(bytes[bytes.size() - back]);
+    if ((byte & 0xC0) == 0x80) continue;  // inside a character
+    size_t length = 1;
+    if ((byte & 0xE0) == 0xC0) length = 2;
+    if ((byte & 0xF0) == 0xE0) length = 3;
+    if ((byte & 0xF8) == 0xF0) length = 4;
+    return length > back ? back : 0;
+  }
+  return 0;
+}
+
 int64_t CharacterCount(absl::string_view text) {
   return std::count_if(text.begin(), text.end(),
                        [](char c) { return !Continues(c); });

@@ -190,6 +190,55 @@ TEST_F(SteppedTest, AReaderThatLeavesWhileItsRequestWaitsMakesRoom) {
   EXPECT_EQ(first->Next(absl::ZeroDuration())->value().tokens.size(), 1);
 }
 
+// Token i is byte i of a text with characters of one, two and three bytes.
+struct BytesTokenizer final : lory::text::Tokenizer {
+  int64_t vocabulary_size() const override { return 7; }
+  int32_t end_of_document_id() const override { return -1; }
+  std::vector<int32_t> Encode(absl::string_view) const override { return {}; }
+  std::string Decode(const std::vector<int32_t>& ids) const override {
+    std::string text;
+    for (const int32_t id : ids) text += "a\xC3\xA9\xE2\x82\xAC\xFF"[id];
+    return text;
+  }
+};
+
+TEST_F(ServingTest, OffsetsAreThoseOfCharactersInTheText) {
+  lory::text::TokenizerFile bytes;
+  bytes.tokenizer = std::make_unique<BytesTokenizer>();
+  const Front of_bytes{.model = *served.model,
+                       .tokenizer = bytes,
+                       .engine = *engine,
+                       .metrics = metrics,
+                       .clock = RealClock()};
+  CompletionRequest request;
+  request.echo = true;
+  request.logprobs = 1;
+  // The prompt ends, and the first pieces do, within a character.
+  CompletionChoice choice(of_bytes, 0, {0, 1, 2, 6, 3}, request);
+  GenerationPiece piece;
+  for (const int64_t token : {1, 2, 6, 3}) {
+    piece.prompt_scores.push_back({.token = token});
+  }
+  piece.tokens = {4};
+  piece.scores = {{.token = 4}};
+  piece.text = "\x82";
+  std::vector<nlohmann::ordered_json> pieces = {choice.Add(piece)};
+  GenerationPiece last;
+  last.tokens = {5, 0, 1};
+  last.scores = {{.token = 5}, {.token = 0}, {.token = 1}};
+  last.text =
+      "\xAC"
+      "a\xC3";
+  last.finish = FinishReason::kLength;
+  pieces.push_back(choice.Add(last));
+  const nlohmann::ordered_json whole = JoinChoices(pieces);
+  EXPECT_EQ(whole["text"],
+            "a\xC3\xA9\xEF\xBF\xBD\xE2\x82\xAC"
+            "a\xEF\xBF\xBD");
+  EXPECT_EQ(whole["logprobs"]["text_offset"],
+            nlohmann::ordered_json({0, 1, 1, 2, 3, 3, 3, 4, 5}));
+}
+
 TEST_F(ServingTest, EchoScoresThePromptAsScoreDoes) {
   lory::v1::ScoreRequest request;
   request.set_text("abcdef");
