@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 constexpr absl::Duration kShutdownGrace = absl::Seconds(2);
 // Threads of HTTP beyond requests that work or wait: refusals, health, metrics.
 constexpr int64_t kSpareThreads = 4;
-constexpr int64_t kMostThreads = 256;
+static_assert(Engine::kMostOpen + kSpareThreads == 256);
 
 absl::StatusOr<text::TokenizerFile> OpenTokenizer(const AppOptions& options,
                                                   const ServedModel& model) {
@@ -97,8 +97,7 @@ absl::Status App::Serve(const AppOptions& options) {
       http_,
       http::HttpServer::Start(
           options.http, options.http_token_file, api_->Pages(),
-          {.posts = api_->Posts(),
-           .thread_count = static_cast<int>(std::min(threads, kMostThreads))}));
+          {.posts = api_->Posts(), .thread_count = static_cast<int>(threads)}));
   return absl::OkStatus();
 }
 

@@ -74,6 +74,14 @@ absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(
     return absl::InvalidArgumentError(
         "max_active and max_queued must be 1 or more");
   }
+  if (options.max_active > kMostOpen ||
+      options.max_queued > kMostOpen - options.max_active) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--max-active ", options.max_active, " and --max-queued ",
+        options.max_queued, " are more than ", kMostOpen,
+        " together, the requests that a server has threads for; give less, or "
+        "start several servers"));
+  }
   return absl::WrapUnique(
       new Engine(options, model, tokenizer, clock, observer));
 }

@@ -43,6 +43,11 @@ class EngineObserver {
 // Thread-safe: Submit from any thread; Step and Run from one.
 class Engine {
  public:
+  // Requests that work and wait together: each holds a thread of gRPC or HTTP
+  // until it is answered, and those have 256, a few of them for refusals,
+  // health and metrics.
+  static constexpr int64_t kMostOpen = 252;
+
   struct Options {
     int64_t max_active = 8;    // requests that make tokens together
     int64_t max_queued = 32;   // requests that wait beside those
@@ -55,7 +60,8 @@ class Engine {
   // All references must outlive the engine; `observer` may be null. Fewer
   // requests are active where merged_bytes is too little for all.
   //
-  // INVALID_ARGUMENT: merged_bytes is less than one request needs.
+  // INVALID_ARGUMENT: merged_bytes is less than one request needs; max_active
+  // and max_queued are less than 1, or more than kMostOpen together.
   static absl::StatusOr<std::unique_ptr<Engine>> Create(
       const Options& options, const ServedModel& model,
       const lory::text::Tokenizer& tokenizer, Clock& clock,

@@ -24,10 +24,11 @@ Exit codes: 0 stopped on request; 1 could not start; 2 wrong flags.)";
 void AddLimits(flags::Command& line, AppOptions& options) {
   line.Add("--max-active", options.engine.max_active,
            "Requests that make tokens together")
-      .Range(1, 1024);
+      .Range(1, static_cast<int>(Engine::kMostOpen) - 1);
   line.Add("--max-queued", options.engine.max_queued,
-           "Requests that wait; more are refused")
-      .Range(1, 4096);
+           "Requests that wait; more are refused; with --max-active 252 at "
+           "most")
+      .Range(1, static_cast<int>(Engine::kMostOpen) - 1);
   line.Add("--merged-bytes", options.engine.merged_bytes,
            "Memory of merged experts, in use and kept; 0: enough for "
            "--max-active")

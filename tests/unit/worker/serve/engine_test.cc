@@ -219,6 +219,21 @@ TEST_F(EngineTest, MergedWeightsStayWithinTheirBudget) {
   EXPECT_LE(watcher.most_active, 2);
 }
 
+TEST_F(EngineTest, AsManyRequestsAreTakenAsThereAreThreads) {
+  const auto create = [&](int64_t active, int64_t queued) {
+    return Engine::Create({.max_active = active, .max_queued = queued},
+                          *served.model, tokenizer, clock, nullptr)
+        .status();
+  };
+  EXPECT_OK(create(52, 200));
+  for (const auto& [active, queued] :
+       {std::pair<int64_t, int64_t>(53, 200), {8, INT64_MAX}, {1024, 32}}) {
+    EXPECT_THAT(create(active, queued),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr("--max-queued"), HasSubstr("252"))));
+  }
+}
+
 TEST_F(EngineTest, WhenItStopsOpenRequestsEnd) {
   const auto engine = Make();
   LORY_ASSERT_OK_AND_ASSIGN(const auto open, engine->Submit(Ask({1})));
