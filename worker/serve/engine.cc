@@ -206,9 +206,11 @@ void Engine::Admit(const Waiting& waiting) {
 absl::Status Engine::ReadPrompt(Active& active, GenerationPiece& piece) {
   const GenerationRequest& request = active.generation->request;
   const auto count = static_cast<int64_t>(request.tokens.size());
+  LORY_RETURN_IF_ERROR(model_.CheckFiles());
   PromptPass pass = decoder_.ReadPrompt(
       request.tokens, request.routed_count, request.inference,
       count + request.max_tokens, active.state);
+  LORY_RETURN_IF_ERROR(model_.CheckFiles());
   if (request.score_prompt) {
     LORY_ASSIGN_OR_RETURN(piece.prompt_scores,
                           ScorePrompt(request, pass.hidden_LD));
@@ -242,6 +244,18 @@ absl::StatusOr<std::vector<TokenScore>> Engine::ScorePrompt(
   return scores;
 }
 
+absl::StatusOr<at::Tensor> Engine::StepLogits(
+    std::span<SequenceState* const> states, std::span<const int64_t> tokens) {
+  const bool may_merge =
+      std::any_of(states.begin(), states.end(), [](const SequenceState* state) {
+        return state->inference == Inference::kSegment;
+      });
+  if (may_merge) LORY_RETURN_IF_ERROR(model_.CheckFiles());
+  at::Tensor logits_BV = decoder_.Step(states, tokens).contiguous();
+  if (may_merge) LORY_RETURN_IF_ERROR(model_.CheckFiles());
+  return logits_BV;
+}
+
 void Engine::MakeTokens() {
   std::vector<SequenceState*> states;
   std::vector<int64_t> tokens;
@@ -250,8 +264,7 @@ void Engine::MakeTokens() {
     tokens.push_back(active->last_token);
   }
   const absl::StatusOr<at::Tensor> logits_BV = lory::train::GuardTorch(
-      "making a token",
-      [&] { return decoder_.Step(states, tokens).contiguous(); });
+      "making a token", [&] { return StepLogits(states, tokens); });
   for (size_t i = 0; i < active_.size(); ++i) {
     Active& active = *active_[i];
     GenerationPiece piece;

@@ -117,6 +117,9 @@ class Engine {
   absl::StatusOr<std::vector<TokenScore>> ScorePrompt(
       const GenerationRequest& request, const at::Tensor& hidden_LD) const;
   void MakeTokens();
+  // Next tokens of every active request. DATA_LOSS: as CheckFiles.
+  absl::StatusOr<at::Tensor> StepLogits(std::span<SequenceState* const> states,
+                                        std::span<const int64_t> tokens);
   // Draws the next token of `active` into `piece`.
   absl::Status Draw(Active& active, std::span<const float> logits,
                     GenerationPiece& piece);

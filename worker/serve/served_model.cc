@@ -61,6 +61,12 @@ absl::StatusOr<std::unique_ptr<ServedModel>> ServedModel::Open(
   auto model = absl::WrapUnique(new ServedModel);
   LORY_ASSIGN_OR_RETURN(model->manifest_,
                         lory::checkpoint::ReadCommittedFolder(folder));
+  std::vector<std::string> parts;
+  for (const auto& part : model->manifest_.checkpoint.parts()) {
+    parts.push_back(
+        absl::StrCat(model->manifest_.checkpoint.folder(), "/", part.file()));
+  }
+  model->files_ = FileMarks::Of(parts);
   const absl::Status loaded =
       lory::train::GuardTorch("loading", [&] { return model->Load(); });
   if (!loaded.ok()) return Annotate(loaded, folder);

@@ -14,6 +14,7 @@
 #include "common/data/checkpoint_manifest.h"
 #include "worker/checkpoint/checkpoint_reader.h"
 #include "worker/ops/rotary.h"
+#include "worker/serve/file_marks.h"
 
 namespace lory::serve {
 
@@ -73,6 +74,14 @@ class ServedModel {
   // Reads each expert once. For models with experts.
   SharedWeights Merge(int64_t layer, std::span<const float> routing) const;
 
+  // Whether what Merge reads is still what was opened: ask before, as a file
+  // that was cut ends the process, and after, before the weights are used.
+  //
+  // DATA_LOSS: a part was written to. Dense models are in memory: always OK.
+  absl::Status CheckFiles() const {
+    return has_experts() ? files_.Check() : absl::OkStatus();
+  }
+
   // Memory of the merged weights of one layer.
   int64_t LayerBytes() const;
 
@@ -95,6 +104,7 @@ class ServedModel {
 
   lory::data::CheckpointManifest manifest_;
   lory::config::ModelShape shape_;
+  FileMarks files_;
   std::unique_ptr<lory::checkpoint::CheckpointReader> reader_;
   at::Tensor embedding_VD_;
   at::Tensor norm_D_;

@@ -5,6 +5,11 @@
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
 #include "gmock/gmock.h"
 #include "tests/support/tensor_matchers.h"
 #include "tests/unit/worker/serve/served.h"
@@ -188,7 +193,67 @@ TEST(MergedCache, KeepsWithinItsBudgetAndSparesWhatIsInUse) {
   EXPECT_EQ(cache.stats().merges, 5);
 }
 
-TEST(ServedModel, IsDenseInAJobsDensePhaseAndNamesWhatIsNoCheckpoint) {
+TEST(Decoder, OfALoryJobsDensePhaseIsTheDenseModel) {
+  Served served(DenseSpec());
+  // As that job's trainer writes it: the spec is the job's, the weights are the
+  // dense model's until its step 5.
+  const std::string path = served.folder.At("model/manifest.json");
+  const auto reopen = [&](int64_t step) {
+    std::ifstream in(path);
+    nlohmann::json manifest = nlohmann::json::parse(in);
+    manifest["step"] = step;
+    manifest["spec"]["step_count"] = 10;
+    manifest["spec"]["model"]["feed_forward"] = {{"lory",
+                                                  {{"expert_count", 4},
+                                                   {"segment_length", kSegment},
+                                                   {"dense_fraction", 0.5}}}};
+    std::ofstream(path) << manifest;
+    return ServedModel::Open(served.folder.At("model"));
+  };
+  LORY_ASSERT_OK_AND_ASSIGN(const auto model, reopen(4));
+  EXPECT_FALSE(model->has_experts());
+  for (const auto inference : {Inference::kPrompt, Inference::kSegment}) {
+    EXPECT_THAT(TokenByToken(*model, 5, inference),
+                NearTensor(TrainedLogits(*served.trained), kTolerance));
+  }
+  // From step 5 there are to be experts.
+  EXPECT_THAT(reopen(5),
+              ::lory::testing::StatusIs(absl::StatusCode::kFailedPrecondition,
+                                        ::testing::HasSubstr("experts")));
+}
+
+TEST(ServedModel, TellsWhetherItsFilesAreWhatWasOpened) {
+  const Served served(LorySpec());
+  const Served dense(DenseSpec());
+  namespace fs = std::filesystem;
+  const auto part = [](const Served& of) {
+    for (const auto& entry : fs::directory_iterator(of.folder.At("model"))) {
+      if (entry.path().extension() == ".safetensors") return entry.path();
+    }
+    return fs::path();
+  };
+  EXPECT_OK(served.model->CheckFiles());
+  const auto written = fs::last_write_time(part(served));
+  // Replaced: what is mapped stays.
+  const Served other(LorySpec());
+  fs::copy_file(part(other), other.folder.At("copy"));
+  fs::rename(other.folder.At("copy"), part(other));
+  EXPECT_OK(other.model->CheckFiles());
+  // Written into: as long as before, or cut.
+  fs::last_write_time(part(served), written + std::chrono::seconds(1));
+  const auto is_changed = ::lory::testing::StatusIs(
+      absl::StatusCode::kDataLoss, ::testing::HasSubstr(part(served).string()));
+  EXPECT_THAT(served.model->CheckFiles(), is_changed);
+  fs::last_write_time(part(served), written);
+  EXPECT_OK(served.model->CheckFiles());
+  fs::resize_file(part(served), 100);
+  fs::last_write_time(part(served), written);
+  EXPECT_THAT(served.model->CheckFiles(), is_changed);
+  fs::resize_file(part(dense), 100);
+  EXPECT_OK(dense.model->CheckFiles());
+}
+
+TEST(ServedModel, IsDenseOrHasExpertsAndNamesWhatIsNoCheckpoint) {
   const Served dense(DenseSpec());
   EXPECT_FALSE(dense.model->has_experts());
   EXPECT_EQ(Served(LorySpec()).model->shape().expert_count, 4);

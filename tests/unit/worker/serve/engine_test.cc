@@ -1,5 +1,8 @@
 #include "worker/serve/engine.h"
 
+#include <chrono>
+#include <filesystem>
+
 #include "gmock/gmock.h"
 #include "tests/support/fake_clock.h"
 #include "tests/unit/worker/serve/served.h"
@@ -232,6 +235,25 @@ TEST_F(EngineTest, AsManyRequestsAreTakenAsThereAreThreads) {
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          AllOf(HasSubstr("--max-queued"), HasSubstr("252"))));
   }
+}
+
+TEST_F(EngineTest, NothingIsMadeOfExpertsThatWereWrittenOver) {
+  namespace fs = std::filesystem;
+  const auto engine = Make();
+  GenerationRequest by_segments = Ask({1, 2, 3}, 9);
+  by_segments.inference = Inference::kSegment;
+  LORY_ASSERT_OK_AND_ASSIGN(const auto begun, engine->Submit(by_segments));
+  engine->Step();
+  EXPECT_OK(Take(*begun).status);
+  for (const auto& entry : fs::directory_iterator(served.folder.At("model"))) {
+    fs::last_write_time(entry,
+                        fs::last_write_time(entry) + std::chrono::seconds(1));
+  }
+  const auto is_refused = StatusIs(absl::StatusCode::kDataLoss,
+                                   HasSubstr("start lory-server again"));
+  engine->Step();
+  EXPECT_THAT(Take(*begun).status, is_refused);
+  EXPECT_THAT(Alone(Ask({1, 2, 3})).status, is_refused);
 }
 
 TEST_F(EngineTest, WhenItStopsOpenRequestsEnd) {

@@ -1,0 +1,45 @@
+#include "worker/serve/file_marks.h"
+
+#include <sys/stat.h>
+
+#include "absl/strings/str_cat.h"
+
+namespace lory::serve {
+namespace {
+
+int64_t WrittenAt(const struct stat& status) {
+  return int64_t{status.st_mtim.tv_sec} * 1'000'000'000 +
+         status.st_mtim.tv_nsec;
+}
+
+}  // namespace
+
+FileMarks FileMarks::Of(const std::vector<std::string>& paths) {
+  FileMarks taken;
+  for (const std::string& path : paths) {
+    struct stat status = {};
+    if (::stat(path.c_str(), &status) != 0) continue;
+    taken.marks_.push_back({path, status.st_dev, status.st_ino, status.st_size,
+                            WrittenAt(status)});
+  }
+  return taken;
+}
+
+absl::Status FileMarks::Check() const {
+  for (const Mark& mark : marks_) {
+    struct stat status = {};
+    if (::stat(mark.path.c_str(), &status) != 0) continue;
+    if (status.st_dev != mark.device || status.st_ino != mark.inode) continue;
+    if (status.st_size == mark.size && WrittenAt(status) == mark.written) {
+      continue;
+    }
+    return absl::DataLossError(absl::StrCat(
+        mark.path,
+        " was written to while it is served, its experts can no longer be "
+        "trusted; start lory-server again, and write other checkpoints to "
+        "folders of their own"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace lory::serve
