@@ -5,8 +5,11 @@ is made up here: an imported LLaMA of random numbers, made into a Lory model.
 """
 
 import argparse
+import contextlib
+import hashlib
 import http.client
 import json
+import math
 import os
 import random
 import shutil
@@ -103,6 +106,29 @@ def write_tokenizer(path):
                   "merges": []}}))
 
 
+def make_experts_differ(folder):
+    """As training does: copies of one expert, routed alike, hide who routes."""
+    draw = random.Random(2)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for part in manifest["parts"]:
+        path = folder / part["file"]
+        data = bytearray(path.read_bytes())
+        size = struct.unpack_from("<Q", data)[0]
+        header = json.loads(data[8:8 + size])
+        for name, info in header.items():
+            sigma = 0.3 if ".experts." in name else 2
+            if not name.startswith("param/") or not (
+                    ".experts." in name or ".router." in name):
+                continue
+            begin, end = info["data_offsets"]
+            numbers = (f"<{(end - begin) // 4}f", data, 8 + size + begin)
+            struct.pack_into(*numbers, *(
+                x + draw.gauss(0, sigma) for x in struct.unpack_from(*numbers)))
+        path.write_bytes(data)
+        part["sha256"] = hashlib.sha256(data).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 def run(program, *arguments):
     done = subprocess.run([str(BIN / program), *map(str, arguments)],
                           capture_output=True, text=True, errors="replace",
@@ -123,6 +149,7 @@ class ServeTest(unittest.TestCase):
                  "--segment-length", 16, "--to", cls.folder / "lory")):
             code, _, err = run("lory-model", *arguments)
             assert code == 0, err
+        make_experts_differ(cls.folder / "lory")
         ready = cls.folder / "ready.json"
         with (cls.folder / "log").open("w", encoding="utf-8") as log:
             cls.start(ready, log)
@@ -163,20 +190,78 @@ class ServeTest(unittest.TestCase):
         self.assertEqual(status, 200, text)
         return json.loads(text)
 
+    def logits(self, text, *arguments):
+        """The likeliest next token and its probability, as lory-model says."""
+        code, out, err = run(
+            "lory-model", "logits", self.folder / "lory", "--text", text,
+            "--tokenizer", self.folder / "tokenizer.json", "--top", 1,
+            *arguments)
+        self.assertEqual(code, 0, err)
+        token, _, probability = out.split("\n")[1].split()[:3]
+        return int(token), float(probability)
+
+    def next_token(self, text, inference):
+        """The same as the server says: its text, its probability."""
+        answer = self.complete(prompt=text, max_tokens=1, temperature=0,
+                               logprobs=1, inference=inference)
+        logprobs = answer["choices"][0]["logprobs"]
+        return logprobs["tokens"][0], math.exp(logprobs["token_logprobs"][0])
+
     def test_the_next_token_is_what_lory_model_says(self):
         for inference in ("prompt", "segment"):
-            code, out, err = run(
-                "lory-model", "logits", self.folder / "lory", "--text",
-                "def main():", "--tokenizer", self.folder / "tokenizer.json",
-                "--inference", inference, "--top", 1)
-            self.assertEqual(code, 0, err)
-            token = int(out.split("\n")[1].split()[0])
-            answer = self.complete(prompt="def main():", max_tokens=1,
-                                   temperature=0, logprobs=1,
-                                   inference=inference)
-            made = self.ask("/detokenize", {"tokens": [token]})[1]
-            self.assertEqual(answer["choices"][0]["logprobs"]["tokens"][0],
-                             json.loads(made)["prompt"])
+            for text in ("def main():", "0123456789" * 4):
+                token, share = self.logits(text, "--inference", inference)
+                made = self.ask("/detokenize", {"tokens": [token]})[1]
+                text, made_share = self.next_token(text, inference)
+                self.assertEqual(text, json.loads(made)["prompt"])
+                self.assertAlmostEqual(made_share, share, delta=2e-6)
+
+    def test_each_prompt_is_routed_by_itself_and_each_segment_too(self):
+        one, other = "def main():\n    return 1\n" + "x" * 15, "3 1 4 1 5 " * 4
+        for text, wrong in ((one, other), (other, one)):
+            _, by_prompt = self.next_token(text, "prompt")
+            _, by_segment = self.next_token(text, "segment")
+            _, share = self.logits(text, "--prompt", text)
+            _, by_another = self.logits(text, "--prompt", wrong)
+            self.assertAlmostEqual(by_prompt, share, delta=2e-6)
+            # Rounding makes less than a hundredth of this.
+            self.assertGreater(abs(by_prompt - by_another), 2e-4)
+            self.assertGreater(abs(by_prompt - by_segment), 2e-4)
+
+    def test_a_signal_ends_it_while_it_loads(self):
+        # A part of nothing that takes a minute to compare with its hash.
+        folder = self.folder / "slow"
+        folder.mkdir()
+        manifest = json.loads(
+            (self.folder / "lory" / "manifest.json").read_text())
+        manifest["parts"] = [
+            {**manifest["parts"][0], "file": "part", "size_bytes": 1 << 36}]
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        (folder / "part").touch()
+        os.truncate(folder / "part", 1 << 36)
+        with subprocess.Popen(
+                [str(BIN / "lory-server"), "--checkpoint", folder,
+                 "--tokenizer", self.folder / "tokenizer.json", "--listen",
+                 "127.0.0.1:0", "--http", "127.0.0.1:0"],
+                stderr=subprocess.PIPE) as server:
+            deadline = time.monotonic() + PATIENCE
+            while not self.has_open(server.pid, folder / "part"):
+                self.assertIsNone(server.poll())
+                self.assertLess(time.monotonic(), deadline)
+            server.send_signal(signal.SIGTERM)
+            try:
+                self.assertEqual(server.wait(PATIENCE), 0)
+                self.assertIn(b"while it loads", server.stderr.read())
+            finally:
+                server.kill()
+
+    @staticmethod
+    def has_open(pid, path):
+        for entry in Path(f"/proc/{pid}/fd").glob("*"):
+            with contextlib.suppress(OSError):
+                if entry.readlink() == path:
+                    return True
+        return False
 
     def test_scores_as_lm_eval_asks_for_them(self):
         tokens = json.loads(self.ask("/tokenize", {
@@ -262,6 +347,8 @@ class ServeTest(unittest.TestCase):
                 (["--checkpoint", self.folder / "lory", "--tokenizer",
                   tokenizer, "--merged-bytes", 1000], "bytes"),
                 (["--checkpoint", self.folder / "lory", "--tokenizer",
+                  tokenizer, "--max-active", 200, "--max-queued", 200], "252"),
+                (["--checkpoint", self.folder / "lory", "--tokenizer",
                   tokenizer, "--http", "0.0.0.0:0"], "loopback")):
             with self.subTest(words):
                 if "--http" not in arguments:
@@ -271,6 +358,10 @@ class ServeTest(unittest.TestCase):
                 self.assertEqual(code, 1, err)
                 self.assertIn(words, err)
         self.assertEqual(run("lory-server")[0], 2)
+        code, _, err = run("lory-server", "--checkpoint", self.folder / "lory",
+                           "--merged-bytes=-1")
+        self.assertEqual(code, 2)
+        self.assertIn("--merged-bytes", err)
 
 
 def main():
