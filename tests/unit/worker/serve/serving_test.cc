@@ -1,11 +1,18 @@
 // The two faces of the server, gRPC and HTTP, with an engine at work behind.
 
+#include <arpa/inet.h>
 #include <grpcpp/create_channel.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <thread>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/address.h"
 #include "common/rpc/server.h"
 #include "common/rpc/status_convert.h"
 #include "gmock/gmock.h"
@@ -188,6 +195,34 @@ TEST_F(SteppedTest, AReaderThatLeavesWhileItsRequestWaitsMakesRoom) {
   EXPECT_TRUE(stepped->Step());  // the first, to its end
   EXPECT_FALSE(stepped->Step());
   EXPECT_EQ(first->Next(absl::ZeroDuration())->value().tokens.size(), 1);
+}
+
+TEST_F(SteppedTest, AClientThatClosesItsConnectionEndsTheWork) {
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const auto http,
+      http::HttpServer::Start("127.0.0.1:0", "", {},
+                              {.posts = stepped_api->Posts()}));
+  const std::string body = absl::StrCat(kAsked, "}");
+  const std::string request = absl::StrCat(
+      "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: "
+      "application/json\r\nContent-Length: ",
+      body.size(), "\r\n\r\n", body);
+  sockaddr_in peer = {.sin_family = AF_INET};
+  uint32_t port = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(SplitHostPort(http->address()).port, &port));
+  peer.sin_port = htons(static_cast<uint16_t>(port));
+  peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  ASSERT_EQ(::connect(fd, reinterpret_cast<sockaddr*>(&peer), sizeof(peer)), 0);
+  EXPECT_EQ(::send(fd, request.data(), request.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(request.size()));
+  while (!stepped->Step()) std::this_thread::yield();  // it is at work
+  ::close(fd);
+  // Nobody steps the engine: only the closed connection can end this.
+  while (!absl::StrContains(Counted(), kCancelledOnce)) {
+    std::this_thread::yield();
+  }
+  EXPECT_FALSE(stepped->Step());
 }
 
 // Token i is byte i of a text with characters of one, two and three bytes.
