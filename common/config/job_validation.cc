@@ -67,7 +67,7 @@ void CheckWorkers(const JobSpec& spec, Violations& found) {
               absl::StrCat(MaxWorkers(spec), " is below min_workers (",
                            MinWorkers(spec), ")"));
   }
-  if (spec.micro_batch_count() >= 1 &&
+  if (spec.kind() != JobSpec::EVALUATE && spec.micro_batch_count() >= 1 &&
       spec.micro_batch_count() < MaxWorkers(spec)) {
     found.Add("micro_batch_count",
               absl::StrCat(spec.micro_batch_count(), " is below max_workers (",
@@ -207,9 +207,8 @@ JobSpec FillDefaults(JobSpec spec) {
   const bool evaluates = spec.kind() == JobSpec::EVALUATE;
   if (evaluates) {
     // They only say how the work is shared out.
-    if (spec.micro_batch_count() == 0) {
-      spec.set_micro_batch_count(MaxWorkers(spec));
-    }
+    spec.set_micro_batch_count(
+        std::max(spec.micro_batch_count(), MaxWorkers(spec)));
     if (spec.micro_batch_sequences() == 0) spec.set_micro_batch_sequences(8);
   }
   if (spec.kind() == JobSpec::ADAPT) {

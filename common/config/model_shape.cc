@@ -154,6 +154,27 @@ int64_t DenseStepCount(const ModelShape& shape, int64_t total_steps) {
       1, std::llround(shape.dense_fraction * static_cast<double>(total_steps)));
 }
 
+int64_t LeakLength(const ModelShape& shape) {
+  const lory::v1::FeedForwardSpec& spec = shape.feed_forward_spec;
+  switch (shape.feed_forward) {
+    case FeedForwardKind::kLory:
+      return spec.lory().first_segment() ==
+                     lory::v1::LoryFeedForward::SELF_STOP_GRADIENT
+                 ? shape.segment_length
+                 : 0;
+    case FeedForwardKind::kPrefixRouting:
+      return shape.segment_length;
+    case FeedForwardKind::kExpertChoice:  // none with tokens
+      return shape.segment_length;
+    case FeedForwardKind::kSmear:
+      return spec.smear().pool_length();
+    case FeedForwardKind::kWeightEnsembling:
+      return spec.weight_ensembling().pool_length();
+    default:
+      return 0;
+  }
+}
+
 bool IsRoutingParameter(absl::string_view name) {
   return absl::StrContains(name, kRouterPrefix) ||
          absl::EndsWith(name, kFirstSegment);

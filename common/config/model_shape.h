@@ -107,6 +107,11 @@ int64_t ParameterCount(const ModelShape& shape);
 // a token passes by, with Soft MoE none.
 int64_t ActiveParameterCount(const ModelShape& shape);
 
+// Positions, from the first, that may see each other, because their own mean
+// routes them: the loss there is no likelihood of a text that is read from left
+// to right. 0: none. Of a model that is not causal it says nothing.
+int64_t LeakLength(const ModelShape& shape);
+
 // Whether the tensor called `name` routes, in whatever layer.
 bool IsRoutingParameter(absl::string_view name);
 

@@ -11,6 +11,7 @@
 #include "coordinator/engine/initial_weights.h"
 #include "coordinator/plan/desired_state.h"
 #include "coordinator/plan/views.h"
+#include "coordinator/state/job_state.h"
 #include "coordinator/state/names.h"
 
 // The coordinator's half for people: how a job comes into being.
@@ -20,6 +21,17 @@ namespace {
 using ::lory::v1::Checkpoint;
 using ::lory::v1::Job;
 using Record = Journal::Record;
+
+// The checkpoint that lies in `folder`; empty: none of any job known.
+std::string NameOfFolder(const CoordinatorState& state,
+                         const std::string& folder) {
+  for (const auto& [name, job] : state.jobs) {
+    for (const auto& [step, checkpoint] : job.checkpoints) {
+      if (checkpoint.folder() == folder) return checkpoint.name();
+    }
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -54,12 +66,17 @@ absl::StatusOr<Coordinator::NewJob> Coordinator::Complete(
     std::vector<std::string> roots = options_.data_roots;
     roots.push_back(options_.storage_root);
     LORY_ASSIGN_OR_RETURN(folder, io::ResolveBeneath(spec.init_from(), roots));
-  } else {
+  }
+  {
     MutexLock lock(&mutex_);
-    LORY_ASSIGN_OR_RETURN(const Checkpoint found,
-                          FindInitial(spec.init_from()));
-    folder = found.folder();
-    job.initial_name = found.name();
+    // A folder may be a job's own, which is kept like one that is named.
+    const std::string name =
+        folder.empty() ? spec.init_from() : NameOfFolder(state_, folder);
+    if (!name.empty()) {
+      LORY_ASSIGN_OR_RETURN(const Checkpoint found, FindInitial(name));
+      folder = found.folder();
+      job.initial_name = found.name();
+    }
   }
   LORY_ASSIGN_OR_RETURN(const data::CheckpointManifest manifest,
                         ReadInitialWeights(storage_, folder));
@@ -118,6 +135,13 @@ absl::Status Coordinator::CheckNewJob(const lory::v1::JobSpec& spec,
         absl::StatusCode::kNotFound, "DATASET_NOT_FOUND",
         absl::StrCat("no dataset '", spec.dataset(),
                      "'; register it with `loryctl dataset register`"));
+  }
+  if (IsEvaluation(spec) && dataset->second.domains().empty()) {
+    return ErrorWithReason(
+        absl::StatusCode::kFailedPrecondition, "NO_HELD_OUT_TEXT",
+        absl::StrCat("spec.dataset: ", spec.dataset(),
+                     " has no held-out text to evaluate on; build it with "
+                     "held_out.fraction above 0"));
   }
   return config::CheckAgainstDataset(spec, dataset->second.vocabulary_size(),
                                      dataset->second.sequence_length());

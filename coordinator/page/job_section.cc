@@ -93,7 +93,7 @@ std::string Perplexities(const lory::v1::Evaluation& evaluation) {
         Compact(static_cast<double>(domain.token_count())));
   };
   for (const auto& domain : evaluation.domains()) row(domain);
-  row(evaluation.overall());
+  if (evaluation.has_overall()) row(evaluation.overall());
   if (evaluation.has_train()) row(evaluation.train());
   return absl::StrCat(out, "</table>");
 }

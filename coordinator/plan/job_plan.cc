@@ -124,6 +124,12 @@ Plan PlanStop(const View& view, const JobState& job, const JobRun& run) {
                     : run.evicted);
 }
 
+// Over all domains but those kept out of training, unless there is no other.
+double PerplexityOf(const lory::v1::Evaluation& evaluation) {
+  return evaluation.has_overall() ? evaluation.overall().perplexity()
+                                  : evaluation.kept_out().perplexity();
+}
+
 // What the job was for is done and durable.
 bool HasResult(const JobState& job) {
   if (IsEvaluation(job.spec)) return job.evaluation.has_value();
@@ -134,7 +140,7 @@ bool HasResult(const JobState& job) {
 std::string ResultOf(const JobState& job) {
   if (IsEvaluation(job.spec)) {
     return absl::StrFormat("held-out perplexity %.4g",
-                           job.evaluation->overall().perplexity());
+                           PerplexityOf(*job.evaluation));
   }
   return absl::StrCat("all ", job.spec.step_count(),
                       " steps are applied and checkpointed");
@@ -215,7 +221,7 @@ Plan PlanEvaluation(const View& view, const JobState& job) {
   event->set_generation(job.started.number);
   event->set_step(evaluation.step());
   event->set_message(absl::StrFormat("held-out perplexity %.4g after step %d",
-                                     evaluation.overall().perplexity(),
+                                     PerplexityOf(evaluation),
                                      evaluation.step()));
   for (const auto& domain : evaluation.domains()) {
     (*event->mutable_attributes())[domain.domain()] =

@@ -27,8 +27,8 @@ absl::Status InUse(const Checkpoint& checkpoint, const JobState& beginner) {
   return ErrorWithReason(
       absl::StatusCode::kFailedPrecondition, "CHECKPOINT_IN_USE",
       absl::StrCat(beginner.name, " begins from ", checkpoint.name(),
-                   " and has no checkpoint of its own yet; cancel it, or wait "
-                   "for its first"));
+                   " and has not two checkpoints of its own yet; cancel it, or "
+                   "wait for them"));
 }
 
 }  // namespace

@@ -86,7 +86,8 @@ void FillProgress(const View& view, const JobState& job, Job& out) {
   }
   progress->set_step(std::max<int64_t>(step, 0));
   if (job.evaluation &&
-      progress->evaluation().step() < job.evaluation->step()) {
+      (!progress->has_evaluation() ||
+       progress->evaluation().step() < job.evaluation->step())) {
     *progress->mutable_evaluation() = *job.evaluation;
   }
   const double seconds = progress->step_times().total_seconds();

@@ -32,6 +32,13 @@ std::vector<SlotKey> MembersOf(
   return keys;
 }
 
+int64_t CommittedCount(const JobState& job) {
+  return std::count_if(
+      job.checkpoints.begin(), job.checkpoints.end(), [](const auto& entry) {
+        return entry.second.state() == lory::v1::Checkpoint::COMMITTED;
+      });
+}
+
 absl::Status Impossible(absl::string_view why) {
   return absl::DataLossError(why);
 }
@@ -345,7 +352,7 @@ const JobState* CoordinatorState::FindBeginner(
   for (const auto& [name, job] : jobs) {
     if (job.initial_checkpoint && !IsFinal(job.state) &&
         job.initial_checkpoint->name() == checkpoint &&
-        job.NewestCheckpoint() == nullptr) {
+        CommittedCount(job) < 2) {
       return &job;
     }
   }

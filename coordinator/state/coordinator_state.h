@@ -131,7 +131,8 @@ struct CoordinatorState {
 
   const JobState* FindJob(const std::string& name) const;
   // A job that may still have to read the checkpoint of this name, to begin
-  // from it; null: none.
+  // from it; null: none. The first of its own may turn out damaged: it is the
+  // second that sets the other free.
   const JobState* FindBeginner(const std::string& checkpoint) const;
   // The generation that the first of a new job of this name follows.
   int64_t GenerationsBefore(const std::string& name) const;

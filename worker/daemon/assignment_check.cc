@@ -57,6 +57,22 @@ absl::Status CheckJobFolder(const std::string& path,
   return Outside("the job folder", path, roots.storage, "--storage-root");
 }
 
+absl::Status CheckInitialCheckpoint(const std::string& folder,
+                                    const AllowedRoots& roots) {
+  std::vector<std::string> all = roots.data;
+  all.insert(all.end(), roots.storage.begin(), roots.storage.end());
+  const absl::StatusOr<std::string> resolved = io::ResolveBeneath(folder, all);
+  if (resolved.ok()) return absl::OkStatus();
+  if (absl::IsNotFound(resolved.status())) {
+    return absl::NotFoundError(absl::StrCat(
+        "the checkpoint ", folder,
+        " that the job begins from is not there; it must have the same path on "
+        "every worker's host"));
+  }
+  return Outside("the checkpoint that the job begins from", folder, all,
+                 "--data-root or --storage-root");
+}
+
 }  // namespace
 
 absl::Status CheckAssignment(const lory::v1::Assignment& assignment,
@@ -66,6 +82,10 @@ absl::Status CheckAssignment(const lory::v1::Assignment& assignment,
         absl::StrCat("'", assignment.job(), "' is not a job's name"));
   }
   LORY_RETURN_IF_ERROR(CheckDataset(assignment, roots));
+  if (assignment.has_initial_checkpoint()) {
+    LORY_RETURN_IF_ERROR(CheckInitialCheckpoint(
+        assignment.initial_checkpoint().folder(), roots));
+  }
   return CheckJobFolder(assignment.job_folder(), roots);
 }
 

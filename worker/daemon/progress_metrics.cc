@@ -170,9 +170,13 @@ void SetProgress(const std::string& job, const JobProgress& progress,
     set("lory_trainer_evaluation_train_loss_nats",
         progress.evaluation().train().loss());
   }
+  // Of a journal or a trainer older than kept-out domains, too, it has no name.
   DomainLoss overall = progress.evaluation().overall();
   overall.set_domain("overall");
-  SetDomain(job, overall, registry);
+  if (overall.token_count() > 0) SetDomain(job, overall, registry);
+  if (progress.evaluation().has_kept_out()) {
+    SetDomain(job, progress.evaluation().kept_out(), registry);
+  }
 }
 
 }  // namespace lory::daemon

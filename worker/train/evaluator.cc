@@ -117,7 +117,10 @@ Evaluator::Options Evaluator::OptionsOf(const lory::v1::JobSpec& spec) {
                   .rows = spec.micro_batch_sequences()};
   if (options.first_positions == 0) {
     const auto shape = lory::config::ResolveModelShape(spec.model());
-    if (shape.ok()) options.first_positions = shape->segment_length;
+    if (shape.ok()) {
+      options.first_positions =
+          std::max(lory::config::LeakLength(*shape), shape->segment_length);
+    }
   }
   return options;
 }
@@ -181,7 +184,9 @@ absl::StatusOr<lory::v1::Evaluation> Evaluator::Evaluate(
     if (is_train) continue;
     (text.kept_out ? kept_out : overall).Add(numbers, text.token_counts);
   }
-  overall.Describe("overall", *evaluation.mutable_overall());
+  if (overall.tokens > 0) {
+    overall.Describe("overall", *evaluation.mutable_overall());
+  }
   if (kept_out.tokens > 0) {
     kept_out.Describe("kept_out", *evaluation.mutable_kept_out());
     evaluation.mutable_kept_out()->set_kept_out(true);
@@ -195,9 +200,9 @@ absl::Status Evaluator::Read(const TextSet& text, int64_t index,
   if (text.held_out >= 0) {
     return dataset_.ReadHeldOut(text.held_out, index, tokens);
   }
-  // Spread evenly over the training text.
-  return dataset_.Read(
-      index * (dataset_.sequence_count() / text.sequence_count), tokens);
+  // Spread evenly over the training text: both counts are below 2^31.
+  return dataset_.Read(index * dataset_.sequence_count() / text.sequence_count,
+                       tokens);
 }
 
 absl::StatusOr<Evaluator::Sums> Evaluator::Measure(

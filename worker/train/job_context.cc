@@ -174,6 +174,13 @@ absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
   context->evaluator = std::make_unique<Evaluator>(*context->dataset,
                                                    Evaluator::OptionsOf(spec));
 
+  if (spec.kind() == JobSpec::EVALUATE && !context->evaluator->has_text()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(spec.dataset(),
+                     " has no held-out text to evaluate on; build it with "
+                     "held_out.fraction above 0"));
+  }
+
   const std::string& folder = context->folder;
   LORY_ASSIGN_OR_RETURN(
       context->trace,

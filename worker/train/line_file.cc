@@ -28,11 +28,17 @@ Json Number(double value) {
 }
 
 Json DomainJson(const lory::v1::DomainLoss& domain) {
-  return {{"domain", domain.domain()},
-          {"loss", Number(domain.loss())},
-          {"perplexity", Number(domain.perplexity())},
-          {"tokens", domain.token_count()},
-          {"unigram_entropy", Number(domain.unigram_entropy())}};
+  Json json = {{"domain", domain.domain()},
+               {"loss", Number(domain.loss())},
+               {"perplexity", Number(domain.perplexity())},
+               {"tokens", domain.token_count()},
+               {"unigram_entropy", Number(domain.unigram_entropy())}};
+  if (domain.later_token_count() > 0) {
+    json["later_loss"] = Number(domain.later_loss());
+    json["later_tokens"] = domain.later_token_count();
+  }
+  if (domain.kept_out()) json["kept_out"] = true;
+  return json;
 }
 
 }  // namespace
@@ -136,6 +142,10 @@ std::string EvaluationLine(int64_t generation,
                            const lory::v1::Evaluation& evaluation) {
   Json line = {{"step", evaluation.step()}, {"generation", generation}};
   line["overall"] = DomainJson(evaluation.overall());
+  if (evaluation.has_kept_out()) {
+    line["kept_out"] = DomainJson(evaluation.kept_out());
+  }
+  if (evaluation.has_train()) line["train"] = DomainJson(evaluation.train());
   line["domains"] = Json::array();
   for (const lory::v1::DomainLoss& domain : evaluation.domains()) {
     line["domains"].push_back(DomainJson(domain));

@@ -11,18 +11,16 @@ VariantFacts FactsOf(const ModelShape& shape) {
   using Lory = ::lory::v1::LoryFeedForward;
   using ExpertChoice = ::lory::v1::ExpertChoiceFeedForward;
   const lory::v1::FeedForwardSpec& spec = shape.feed_forward_spec;
-  VariantFacts facts{.is_causal = shape.is_causal};
+  VariantFacts facts{.is_causal = shape.is_causal,
+                     .leak_length = lory::config::LeakLength(shape)};
   switch (shape.feed_forward) {
     case FeedForwardKind::kLory:
       facts.unit = Unit::kSegment;
-      if (spec.lory().first_segment() == Lory::SELF_STOP_GRADIENT) {
-        facts.leak_length = shape.segment_length;
-        facts.repeats_first = true;
-      }
+      facts.repeats_first =
+          spec.lory().first_segment() == Lory::SELF_STOP_GRADIENT;
       break;
     case FeedForwardKind::kPrefixRouting:
       facts.unit = Unit::kSequence;
-      facts.leak_length = shape.segment_length;
       break;
     case FeedForwardKind::kTokenChoice:
       facts.unit = Unit::kToken;
@@ -31,20 +29,17 @@ VariantFacts FactsOf(const ModelShape& shape) {
       facts.unit = Unit::kToken;
       if (spec.expert_choice().level() == ExpertChoice::SEGMENT) {
         facts.unit = Unit::kSegment;
-        facts.leak_length = shape.segment_length;
         facts.repeats_first = true;
       }
       break;
     case FeedForwardKind::kSmear:
       facts.unit = Unit::kSequence;
-      facts.leak_length = spec.smear().pool_length();
       break;
     case FeedForwardKind::kSoftMoe:
       facts.unit = Unit::kToken;
       break;
     case FeedForwardKind::kWeightEnsembling:
       facts.unit = Unit::kSequence;
-      facts.leak_length = spec.weight_ensembling().pool_length();
       break;
     default:
       break;

@@ -121,6 +121,23 @@ TEST(ResolveModelShape, NamesTheFieldThatIsWrong) {
   });
 }
 
+TEST(LeakLength, IsWhatRoutesItself) {
+  ModelSpec spec = SmallLory();
+  const auto leak = [&] { return LeakLength(*ResolveModelShape(spec)); };
+  auto& feed_forward = *spec.mutable_feed_forward();
+  EXPECT_EQ(leak(), 256);
+  feed_forward.mutable_lory()->set_first_segment(
+      lory::v1::LoryFeedForward::LEARNED);
+  EXPECT_EQ(leak(), 0);
+  feed_forward.mutable_smear()->set_expert_count(4);
+  feed_forward.mutable_smear()->set_pool_length(32);
+  EXPECT_EQ(leak(), 32);
+  feed_forward.mutable_expert_choice()->set_expert_count(4);
+  EXPECT_EQ(leak(), 0);
+  feed_forward.mutable_dense();
+  EXPECT_EQ(leak(), 0);
+}
+
 TEST(DenseStepCount, IsTheShareAskedFor) {
   ModelShape shape = *ResolveModelShape(SmallLory());
   EXPECT_EQ(DenseStepCount(shape, 1000), 50);

@@ -128,6 +128,17 @@ TEST_F(InitialWeightsTest, AnEvaluationHasAResultAndNoCheckpoint) {
   EXPECT_EQ(fleet_.CheckInvariants(), "");
 }
 
+TEST_F(InitialWeightsTest, AnEvaluationsResultSurvivesTheCoordinator) {
+  TrainTiny();
+  ASSERT_OK(fleet_.Submit("measured", EvaluationOf("jobs/tiny")));
+  ASSERT_TRUE(fleet_.RunUntilState("measured", Job::SUCCEEDED));
+  fleet_.CrashCoordinator();
+  fleet_.StartCoordinator();
+  EXPECT_EQ(
+      fleet_.Job("measured").progress().evaluation().overall().perplexity(),
+      12.5);
+}
+
 TEST_F(InitialWeightsTest, AnEvaluationSurvivesItsWorker) {
   TrainTiny();
   ASSERT_OK(fleet_.Submit("measured", EvaluationOf("jobs/tiny")));

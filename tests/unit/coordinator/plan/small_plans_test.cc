@@ -224,10 +224,13 @@ TEST(PlanRetention, KeepsWhatAnotherJobIsToBeginFrom) {
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("jobs/tuned begins from")));
 
-  // With a checkpoint of its own it needs the other no more.
-  Checkpoint& own = tuned.checkpoints[5];
-  own.set_step(5);
-  own.set_state(Checkpoint::COMMITTED);
+  // With two of its own, of which one may be damaged, it needs it no more.
+  for (const int64_t step : {5, 6}) {
+    EXPECT_TRUE(PlanRetention(state, job).events.empty());
+    Checkpoint& own = tuned.checkpoints[step];
+    own.set_step(step);
+    own.set_state(Checkpoint::COMMITTED);
+  }
   EXPECT_EQ(PlanRetention(state, job).events.size(), 1u);
   EXPECT_OK(CheckDeletable(state, job, 10));
   EXPECT_OK(CheckNoneBegins(state, job));

@@ -57,6 +57,21 @@ TEST_F(AssignmentCheckTest, ALinkOutOfTheRootIsRefused) {
                                 HasSubstr("data/link/manifest.json")));
 }
 
+TEST_F(AssignmentCheckTest, WhatAJobBeginsFromLiesBeneathARootToo) {
+  for (const char* root : {"data", "storage"}) {
+    const std::string path = folder.At(std::string(root) + "/step-9.gen-1");
+    std::filesystem::create_directory(path);
+    assignment.mutable_initial_checkpoint()->set_folder(path);
+    EXPECT_OK(Check());
+  }
+  assignment.mutable_initial_checkpoint()->set_folder(folder.At("elsewhere"));
+  EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kPermissionDenied,
+                                HasSubstr("begins from")));
+  assignment.mutable_initial_checkpoint()->set_folder(folder.At("data/none"));
+  EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kNotFound,
+                                HasSubstr("every worker's host")));
+}
+
 TEST_F(AssignmentCheckTest, AMissingDatasetIsToldApart) {
   assignment.set_dataset_manifest_path(folder.At("data/none.json"));
   assignment.mutable_spec()->set_dataset("datasets/demo");

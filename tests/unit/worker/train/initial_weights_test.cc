@@ -6,6 +6,8 @@
 
 #include "common/base/status_macros.h"
 #include "common/config/model_shape.h"
+#include "common/data/dataset_manifest.h"
+#include "common/io/storage.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
@@ -131,6 +133,21 @@ TEST(InitialWeights, AdaptationChangesTheGatesAloneAndTheEntropyFalls) {
   }
   EXPECT_GT(changed, 4);
   EXPECT_LT(EntropyOf(b), EntropyOf(a));
+}
+
+TEST(InitialWeights, AnEvaluationOfNothingEndsTheJob) {
+  Trained trained;
+  Fleet fleet(TunedFrom(trained.spec, JobSpec::EVALUATE, 0));
+  const std::string path = fleet.folder().At("manifest.json");
+  LORY_ASSERT_OK_AND_ASSIGN(auto manifest,
+                            lory::data::ReadDatasetManifest(path));
+  manifest.held_out.clear();
+  ASSERT_OK(lory::io::LocalStorage().Write(
+      path, lory::data::SerializeDatasetManifest(manifest)));
+  fleet.BeginFrom(trained.checkpoint);
+  const TrainerStatus status = fleet.Add().AwaitPhase(TrainerStatus::FAILED);
+  EXPECT_THAT(status.error(), HasSubstr("no held-out text"));
+  EXPECT_TRUE(status.error_is_permanent());
 }
 
 TEST(InitialWeights, OnesThatChangedSinceEndTheJob) {
