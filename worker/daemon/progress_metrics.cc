@@ -170,10 +170,11 @@ void SetProgress(const std::string& job, const JobProgress& progress,
     set("lory_trainer_evaluation_train_loss_nats",
         progress.evaluation().train().loss());
   }
-  // Of a journal or a trainer older than kept-out domains, too, it has no name.
-  DomainLoss overall = progress.evaluation().overall();
-  overall.set_domain("overall");
-  if (overall.token_count() > 0) SetDomain(job, overall, registry);
+  if (progress.evaluation().has_overall()) {
+    DomainLoss overall = progress.evaluation().overall();
+    overall.set_domain("overall");
+    SetDomain(job, overall, registry);
+  }
   if (progress.evaluation().has_kept_out()) {
     SetDomain(job, progress.evaluation().kept_out(), registry);
   }
