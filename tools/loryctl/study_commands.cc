@@ -33,7 +33,7 @@ struct StudyOptions {
   bool dry_run = false;
 };
 
-std::string QuotedCommand(const char* verb, const StudyOptions& options) {
+std::string CommandText(const char* verb, const StudyOptions& options) {
   std::string text = absl::StrCat("loryctl study ", verb, " ", options.file);
   if (!options.folder.empty()) absl::StrAppend(&text, " --to ", options.folder);
   if (options.max_running > 0) {
@@ -225,10 +225,9 @@ class StudyRun {
       if (job.exists() && !HasEnded(job)) going.push_back(job.file.name);
     }
     std::string hint = absl::StrCat(
-        "go on: ", QuotedCommand("run", options_),
-        "; a table of what is there: ",
-        QuotedCommand("report",
-                      {.file = options_.file, .folder = options_.folder}));
+        "go on: ", CommandText("run", options_), "; a table of what is there: ",
+        CommandText("report",
+                    {.file = options_.file, .folder = options_.folder}));
     if (!going.empty()) {
       absl::StrAppend(&hint, "; end them: loryctl job cancel ",
                       absl::StrJoin(going, " "));

@@ -144,6 +144,7 @@ class StudyReader {
       return problems_.Add(std::string(root.status().message()), "", "");
     }
     study_.base.root = *std::move(root);
+    study_.base_text = *text;
   }
 
   void ReadSeeds(const YamlEntry& entry) {

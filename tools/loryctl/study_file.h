@@ -28,6 +28,7 @@ struct StudyFile {
   std::string path;
   std::string text;
   config::JobLayer base;
+  std::string base_text;  // of the base_file; empty: there is none
   std::vector<int64_t> seeds;
   std::vector<StudyVariant> variants;
   size_t reference = 0;  // what variants without `against` are compared with

@@ -9,6 +9,7 @@
 #include "common/base/check.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
+#include "common/config/feed_forward_shape.h"
 #include "common/config/job_validation.h"
 #include "common/config/yaml_tree.h"
 #include "lory/v1/job.grpc.pb.h"
@@ -50,8 +51,11 @@ std::map<std::string, std::string> ValuesOf(JobSpec spec) {
 }
 
 absl::Status CheckSameSpec(const StudyJob& planned) {
-  const std::vector<std::string> differences = SpecDifferences(
-      config::FillDefaults(planned.job.spec()), planned.file.spec);
+  JobSpec stored = planned.job.spec();
+  // The coordinator filled in the checkpoint's, which is not known here.
+  if (TakesModelOfCheckpoint(planned.file.spec)) stored.clear_model();
+  const std::vector<std::string> differences =
+      SpecDifferences(config::FillDefaults(stored), planned.file.spec);
   if (differences.empty()) return absl::OkStatus();
   const std::string& name = planned.file.name;
   return WithHint(
@@ -75,7 +79,12 @@ absl::StatusOr<std::vector<StudyJob>> PlanStudy(Session& session,
                             StudyJobFile(study, study.variants[i], seed));
       LORY_RETURN_IF_ERROR(FillFromDataset(session, job.file));
       LORY_RETURN_IF_ERROR(CheckJobFile(job.file));
-      job.file.spec = config::FillDefaults(job.file.spec);
+      JobSpec& spec = job.file.spec;
+      spec = config::FillDefaults(spec);
+      if (!spec.init_from().empty() && spec.has_model()) {
+        config::RemoveDensePhase(*spec.mutable_model()->mutable_feed_forward());
+      }
+      job.request_id = RandomUuid();
       jobs.push_back(std::move(job));
     }
   }
@@ -103,7 +112,7 @@ absl::Status SubmitStudyJob(Session& session, StudyJob& planned) {
   lory::v1::CreateJobRequest request;
   request.set_job_id(planned.file.name);
   *request.mutable_spec() = planned.file.spec;
-  request.set_request_id(RandomUuid());
+  request.set_request_id(planned.request_id);
   auto job = session.Call(&lory::v1::JobService::Stub::CreateJob, request);
   if (!job.ok()) {
     return WithHint(config::LocateErrors(job.status(), planned.file),

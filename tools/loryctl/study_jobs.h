@@ -19,6 +19,8 @@ struct StudyJob {
   size_t variant = 0;  // of StudyFile::variants
   int64_t seed = 0;
   config::JobFile file;
+  // One for all tries, so that a try whose answer was lost is answered again.
+  std::string request_id;
   // What the coordinator said last; without a name: it has no such job.
   lory::v1::Job job;
 
@@ -26,8 +28,8 @@ struct StudyJob {
 };
 
 // The jobs of `study`, all variants of a seed before the next seed, each as
-// the coordinator would store it. Asks it for the datasets; errors as
-// FillFromDataset.
+// the coordinator would store it, but for a model that is taken from a
+// checkpoint. Asks it for the datasets; errors as FillFromDataset.
 absl::StatusOr<std::vector<StudyJob>> PlanStudy(Session& session,
                                                 const StudyFile& study);
 

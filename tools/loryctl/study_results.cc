@@ -32,16 +32,24 @@ std::optional<double> HeldOutLoss(const Job& job) {
   return EvaluationOf(job).overall().loss();
 }
 
-// Without first positions: see DomainLoss.
-std::optional<double> LaterLoss(const DomainLoss& loss) {
-  if (loss.later_token_count() == 0) return std::nullopt;
-  return loss.later_loss();
+// The loss without first positions, see DomainLoss, of what `of` takes from
+// an evaluation.
+StudyColumn LaterColumn(const char* key, const char* title,
+                        const DomainLoss& (Evaluation::*of)() const) {
+  const auto value = [of](const Job& job) -> std::optional<double> {
+    const DomainLoss& loss = (EvaluationOf(job).*of)();
+    if (loss.later_token_count() == 0) return std::nullopt;
+    return loss.later_loss();
+  };
+  const auto tokens = [of](const Job& job) -> int64_t {
+    return (EvaluationOf(job).*of)().later_token_count();
+  };
+  return {key, title, 4, false, true, value, tokens};
 }
 
 std::optional<double> KeptOutLoss(const Job& job) {
   if (!EvaluationOf(job).has_kept_out()) return std::nullopt;
-  const DomainLoss& kept_out = EvaluationOf(job).kept_out();
-  return LaterLoss(kept_out).value_or(kept_out.loss());
+  return EvaluationOf(job).kept_out().loss();
 }
 
 std::optional<double> TrainTextLoss(const Job& job) {
@@ -127,6 +135,11 @@ std::string MarkdownTable(const TextTable& table) {
   return text;
 }
 
+std::string YamlBlock(const std::string& text) {
+  const bool ends = !text.empty() && text.back() == '\n';
+  return absl::StrCat("```yaml\n", text, ends ? "" : "\n", "```\n");
+}
+
 // What did not succeed, each with its reason.
 std::string UnfinishedText(const std::vector<StudyJob>& jobs) {
   std::string text;
@@ -146,9 +159,10 @@ std::string UnfinishedText(const std::vector<StudyJob>& jobs) {
 std::vector<StudyColumn> StudyColumns(const std::vector<StudyJob>& jobs) {
   std::vector<StudyColumn> columns = {
       {kHeldOutLoss, "held-out loss", 4, false, true, HeldOutLoss},
-      {"later_loss", "later loss", 4, false, true,
-       [](const Job& job) { return LaterLoss(EvaluationOf(job).overall()); }},
+      LaterColumn("later_loss", "later loss", &Evaluation::overall),
       {"kept_out_loss", "kept-out loss", 4, false, true, KeptOutLoss},
+      LaterColumn("kept_out_later_loss", "kept-out later loss",
+                  &Evaluation::kept_out),
       {"train_text_loss", "training text", 3, false, false, TrainTextLoss},
       {"tokens_per_second", "tokens/s", 0, false, false,
        [](const Job& job) {
@@ -216,11 +230,16 @@ Estimate EstimateOf(const std::vector<StudyJob>& jobs, size_t variant,
 
 Estimate DifferenceOf(const std::vector<StudyJob>& jobs, size_t variant,
                       size_t reference, const StudyColumn& column) {
-  std::map<int64_t, std::map<size_t, double>> by_seed;
+  struct Figure {
+    double value = 0;
+    int64_t tokens = 0;
+  };
+  std::map<int64_t, std::map<size_t, Figure>> by_seed;
   for (const StudyJob& job : jobs) {
     if (job.job.state() != Job::SUCCEEDED) continue;
     if (const auto value = column.value(job.job)) {
-      by_seed[job.seed][job.variant] = *value;
+      by_seed[job.seed][job.variant] = {
+          *value, column.tokens ? column.tokens(job.job) : 0};
     }
   }
   std::vector<double> differences;
@@ -228,7 +247,11 @@ Estimate DifferenceOf(const std::vector<StudyJob>& jobs, size_t variant,
     const auto of_variant = values.find(variant);
     const auto of_reference = values.find(reference);
     if (of_variant == values.end() || of_reference == values.end()) continue;
-    differences.push_back(of_variant->second - of_reference->second);
+    const Figure& left = of_variant->second;
+    const Figure& right = of_reference->second;
+    if (left.tokens == right.tokens) {
+      differences.push_back(left.value - right.value);
+    }
   }
   return EstimateOf(differences);
 }
@@ -340,9 +363,11 @@ std::string StudyMarkdown(const StudyFile& study,
       "Losses are in nats a token, held-out ones after the last step; the ",
       "difference from another variant is taken seed by seed. Later: without "
       "the first positions of a sequence, where a segment may be routed by "
-      "itself, as is the loss on domains kept out of training. Active experts: "
-      "the share that some held-out segment gave more than 2/E, mean over "
-      "layers.\n\n",
+      "itself; two later losses are subtracted only where they are of equally "
+      "many tokens. All other losses, the perplexities and the plot are at all "
+      "positions: a segment that routes itself sees there what follows, which "
+      "flatters its model. Active experts: the share that some held-out "
+      "segment gave more than 2/E, mean over layers.\n\n",
       MarkdownTable(VariantTable(study, jobs)));
   const TextTable perplexities = PerplexityTable(study, jobs);
   if (perplexities[0].size() > 1) {
@@ -356,10 +381,13 @@ std::string StudyMarkdown(const StudyFile& study,
   if (!unfinished.empty()) {
     absl::StrAppend(&text, "\n## Jobs that did not succeed\n\n", unfinished);
   }
+  absl::StrAppend(&text, "\n## The study\n\n", YamlBlock(study.text));
+  if (!study.base_text.empty()) {
+    absl::StrAppend(&text, "\nIts base_file, `", study.base.source.name,
+                    "`:\n\n", YamlBlock(study.base_text));
+  }
   absl::StrAppend(
-      &text, "\n## The study\n\n```yaml\n", study.text,
-      study.text.empty() || study.text.back() != '\n' ? "\n" : "",
-      "```\n\n## Again\n\nWith its datasets registered (`loryctl dataset ",
+      &text, "\n## Again\n\nWith its datasets registered (`loryctl dataset ",
       "list`):\n\n```\nloryctl study run ", study.path,
       "\n```\n\nEvery job is in `results.csv`; `loryctl job get NAME ",
       "--job-file` prints one whole.\n");

@@ -1,6 +1,7 @@
 #ifndef LORY_TOOLS_LORYCTL_STUDY_RESULTS_H_
 #define LORY_TOOLS_LORYCTL_STUDY_RESULTS_H_
 
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string>
@@ -23,6 +24,9 @@ struct StudyColumn {
   bool is_compared = false;  // with the variant's reference
   // None: the job has no such figure, or not yet.
   std::function<std::optional<double>(const lory::v1::Job&)> value;
+  // How many tokens the figure is of, where jobs may leave out different
+  // positions: those of other numbers have no difference. Null: all have one.
+  std::function<int64_t(const lory::v1::Job&)> tokens = nullptr;
 };
 
 // All columns of these jobs: the fixed ones, and a perplexity a domain.
@@ -51,7 +55,7 @@ Estimate EstimateOf(const std::vector<StudyJob>& jobs, size_t variant,
                     const StudyColumn& column);
 
 // Of variant - reference, each with the same seed; seeds of which one of the
-// two did not succeed are left out.
+// two did not succeed, or is of other positions, are left out.
 Estimate DifferenceOf(const std::vector<StudyJob>& jobs, size_t variant,
                       size_t reference, const StudyColumn& column);
 

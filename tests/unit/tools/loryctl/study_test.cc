@@ -7,11 +7,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/config/feed_forward_shape.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/tools/loryctl/fake_service.h"
-#include "tools/loryctl/study_results.h"
 
 namespace lory::ctl {
 namespace {
@@ -63,11 +63,11 @@ struct StudyTest : ::testing::Test {
     job.set_state(Job::SUCCEEDED);
     job.set_reason("all steps are applied");
     job.mutable_progress()->set_step(400);
-    job.mutable_progress()->set_loss(loss - 0.5);
     job.mutable_progress()->set_tokens_per_second(1000 * seed);
     auto& evaluation = *job.mutable_progress()->mutable_evaluation();
     evaluation.set_step(400);
     evaluation.mutable_overall()->set_loss(loss);
+    evaluation.mutable_train()->set_loss(loss - 0.5);
     auto& domain = *evaluation.add_domains();
     domain.set_domain("code");
     domain.set_perplexity(20 + seed);
@@ -132,10 +132,10 @@ TEST_F(StudyTest, SubmitsEveryVariantWithEverySeedAndWritesTheTables) {
   EXPECT_THAT(
       text,
       AllOf(HasSubstr("4 of 4 jobs succeeded (1970-01-12 13:46"),
-            HasSubstr("| lory | 2/2 | 3.0500 ± 0.0500 | - | - | 2.550 ± "
+            HasSubstr("| lory | 2/2 | - | 3.0500 ± 0.0500 | - | 2.550 ± "
                       "0.050 | 1500 ± 500 | 0.50 | "),
-            HasSubstr("| dense | 2/2 | 3.6000 ± 0.1000 | +0.5500 ± "
-                      "0.0500 | lory | 3.100 ± 0.100 | 1500 ± 500 | - | "),
+            HasSubstr("| dense | 2/2 | lory | 3.6000 ± 0.1000 | +0.5500 ± "
+                      "0.0500 | 3.100 ± 0.100 | 1500 ± 500 | - | "),
             HasSubstr("| variant | code |\n|---|---:|\n"
                       "| lory | 21.50 ± 0.50 |\n"),
             HasSubstr(kStudy), Not(HasSubstr("did not succeed"))));
@@ -181,11 +181,11 @@ TEST_F(StudyTest, AVariantMayBeComparedWithAnotherThanTheReference) {
   EXPECT_EQ(Study("run", text).code, 0);
   EXPECT_THAT(
       Result("results.md"),
-      AllOf(HasSubstr("| lory | 2/2 | 3.0500 ± 0.0500 | -0.5500 ± 0.0500 | "
-                      "dense | "),
-            HasSubstr("| lory-random | 2/2 | 3.0500 ± 0.0500 | 0.0000 | lory "
+      AllOf(HasSubstr("| lory | 2/2 | dense | 3.0500 ± 0.0500 | -0.5500 ± "
+                      "0.0500 | "),
+            HasSubstr("| lory-random | 2/2 | lory | 3.0500 ± 0.0500 | 0.0000 "
                       "| "),
-            HasSubstr("| dense | 2/2 | 3.6000 ± 0.1000 | - | - | ")));
+            HasSubstr("| dense | 2/2 | - | 3.6000 ± 0.1000 | - | ")));
 }
 
 TEST_F(StudyTest, RunAgainSubmitsOnlyWhatIsNotThere) {
@@ -227,7 +227,7 @@ TEST_F(StudyTest, AFailedJobHidesNoOther) {
                     HasSubstr("try: loryctl job timeline small-dense-s2")));
   EXPECT_THAT(
       Result("results.md"),
-      AllOf(HasSubstr("| dense | 1/2 | 3.5000 | +0.5000 | lory | "),
+      AllOf(HasSubstr("| dense | 1/2 | lory | 3.5000 | +0.5000 | "),
             HasSubstr("- `small-dense-s2` FAILED: loss is not finite, twice")));
   EXPECT_THAT(Result("results.csv"),
               AllOf(HasSubstr("small-dense-s2,FAILED"),
@@ -294,7 +294,7 @@ TEST_F(StudyTest, AReportWritesWhatIsThereNow) {
   EXPECT_THAT(outcome.err, HasSubstr("1 of 4 jobs succeeded, 2 running, 1 not "
                                      "submitted"));
   EXPECT_THAT(Result("results.md"),
-              AllOf(HasSubstr("| lory | 1/2 | 3.0000 | - | - |"),
+              AllOf(HasSubstr("| lory | 1/2 | - | 3.0000 | - |"),
                     HasSubstr("- `small-dense-s2` NOT SUBMITTED\n")));
   EXPECT_EQ(Study("report", kStudy, {"-o", "name"}).out,
             "jobs/small-lory-s1\njobs/small-dense-s1\njobs/small-lory-s2\n");
@@ -423,48 +423,66 @@ TEST_F(StudyTest, TheBaseMayBeAFileBesideTheStudy) {
   outcome = Study("run", study);
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(Submitted(), ElementsAre("small-lory-s3"));
+  EXPECT_THAT(Result("results.md"),
+              AllOf(HasSubstr("Its base_file, `"),
+                    HasSubstr("optimizer: {learning_rate: 1e-3}\n```\n")));
 }
 
 TEST_F(StudyTest, AMissingStudyIsExitCodeThree) {
   EXPECT_EQ(Loryctl({"study", "run", "/nowhere/study.yaml"}).code, 3);
 }
 
-TEST(StudyResults, AnExpertThatOneDomainUsesIsActive) {
-  std::vector<StudyJob> jobs(1);
-  jobs[0].job.set_state(Job::SUCCEEDED);
-  auto& evaluation = *jobs[0].job.mutable_progress()->mutable_evaluation();
-  for (const int domain : {0, 1}) {
-    auto& loss = *evaluation.add_domains();
-    for (const int layer : {0, 1}) {
-      auto& routing = *loss.add_routing();
-      routing.set_layer(layer);
-      // Layer 0: one expert each; layer 1: the same one.
-      for (int expert = 0; expert < 4; ++expert) {
-        routing.add_active_fraction(expert == (layer == 0 ? domain : 3) ? 1
-                                                                        : 0);
-      }
+TEST_F(StudyTest, WhatACheckpointDecidesIsNoDifference) {
+  // As the coordinator does.
+  fake.on_create = [](Job& job) {
+    auto& spec = *job.mutable_spec();
+    if (!spec.has_model()) {
+      spec.mutable_model()->set_width(64);
+      spec.mutable_model()->mutable_feed_forward()->mutable_lory();
+    }
+    config::RemoveDensePhase(*spec.mutable_model()->mutable_feed_forward());
+    Succeed(job);
+  };
+  const std::string with_model = absl::StrReplaceAll(
+      kStudy, {{"dataset: demo", "dataset: demo\n  init_from: tiny"}});
+  const std::string without = R"(name: bare
+base: {dataset: demo, init_from: tiny, steps: 400, micro_batches: 4,
+  micro_batch_sequences: 8, optimizer: {learning_rate: 1e-3}}
+seeds: [1]
+variants:
+  - name: slow
+  - name: fast
+    set: {optimizer.learning_rate: 2e-3}
+)";
+  for (const std::string& text : {with_model, without}) {
+    for (const char* verb : {"run", "run", "report"}) {
+      const Outcome outcome = Study(verb, text);
+      EXPECT_EQ(outcome.code, 0) << outcome.err;
     }
   }
-  for (const StudyColumn& column : StudyColumns(jobs)) {
-    if (column.key != "active_experts") continue;
-    EXPECT_DOUBLE_EQ(EstimateOf(jobs, 0, column).mean, (0.5 + 0.25) / 2);
-    return;
-  }
-  FAIL() << "no such column";
+  EXPECT_EQ(Submitted().size(), 6u);
+  // What it does not decide is.
+  EXPECT_THAT(
+      Study("run", absl::StrReplaceAll(without, {{"400", "300"}})).err,
+      AllOf(HasSubstr("steps: 400, not 300\ntry: "), Not(HasSubstr("model"))));
 }
 
-TEST(StudyResults, TheErrorOfAMeanIsThatOfTheSample) {
-  // 1, 2, 3, 6: mean 3, squares 4 + 1 + 0 + 9 = 14; sqrt(14 / 3 / 4).
-  const Estimate estimate = EstimateOf(std::vector<double>{1, 2, 3, 6});
-  EXPECT_DOUBLE_EQ(estimate.mean, 3);
-  EXPECT_NEAR(*estimate.standard_error, 1.080123449734643, 1e-12);
-  EXPECT_EQ(EstimateText(estimate, 2), "3.00 ± 1.08");
-  EXPECT_EQ(EstimateText(estimate, 1, true), "+3.0 ± 1.1");
-  const Estimate one = EstimateOf(std::vector<double>{-2});
-  EXPECT_FALSE(one.standard_error.has_value());
-  EXPECT_EQ(EstimateText(one, 1, true), "-2.0");
-  EXPECT_EQ(EstimateText(EstimateOf(std::vector<double>{}), 2), "-");
-  EXPECT_EQ(EstimateText(EstimateOf({0.1, 0.1, 0.1}), 2), "0.10");
+TEST_F(StudyTest, AJobIsTriedAgainWithTheSameRequestId) {
+  fake.errors["CreateJob"] = absl::UnavailableError("x");
+  int calls = 0;
+  const auto stops = [&] {
+    if (++calls == 3) fake.Change([&] { fake.errors.clear(); });
+    return false;
+  };
+  EXPECT_EQ(Study("run", kStudy, {}, {.stops = stops}).code, 0);
+  std::vector<std::string> tries;
+  for (const std::string& request : fake.requests()) {
+    if (absl::StartsWith(request, "CreateJob job_id: \"small-lory-s1\"")) {
+      tries.push_back(request);
+    }
+  }
+  ASSERT_GE(tries.size(), 2u);
+  EXPECT_THAT(tries, Each(AllOf(HasSubstr("request_id: "), tries[0])));
 }
 
 }  // namespace
