@@ -63,6 +63,10 @@ absl::Status CheckEarlierCheckpoint(const std::string& folder) {
   return OnlyFiles(folder, names);
 }
 
+OutputOptions CheckpointOutput(bool force) {
+  return {.check_earlier = CheckEarlierCheckpoint, .force = force};
+}
+
 absl::StatusOr<std::unique_ptr<Transformer>> LoadModel(
     const CheckpointManifest& manifest) {
   const lory::v1::ModelSpec& spec = manifest.spec.model();
@@ -138,10 +142,8 @@ absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& folder) {
 
 absl::Status WriteCheckpoint(const Transformer& model, const Origin& origin,
                              const std::string& folder, bool force) {
-  LORY_ASSIGN_OR_RETURN(
-      const std::unique_ptr<OutputFolder> output,
-      OutputFolder::Begin(
-          folder, {.check_earlier = CheckEarlierCheckpoint, .force = force}));
+  LORY_ASSIGN_OR_RETURN(const std::unique_ptr<OutputFolder> output,
+                        OutputFolder::Begin(folder, CheckpointOutput(force)));
   // The writer makes a job's folders; only the innermost becomes the output.
   LORY_ASSIGN_OR_RETURN(CheckpointManifest manifest,
                         WriteParts(model, origin, output->path()));
@@ -150,6 +152,10 @@ absl::Status WriteCheckpoint(const Transformer& model, const Origin& origin,
       absl::StrCat(output->path(), "/", innermost, "/", kManifestFile),
       lory::data::SerializeCheckpointManifest(manifest)));
   return output->Commit(innermost);
+}
+
+absl::Status CheckCheckpointTarget(const std::string& folder, bool force) {
+  return OutputFolder::Begin(folder, CheckpointOutput(force)).status();
 }
 
 lory::v1::ModelSpec SpecAsIs(const Transformer& model) {

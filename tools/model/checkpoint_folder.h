@@ -42,6 +42,10 @@ absl::Status WriteCheckpoint(const lory::model::Transformer& model,
                              const Origin& origin, const std::string& folder,
                              bool force);
 
+// OK, or the error with which WriteCheckpoint would begin: for commands that
+// have much to do before they write.
+absl::Status CheckCheckpointTarget(const std::string& folder, bool force);
+
 // The spec of `model` as it stands: of a dense phase the dense spec, of a Lory
 // model one without a dense phase.
 lory::v1::ModelSpec SpecAsIs(const lory::model::Transformer& model);

@@ -70,12 +70,7 @@ absl::StatusOr<Sum> AddUp(const LoadedCheckpoint& base,
 }
 
 absl::StatusOr<ScaleChoice> Search(const LoadedCheckpoint& base, const Sum& sum,
-                                   const MergeFlags& flags) {
-  ScaleSearch search{.data = flags.data,
-                     .domains = flags.domains,
-                     .sequences = flags.sequences,
-                     .tolerance = flags.tolerance};
-  LORY_ASSIGN_OR_RETURN(search.scales, ParseScales(flags.search));
+                                   const ScaleSearch& search) {
   Progress progress(RealClock(), stderr, ::isatty(STDERR_FILENO) == 1);
   return SearchScale(*base.model, *sum.change, search, progress);
 }
@@ -84,13 +79,21 @@ absl::StatusOr<ScaleChoice> Search(const LoadedCheckpoint& base, const Sum& sum,
 
 absl::StatusOr<std::string> RunMerge(const MergeFlags& flags) {
   LORY_RETURN_IF_ERROR(CheckFlags(flags));
+  LORY_RETURN_IF_ERROR(CheckCheckpointTarget(flags.to, flags.force));
+  ScaleSearch search{.data = flags.data,
+                     .domains = flags.domains,
+                     .sequences = flags.sequences,
+                     .tolerance = flags.tolerance};
+  if (!flags.search.empty()) {
+    LORY_ASSIGN_OR_RETURN(search.scales, ParseScales(flags.search));
+  }
   LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint base,
                         LoadCheckpoint(flags.base));
   LORY_ASSIGN_OR_RETURN(const Sum sum, AddUp(base, flags));
   double scale = flags.scale.value_or(1);
   std::string said;
   if (!flags.search.empty()) {
-    LORY_ASSIGN_OR_RETURN(const ScaleChoice choice, Search(base, sum, flags));
+    LORY_ASSIGN_OR_RETURN(const ScaleChoice choice, Search(base, sum, search));
     scale = choice.scale;
     said = ToText(choice);
   }
@@ -120,23 +123,28 @@ void AddMergeOptions(CLI::App& command, MergeFlags& flags) {
           .add_option("--scale", flags.scale,
                       "Of every difference to the base (default: 1)")
           ->check(CLI::Number);
-  CLI::Option_group* search = command.add_option_group("Scale by search");
-  search
-      ->add_option("--search", flags.search,
-                   "LOW:HIGH:STEP: the scale of the lowest held-out loss")
-      ->excludes(scale);
-  search->add_option("--data", flags.data,
-                     "Dataset on whose held-out text to search");
-  search->add_option("--domains", flags.domains,
-                     "Of its domains (default: all that were trained)");
-  search
+  CLI::Option_group* group = command.add_option_group("Scale by search");
+  CLI::Option* search =
+      group
+          ->add_option("--search", flags.search,
+                       "LOW:HIGH:STEP: the scale of the lowest held-out loss")
+          ->excludes(scale);
+  group->add_option("--data", flags.data,
+                    "Dataset on whose held-out text to search");
+  group
+      ->add_option("--domains", flags.domains,
+                   "Of its domains (default: all that were trained)")
+      ->needs(search);
+  group
       ->add_option("--sequences", flags.sequences,
                    "Of each domain at most (0: all)")
-      ->check(CLI::NonNegativeNumber);
-  search->add_option(
-      "--tolerance", flags.tolerance,
-      "Take the largest scale that raises the loss by at most so "
-      "many nats: what is forgotten must not harm these domains");
+      ->check(CLI::NonNegativeNumber)
+      ->needs(search);
+  group
+      ->add_option("--tolerance", flags.tolerance,
+                   "Take the largest scale that raises the loss by at most so "
+                   "many nats: what is forgotten must not harm these domains")
+      ->needs(search);
   command.add_option("--to", flags.to, "Folder of the new checkpoint")
       ->required();
   command.add_flag("--force", flags.force, "Replace an earlier output");

@@ -14,6 +14,7 @@
 #include "common/data/dataset.h"
 #include "tools/model/eval/measure_text.h"
 #include "tools/model/eval/text_set.h"
+#include "tools/model/eval/variant_facts.h"
 #include "tools/model/model_dataset.h"
 
 namespace lory::surgery {
@@ -51,18 +52,41 @@ absl::StatusOr<std::vector<TextSet>> ChooseText(
   return chosen;
 }
 
-// Nats a token over all of `texts`.
-absl::StatusOr<double> LossOn(const Transformer& model,
-                              const std::vector<TextSet>& texts,
-                              Progress& progress) {
-  lory::eval::LossSums sums;
+// Losses over all of `texts`, `rest` without the first `left_out` positions.
+struct Losses {
+  lory::eval::LossSums all;
+  lory::eval::LossSums rest;
+};
+
+absl::StatusOr<Losses> LossesOn(const Transformer& model,
+                                const std::vector<TextSet>& texts,
+                                int64_t left_out, Progress& progress) {
+  Losses losses;
   for (const TextSet& text : texts) {
     LORY_ASSIGN_OR_RETURN(
         const lory::eval::TextFigures figures,
-        lory::eval::MeasureText(model, text, {}, nullptr, progress));
-    sums.Add(figures.all);
+        lory::eval::MeasureText(model, text, {.first_segment = left_out},
+                                nullptr, progress));
+    losses.all.Add(figures.all);
+    losses.rest.Add(figures.rest);
   }
-  return sums.Mean();
+  return losses;
+}
+
+absl::Status NoneWillDo(const ScaleChoice& choice, bool has_tolerance) {
+  const bool any =
+      std::any_of(choice.trials.begin(), choice.trials.end(),
+                  [](const auto& trial) { return std::isfinite(trial.loss); });
+  if (!any || !has_tolerance) {
+    return absl::FailedPreconditionError(
+        "at no scale of --search is the loss finite: these differences break "
+        "the model; try scales nearer to 0, and the checkpoints with "
+        "`lory-model inspect`");
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "no scale of --search keeps the loss within --tolerance of the base's ",
+      absl::StrFormat("%.4f", choice.base_loss),
+      "; begin with a smaller one or allow more"));
 }
 
 // The trial to take; null: none will do.
@@ -117,29 +141,41 @@ absl::StatusOr<ScaleChoice> SearchScale(const Transformer& base,
   for (const TextSet& text : texts) tokens += text.window_count * text.window;
   progress.Start("search",
                  tokens * static_cast<int64_t>(search.scales.size() + 1));
-  ScaleChoice choice;
-  LORY_ASSIGN_OR_RETURN(choice.base_loss, LossOn(base, texts, progress));
+  const lory::eval::VariantFacts facts = lory::eval::FactsOf(base.shape());
+  ScaleChoice choice{.left_out = facts.leak_length,
+                     .is_causal = facts.is_causal};
+  LORY_ASSIGN_OR_RETURN(const Losses of_base,
+                        LossesOn(base, texts, choice.left_out, progress));
+  if (of_base.rest.token_count() == 0) choice.left_out = 0;
+  const auto mean = [&](const Losses& losses) {
+    return (choice.left_out > 0 ? losses.rest : losses.all).Mean();
+  };
+  choice.base_loss = mean(of_base);
   for (const double scale : search.scales) {
     LORY_ASSIGN_OR_RETURN(const std::unique_ptr<Transformer> model,
                           sum.Finish(scale));
-    LORY_ASSIGN_OR_RETURN(const double loss, LossOn(*model, texts, progress));
-    choice.trials.push_back({scale, loss});
+    LORY_ASSIGN_OR_RETURN(const Losses losses,
+                          LossesOn(*model, texts, choice.left_out, progress));
+    choice.trials.push_back({scale, mean(losses)});
   }
   const ScaleChoice::Trial* best = Best(choice, search);
-  if (best == nullptr) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "no scale of --search keeps the loss within --tolerance of the base's ",
-        absl::StrFormat("%.4f", choice.base_loss), "; begin with a smaller one",
-        " or allow more"));
-  }
+  if (best == nullptr) return NoneWillDo(choice, search.tolerance.has_value());
   choice.scale = best->scale;
   progress.Finish(absl::StrCat("scale ", choice.scale));
   return choice;
 }
 
 std::string ToText(const ScaleChoice& choice) {
-  std::string text = absl::StrFormat("%8s  %8s\n%8s  %8.4f\n", "scale", "loss",
-                                     "base", choice.base_loss);
+  std::string text;
+  if (choice.left_out > 0) {
+    absl::StrAppend(&text, "losses without the first ", choice.left_out,
+                    " positions of a sequence, which see each other\n");
+  }
+  if (!choice.is_causal) {
+    text += "the model is not causal: its loss is no likelihood of the text\n";
+  }
+  absl::StrAppendFormat(&text, "%8s  %8s\n%8s  %8.4f\n", "scale", "loss",
+                        "base", choice.base_loss);
   for (const ScaleChoice::Trial& trial : choice.trials) {
     absl::StrAppendFormat(&text, "%8.4g  %8.4f%s\n", trial.scale, trial.loss,
                           trial.scale == choice.scale ? "  <-" : "");

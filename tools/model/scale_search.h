@@ -31,6 +31,10 @@ struct ScaleChoice {
     double scale = 0;
     double loss = 0;  // nats a token; not finite: the model broke
   };
+  // Positions, from a sequence's first, that see each other and are not in the
+  // losses; 0: there are none, or nothing else.
+  int64_t left_out = 0;
+  bool is_causal = true;  // else no loss is the likelihood of the text
   double base_loss = 0;
   std::vector<Trial> trials;
   double scale = 0;  // the one chosen
@@ -43,13 +47,15 @@ absl::StatusOr<std::vector<double>> ParseScales(const std::string& text);
 
 // Measures base + scale * `sum` at each scale. INVALID_ARGUMENT: a domain that
 // the data does not have. FAILED_PRECONDITION: no scale is within the
-// tolerance. Others: as OpenHeldOut and MeasureText.
+// tolerance, or every one breaks the model. Others: as OpenHeldOut and
+// MeasureText.
 absl::StatusOr<ScaleChoice> SearchScale(const lory::model::Transformer& base,
                                         const TaskArithmetic& sum,
                                         const ScaleSearch& search,
                                         Progress& progress);
 
-// A line a trial, the chosen one marked.
+// What the losses are of, where they are of less than all; then a line a trial,
+// the chosen one marked.
 std::string ToText(const ScaleChoice& choice);
 
 }  // namespace lory::surgery

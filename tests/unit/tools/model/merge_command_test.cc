@@ -1,11 +1,13 @@
 #include "tools/model/merge_command.h"
 
+#include <cmath>
 #include <filesystem>
 
 #include "absl/strings/str_format.h"
 #include "common/data/dataset.h"
 #include "tests/unit/tools/model/eval/eval_data.h"
 #include "tests/unit/tools/model/models.h"
+#include "tools/model/eval/variant_facts.h"
 #include "tools/model/scale_search.h"
 
 namespace lory::surgery {
@@ -15,8 +17,10 @@ using ::lory::eval::OfBytes;
 using ::lory::model::DenseSpec;
 using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 struct MergeCommandTest : ::testing::Test {
   std::string Model(uint64_t seed) {
@@ -38,16 +42,19 @@ struct MergeCommandTest : ::testing::Test {
     return RunMerge(flags);
   }
 
-  // Loss of `model` on a held-out domain, by all logits.
-  double LossOn(const lory::model::Transformer& model, int domain) {
+  // Loss of `model` on a held-out domain, by all logits, from position `first`
+  // of each sequence on.
+  double LossOn(const lory::model::Transformer& model, int domain,
+                size_t first = 0) {
     const auto dataset =
         *lory::data::Dataset::Open(data + "/manifest.json", false);
     double sum = 0, count = 0;
     for (int64_t i = 0; i < dataset->held_out_count(domain); ++i) {
       std::vector<int64_t> tokens(lory::model::kLength + 1);
       EXPECT_OK(dataset->ReadHeldOut(domain, i, tokens));
-      for (const double log : lory::eval::LogProbabilities(model, tokens)) {
-        sum -= log;
+      const auto logs = lory::eval::LogProbabilities(model, tokens);
+      for (size_t at = first; at < logs.size(); ++at) {
+        sum -= logs[at];
         ++count;
       }
     }
@@ -105,6 +112,73 @@ TEST_F(MergeCommandTest, SearchTakesTheScaleOfTheLowestLoss) {
   EXPECT_THAT(said, HasSubstr(absl::StrFormat("%.4f  <-", best)));
 }
 
+TEST_F(MergeCommandTest, SearchLeavesOutPositionsThatSeeEachOther) {
+  const auto spec = OfBytes(lory::model::LorySpec());
+  const std::string base = WriteModel(folder.At("a"), spec, 1);
+  const std::string tuned = WriteModel(folder.At("b"), spec, 2);
+  LORY_ASSERT_OK_AND_ASSIGN(const std::string said,
+                            Run({"--base", base, "--add", tuned, "--search",
+                                 "0:1:0.5", "--data", data}));
+  const auto model = Load(base);
+  const int64_t leak = lory::eval::FactsOf(model->shape()).leak_length;
+  ASSERT_GT(leak, 0);
+  const std::string expected =
+      absl::StrFormat("%.4f", LossOn(*model, 0, static_cast<size_t>(leak)));
+  EXPECT_NE(expected, absl::StrFormat("%.4f", LossOn(*model, 0)));
+  EXPECT_THAT(said,
+              AllOf(HasSubstr(absl::StrFormat("without the first %d ", leak)),
+                    HasSubstr("    base    " + expected)));
+}
+
+TEST_F(MergeCommandTest, SearchSaysThatAModelIsNotCausal) {
+  auto spec = OfBytes(DenseSpec());
+  auto* options = spec.mutable_feed_forward()->mutable_soft_moe();
+  options->set_expert_count(3);
+  options->set_slots_per_expert(2);
+  options->set_allow_noncausal(true);
+  EXPECT_THAT(*Run({"--base", WriteModel(folder.At("a"), spec, 1), "--add",
+                    WriteModel(folder.At("b"), spec, 2), "--search", "0:1:0.5",
+                    "--data", data}),
+              HasSubstr("not causal"));
+}
+
+TEST_F(MergeCommandTest, SearchTakesNoScaleOfABrokenModel) {
+  const auto broken = lory::model::MakeModel(OfBytes(DenseSpec()), 2);
+  {
+    at::NoGradGuard no_grad;
+    broken->parameters().flat_values().fill_(NAN);
+  }
+  ASSERT_OK(WriteCheckpoint(*broken, {.job = "jobs/test", .note = "test"},
+                            folder.At("broken"), /*force=*/false));
+  const std::string base = Model(1);
+  for (const bool tolerant : {false, true}) {
+    std::vector<std::string> arguments = {
+        "--base",   base,        "--add",  folder.At("broken"),
+        "--search", "0.5:1:0.5", "--data", data};
+    if (tolerant) arguments.insert(arguments.end(), {"--tolerance", "1"});
+    EXPECT_THAT(Run(arguments), StatusIs(absl::StatusCode::kFailedPrecondition,
+                                         AllOf(HasSubstr("at no scale"),
+                                               Not(HasSubstr("--tolerance")))));
+  }
+}
+
+TEST_F(MergeCommandTest, WhatTheCommandLineGetsWrongIsToldBeforeTheWork) {
+  const std::vector<std::string> none = {"--base", "none", "--add",   "none",
+                                         "--data", data,   "--search"};
+  const auto run = [&](const char* scales) {
+    std::vector<std::string> arguments = none;
+    arguments.emplace_back(scales);
+    return Run(arguments);
+  };
+  EXPECT_THAT(run("0:1:0.5"),
+              StatusIs(absl::StatusCode::kNotFound, HasSubstr("none")));
+  EXPECT_THAT(run("0:1"), StatusIs(absl::StatusCode::kInvalidArgument,
+                                   HasSubstr("LOW:HIGH:STEP")));
+  folder.Write("merged/notes.txt", "mine");
+  EXPECT_THAT(run("0:1:0.5"), StatusIs(absl::StatusCode::kAlreadyExists,
+                                       HasSubstr("not even --force")));
+}
+
 TEST_F(MergeCommandTest, ToleranceTakesTheLargestScaleThatDoesNoHarm) {
   const std::string base = Model(1), tuned = Model(2);
   const std::vector<std::string> wide = {
@@ -133,7 +207,11 @@ TEST_F(MergeCommandTest, SaysWhatDoesNotGoTogether) {
   refused({"--search", "0:1:0.5", "--scale", "1", "--data", data}, "--scale");
   refused({"--search", "0:1:0.5", "--data", data, "--domains", "news"},
           "there are seen, unseen");
-  refused({"--tolerance", "-1"}, "--tolerance");
+  refused({"--tolerance", "0.1"}, "--search");
+  refused({"--domains", "seen"}, "--search");
+  refused({"--sequences", "2"}, "--search");
+  refused({"--search", "0:1:0.5", "--data", data, "--tolerance", "-1"},
+          "--tolerance is -1");
   EXPECT_FALSE(std::filesystem::exists(folder.At("merged")));
 }
 
