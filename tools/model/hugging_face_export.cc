@@ -1,6 +1,7 @@
 #include "tools/model/hugging_face_export.h"
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/isfinite.h>
 
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -51,6 +52,13 @@ class Weights {
   void Add(std::string name, const at::Tensor& value) {
     // What is in that format already is no copy.
     values_.push_back(value.detach().to(type_.type).contiguous());
+    if (type_.type != value.scalar_type()) {
+      overflow_count_ +=
+          at::isfinite(value)
+              .logical_and(at::isfinite(values_.back()).logical_not())
+              .sum()
+              .item<int64_t>();
+    }
     tensors_.push_back({.info = {.name = std::move(name),
                                  .dtype = type_.dtype,
                                  .shape = value.sizes().vec()},
@@ -58,9 +66,12 @@ class Weights {
   }
 
   const std::vector<TensorToWrite>& tensors() const { return tensors_; }
+  // Finite numbers that the format has no finite number for.
+  int64_t overflow_count() const { return overflow_count_; }
 
  private:
   const WeightType& type_;
+  int64_t overflow_count_ = 0;
   std::vector<at::Tensor> values_;
   std::vector<TensorToWrite> tensors_;
 };
@@ -107,6 +118,12 @@ absl::Status WriteWeights(const Transformer& model, const WeightType& type,
       AddRenamed(parameter, weights);
     }
   }));
+  if (weights.overflow_count() > 0) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        weights.overflow_count(), " numbers are too large for ",
+        type.torch_name, "; give --dtype ",
+        type.dtype == DType::kF16 ? "bf16, which has fp32's range" : "fp32"));
+  }
   // Without the format transformers refuses the file.
   return lory::io::WriteSafetensors(lory::io::LocalStorage(), path,
                                     weights.tensors(), {{"format", "pt"}})

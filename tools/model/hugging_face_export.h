@@ -31,7 +31,7 @@ absl::Status CheckExportable(const lory::model::Transformer& model);
 // tokenizer.json and tokenizer_config.json. All of it or nothing.
 //
 // ALREADY_EXISTS, RESOURCE_EXHAUSTED: as OutputFolder. INVALID_ARGUMENT: as
-// CheckExportable.
+// CheckExportable, or a number is too large for `dtype`.
 absl::Status ExportHuggingFace(const lory::model::Transformer& model,
                                const ExportOptions& options);
 

@@ -15,10 +15,9 @@ inline constexpr char kConfigFile[] = "config.json";
 
 // What stands beside the shape.
 struct LlamaConfigNotes {
-  int end_of_document_id = -1;  // -1: none
-  // Where the model comes from, for people.
+  int end_of_document_id = -1;    // -1: none
   std::string dtype = "float32";  // of the weights, as torch calls it
-  std::string origin;
+  std::string origin;             // where the model comes from, for people
 };
 
 // What a Hugging Face class is called that computes what a model of `shape`
@@ -27,7 +26,7 @@ struct LlamaConfigNotes {
 absl::string_view HuggingFaceArchitecture(
     const lory::config::ModelShape& shape);
 
-// The configuration of such a model, in fp32.
+// The configuration of such a model, with weights of notes.dtype.
 std::string HuggingFaceConfigJson(const lory::config::ModelShape& shape,
                                   const LlamaConfigNotes& notes);
 

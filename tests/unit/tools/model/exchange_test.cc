@@ -4,6 +4,7 @@
 #include <ATen/Functions.h>
 #include <ATen/core/grad_mode.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -96,6 +97,27 @@ TEST(Exchange, ExportThenImportIsBitEqual) {
   EXPECT_TRUE(SameWeights(*again, *model));
   EXPECT_EQ(again->shape().norm_epsilon, model->shape().norm_epsilon);
   EXPECT_EQ(again->shape().rotary_base, model->shape().rotary_base);
+}
+
+TEST(Exchange, ANumberTooLargeForTheFormatIsRefused) {
+  const TemporaryFolder folder;
+  const auto model = MakeModel(DenseSpec());
+  const auto set = [&](double value) {
+    at::NoGradGuard no_grad;
+    model->parameters().flat_values().narrow(0, 3, 1).fill_(value);
+  };
+  const ExportOptions fp16 = {.folder = folder.At("hf"),
+                              .dtype = lory::io::DType::kF16};
+  set(-70000);
+  EXPECT_THAT(
+      ExportHuggingFace(*model, fp16),
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("--dtype bf16")));
+  EXPECT_FALSE(fs::exists(folder.At("hf")));
+  EXPECT_OK(ExportHuggingFace(
+      *model, {.folder = folder.At("bf16"), .dtype = lory::io::DType::kBf16}));
+  // What the model has is written as it is.
+  set(INFINITY);
+  EXPECT_OK(ExportHuggingFace(*model, fp16));
 }
 
 TEST(Exchange, AnExportIsAllThatTransformersNeeds) {
