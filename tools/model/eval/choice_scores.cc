@@ -19,8 +19,14 @@ using ::lory::config::FeedForwardKind;
 using ::lory::model::Pass;
 using ::lory::model::Transformer;
 
+// Of those that are finite; -1: none is.
 int64_t IndexOfLargest(const std::vector<double>& numbers) {
-  return std::max_element(numbers.begin(), numbers.end()) - numbers.begin();
+  int64_t best = -1;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    if (!std::isfinite(numbers[i])) continue;
+    if (best < 0 || numbers[i] > numbers[best]) best = static_cast<int64_t>(i);
+  }
+  return best;
 }
 
 int64_t LikeliestBy(const std::vector<double>& log_likelihoods,
@@ -151,6 +157,7 @@ std::vector<TaskFigures> SummariseTasks(const std::vector<ItemScores>& scores) {
     }
     ++found->figures.item_count;
     found->figures.chance += 1 / static_cast<double>(each.bytes.size());
+    found->figures.unscored_count += each.Likeliest() < 0 ? 1 : 0;
     const int64_t answer = each.item->answer;
     found->raw += each.Likeliest() == answer ? 1 : 0;
     found->by_byte += each.LikeliestByByte() == answer ? 1 : 0;

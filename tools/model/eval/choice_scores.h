@@ -30,7 +30,7 @@ struct ItemScores {
   std::vector<int64_t> bytes;
 
   // The choice that is likeliest, of equals the first: as a whole, by byte, by
-  // token.
+  // token. Only a finite number wins; -1: there is none, the model is broken.
   int64_t Likeliest() const;
   int64_t LikeliestByByte() const;
   int64_t LikeliestByToken() const;
@@ -52,6 +52,8 @@ struct Accuracy {
 struct TaskFigures {
   std::string task;
   int64_t item_count = 0;
+  // Of them without any finite log-likelihood; they count as wrong.
+  int64_t unscored_count = 0;
   double chance = 0;  // accuracy of choosing blindly
   Accuracy raw;
   Accuracy by_byte;

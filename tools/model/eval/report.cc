@@ -220,6 +220,11 @@ void AppendTasks(const Evaluation& evaluation, int width, std::string& out) {
                               100 * accuracy->standard_error);
       }
       out += "\n";
+      if (task.unscored_count > 0) {
+        absl::StrAppend(&out, "  ", task.unscored_count, " of these ",
+                        task.item_count, " items have no finite score and ",
+                        "count as wrong: the model gives none\n");
+      }
     }
   }
 }

@@ -84,6 +84,7 @@ ordered_json TasksToJson(const Evaluation& evaluation) {
       ordered_json json = {{"task", task.task}};
       if (run.inference) json["inference"] = NameOf(*run.inference);
       json["items"] = task.item_count;
+      if (task.unscored_count > 0) json["unscored"] = task.unscored_count;
       json["chance"] = task.chance;
       json["raw"] = ToJson(task.raw);
       json["by_byte"] = ToJson(task.by_byte);

@@ -1,5 +1,6 @@
 #include "tools/model/eval_command.h"
 
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -186,6 +187,27 @@ TEST_F(EvalCommandTest, SaysWhatIsWrongBeforeItMeasures) {
                 AllOf(HasSubstr("--first-segment"), HasSubstr("seen")));
   ExpectRefused({model, "--data", data, "--inference", "token"}, kInvalid,
                 HasSubstr("inference"));
+}
+
+TEST_F(EvalCommandTest, ABrokenModelAnswersNothing) {
+  const auto model = lory::model::MakeModel(OfBytes(DenseSpec()));
+  {
+    at::NoGradGuard no_grad;
+    model->parameters().flat_values().fill_(NAN);
+  }
+  const std::string path = folder.At("broken");
+  ASSERT_OK(WriteCheckpoint(*model, {.job = "jobs/test", .note = "test"}, path,
+                            /*force=*/false));
+  const std::string tasks = folder.Write("pairs.jsonl", kItems);
+  LORY_ASSERT_OK_AND_ASSIGN(const std::string said,
+                            Run({path, "--tokenizer", data, "--tasks", tasks}));
+  EXPECT_THAT(said, HasSubstr("2 of these 2 items have no finite score"));
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const std::string json,
+      Run({path, "--tokenizer", data, "--tasks", tasks, "-o", "json"}));
+  const auto task = nlohmann::json::parse(json)["tasks"][0];
+  EXPECT_EQ(task["unscored"], 2);
+  EXPECT_EQ(task["raw"]["accuracy"], 0);
 }
 
 TEST_F(EvalCommandTest, NamesTheLineOfATaskThatIsWrong) {

@@ -244,5 +244,23 @@ TEST_F(ChoiceTest, AccuracyIsOfTheWholeByByteAndByToken) {
   EXPECT_EQ(tasks[1].raw.standard_error, 0);
 }
 
+TEST_F(ChoiceTest, WhatIsNotFiniteIsNeverChosen) {
+  const ChoiceItem item = Item("a", {"b", "c"});  // the answer is b
+  const std::vector<ItemScores> scores = {
+      {&item, {NAN, NAN}, {1, 1}, {1, 1}},
+      {&item, {-INFINITY, -INFINITY}, {1, 1}, {1, 1}},
+      {&item, {NAN, -3}, {1, 1}, {1, 1}},
+      {&item, {-3, NAN}, {1, 1}, {1, 1}}};
+  EXPECT_EQ(scores[0].Likeliest(), -1);
+  EXPECT_EQ(scores[1].LikeliestByByte(), -1);
+  EXPECT_EQ(scores[2].LikeliestByToken(), 1);
+  EXPECT_EQ(scores[3].Likeliest(), 0);
+  const std::vector<TaskFigures> tasks = SummariseTasks(scores);
+  EXPECT_EQ(tasks[0].unscored_count, 2);
+  EXPECT_DOUBLE_EQ(tasks[0].raw.mean, 0.25);
+  EXPECT_DOUBLE_EQ(tasks[0].by_byte.mean, 0.25);
+  EXPECT_DOUBLE_EQ(tasks[0].by_token.mean, 0.25);
+}
+
 }  // namespace
 }  // namespace lory::eval
