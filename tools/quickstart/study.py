@@ -63,6 +63,20 @@ def make_dataset(options, folder, order):
     return corpus / order / "manifest.json"
 
 
+def register(service, name, manifest):
+    """Registers the dataset; one of another corpus is an error, because the jobs
+    that are there were trained on that."""
+    known = service.ctl("dataset", "list", "-o", "name").split()
+    if f"datasets/{name}" not in known:
+        service.ctl("dataset", "register", name, manifest)
+        return
+    there = service.json("dataset", "get", name)["manifest_path"]
+    if Path(there) != manifest:
+        raise ServiceError(
+            f"the service in {service.folder} has a dataset {name} of {there}, not "
+            f"of {manifest}: give --max-mb as before, or another --folder")
+
+
 def main():
     options = parse_arguments()
     folder = Path(options.folder).resolve()
@@ -72,10 +86,8 @@ def main():
         service.start_coordinator()
         for number in range(1, options.workers + 1):
             service.start_worker(f"worker-{number}")
-        known = service.ctl("dataset", "list", "-o", "name").split()
         for name, manifest in manifests.items():
-            if f"datasets/{name}" not in known:
-                service.ctl("dataset", "register", name, manifest)
+            register(service, name, manifest)
         command = [service.binaries / "loryctl", "--server", service.address,
                    "study", "run", options.study]
         command += ["--to", options.to] if options.to else []
