@@ -10,6 +10,10 @@ of a Lory model in SEGMENT and in PROMPT inference. The completions protocol has
 no place to say where the context ends, so PROMPT routes by context and choice
 together, and so does the first segment of a context that is shorter than one;
 routed by the context alone the score is another number, which a test shows.
+
+`lory-model eval --tasks` gives the same scores, and the same acc, acc_norm and
+acc_bytes, where the context decides nothing that the protocol cannot say: of the
+dense model, and in SEGMENT of items whose context has a whole segment.
 """
 
 import argparse
@@ -41,21 +45,22 @@ output_type: multiple_choice
 doc_to_text: "{{context}}"
 doc_to_choice: "{{choices}}"
 doc_to_target: "{{answer}}"
-target_delimiter: ""
-metric_list: [{metric: acc}, {metric: acc_norm}]
+metric_list: [{metric: acc}, {metric: acc_norm}, {metric: acc_bytes}]
 """
-# Shorter and longer than a segment of 16 tokens.
+DELIMITER = " "  # lm-eval's default, between context and choice
+SEGMENT = 16  # tokens
+# Contexts shorter and longer than a segment.
 ITEMS = [
     {"context": "The function returns the number of",
-     "choices": [" bytes that were read", " kings of Israel", " x"],
+     "choices": ["bytes that were read", "kings of Israel", "x"],
      "answer": 0},
     {"context": "And God said unto Moses, Go in unto Pharaoh, and tell him, "
                 "Thus saith the",
-     "choices": [" LORD God of the Hebrews", " return value"], "answer": 0},
-    {"context": "def main():\n    for line in sys.stdin:\n        print",
-     "choices": ["(line.strip())", " the dictionary"], "answer": 0},
+     "choices": ["LORD God of the Hebrews", "return value"], "answer": 0},
+    {"context": "def main():\n    for line in sys.stdin:\n        return",
+     "choices": ["line.strip()", "the dictionary"], "answer": 0},
     {"context": "If the file does not exist, an error",
-     "choices": [" is returned.", " of the people,", " =~ /foo/;"],
+     "choices": ["is returned.", "of the people,", "=~ /foo/;"],
      "answer": 0},
 ]
 
@@ -78,9 +83,14 @@ class LmEvalTest(unittest.TestCase):
         tasks = cls.folder / "tasks"
         tasks.mkdir()
         (tasks / "lory_local.yaml").write_text(TASK.replace("ITEMS", str(items)))
+        (cls.folder / "ours.jsonl").write_text("".join(
+            json.dumps({**item, "choices": [
+                DELIMITER + choice for choice in item["choices"]]}) + "\n"
+            for item in ITEMS))
 
     def lm_eval(self, name, checkpoint, inference):
-        """What lm-eval says: log-likelihoods of each item's choices, and acc."""
+        """What lm-eval says: log-likelihoods of each item's choices, the samples
+        with what each metric makes of them, and the means of the metrics."""
         server = Process(f"server-{name}", [
             exchange.BIN / "lory-server", "--checkpoint", checkpoint,
             "--tokenizer", self.data, "--listen", "127.0.0.1:0", "--http",
@@ -107,8 +117,8 @@ class LmEvalTest(unittest.TestCase):
         samples.sort(key=lambda sample: sample["doc_id"])
         results = json.loads(next(out.rglob("results_*.json")).read_text())
         return ([[float(answer[0][0]) for answer in sample["resps"]]
-                 for sample in samples],
-                results["results"]["lory_local"]["acc,none"])
+                 for sample in samples], samples,
+                results["results"]["lory_local"])
 
     def ours(self, checkpoint, *routing):
         """The same numbers from lory-model's logits of context and choice; each
@@ -117,9 +127,35 @@ class LmEvalTest(unittest.TestCase):
             text.replace("{context}", item["context"]) for text in routing])
             for choice in item["choices"]] for item in ITEMS]
 
+    def length(self, context):
+        return len(self.tokenizer.encode(context).ids)
+
+    def compare_eval(self, name, checkpoint, inference, theirs, samples, items):
+        """`lory-model eval` on `items`, by number, against what lm-eval said."""
+        out = self.folder / f"eval-{name}"
+        lory_model("eval", checkpoint, "--tasks", self.folder / "ours.jsonl",
+                   "--tokenizer", self.data, "--inference", inference,
+                   "--to", out)
+        lines = [json.loads(line) for line in
+                 (out / "items.jsonl").read_text().splitlines()]
+        self.assertEqual(len(lines), len(ITEMS))
+        self.assertTrue(items)
+        distance = farthest([theirs[i] for i in items],
+                            [lines[i]["log_likelihoods"] for i in items])
+        print(f"{name}: eval --tasks on {len(items)} items differs by "
+              f"{distance:.1e}", flush=True)
+        self.assertLessEqual(distance, TOLERANCE)
+        for i in items:
+            answer = lines[i]["answer"]
+            self.assertEqual(samples[i]["acc"], lines[i]["raw"] == answer)
+            for metric in ("acc_norm", "acc_bytes"):
+                self.assertEqual(samples[i][metric],
+                                 lines[i]["by_byte"] == answer)
+        return json.loads((out / "evaluation.json").read_text())["tasks"][0]
+
     def score(self, checkpoint, context, choice, routing):
-        tokens = self.tokenizer.encode(context + choice).ids
-        begin = len(self.tokenizer.encode(context).ids)
+        tokens = self.tokenizer.encode(context + DELIMITER + choice).ids
+        begin = self.length(context)
         self.assertLess(len(tokens), LENGTH)
         logits = our_logits(
             self.folder, checkpoint, "--tokens", ",".join(map(str, tokens)),
@@ -129,7 +165,7 @@ class LmEvalTest(unittest.TestCase):
                    for at in range(begin, len(tokens)))
 
     def check(self, name, checkpoint, inference):
-        theirs, accuracy = self.lm_eval(name, checkpoint, inference)
+        theirs, samples, means = self.lm_eval(name, checkpoint, inference)
         mine = self.ours(checkpoint, "--inference", inference)
         self.assertEqual([len(scores) for scores in theirs],
                          [len(item["choices"]) for item in ITEMS])
@@ -140,19 +176,29 @@ class LmEvalTest(unittest.TestCase):
               f"{min(map(min, mine)):.1f} to {max(map(max, mine)):.1f}, differ by "
               f"{distance:.1e}; {right} of {len(ITEMS)} right", flush=True)
         self.assertLessEqual(distance, TOLERANCE)
-        self.assertEqual(accuracy, right / len(ITEMS))
-        return mine
+        self.assertEqual(means["acc,none"], right / len(ITEMS))
+        return mine, theirs, samples, means
 
     def test_a_dense_model(self):
-        self.check("dense", self.dense, "prompt")
+        _, theirs, samples, means = self.check("dense", self.dense, "prompt")
+        task = self.compare_eval("dense", self.dense, "prompt", theirs, samples,
+                                 range(len(ITEMS)))
+        self.assertEqual(means["acc,none"], task["raw"]["accuracy"])
+        self.assertEqual(means["acc_norm,none"], task["by_byte"]["accuracy"])
+        self.assertEqual(means["acc_bytes,none"], task["by_byte"]["accuracy"])
+        self.assertAlmostEqual(means["acc_stderr,none"], task["raw"]["error"])
 
     def test_a_lory_model_in_segments(self):
-        segments = self.check("segment", self.lory, "segment")
+        segments, theirs, samples, _ = self.check("segment", self.lory, "segment")
+        longer = [i for i, item in enumerate(ITEMS)
+                  if self.length(item["context"]) >= SEGMENT]
+        self.compare_eval("segment", self.lory, "segment", theirs, samples,
+                          longer)
         prompt = self.ours(self.lory, "--inference", "prompt")
         self.assertGreater(farthest(segments, prompt), TOLERANCE)
 
     def test_a_lory_model_by_its_prompt(self):
-        whole = self.check("prompt", self.lory, "prompt")
+        whole, *_ = self.check("prompt", self.lory, "prompt")
         by_context = self.ours(self.lory, "--tokenizer", str(self.data),
                                "--prompt", "{context}")
         self.assertGreater(farthest(whole, by_context), TOLERANCE)

@@ -14,6 +14,7 @@ MixtralForCausalLM with its router's loss.
 import argparse
 import copy
 import json
+import math
 import shutil
 import sys
 import tempfile
@@ -115,6 +116,8 @@ class TrainingTest(unittest.TestCase):
                 step, self.sequences.micro_batches(eager.job, step))
             for key in worst:
                 distance = abs(row[key] - theirs[key])
+                # max(0, nan) is 0.
+                self.assertTrue(math.isfinite(distance), f"{key}, step {step}")
                 worst[key] = max(worst[key],
                                  distance / max(abs(theirs[key]), 1e-30))
         name = self.id().rsplit(".", maxsplit=1)[-1]
