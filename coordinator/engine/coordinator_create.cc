@@ -65,7 +65,9 @@ absl::StatusOr<Coordinator::NewJob> Coordinator::Complete(
   if (absl::StartsWith(spec.init_from(), "/")) {
     std::vector<std::string> roots = options_.data_roots;
     roots.push_back(options_.storage_root);
-    LORY_ASSIGN_OR_RETURN(folder, io::ResolveBeneath(spec.init_from(), roots));
+    const auto resolved = io::ResolveBeneath(spec.init_from(), roots);
+    if (!resolved.ok()) return Annotate(resolved.status(), "spec.init_from");
+    folder = *resolved;
   }
   {
     MutexLock lock(&mutex_);
@@ -101,7 +103,7 @@ absl::Status Coordinator::CheckInitial(const NewJob& job) const {
     return absl::OkStatus();
   }
   return ErrorWithReason(
-      absl::StatusCode::kFailedPrecondition, "TOKENIZER_MISMATCH",
+      absl::StatusCode::kFailedPrecondition, "TOKENIZER_DIFFERS",
       absl::StrCat("spec.dataset: ", job.spec.dataset(),
                    " has another tokenizer than ", job.initial_dataset,
                    ", which the weights of ", job.spec.init_from(),
