@@ -232,6 +232,10 @@ absl::StatusOr<JobFile> ReadJobLayers(std::vector<JobLayer> layers,
     file.spec.set_dataset(absl::StrCat(kDatasets, dataset));
   }
   const std::string& begins = file.spec.init_from();
+  if (begins.empty() && file.origins.Has("spec.init_from")) {
+    problems.Add(file.origins.Find("spec.init_from"), "spec.init_from",
+                 "is empty; name a job or a checkpoint, or leave the key out");
+  }
   if (!begins.empty() && !absl::StrContains(begins, '/')) {
     file.spec.set_init_from(absl::StrCat(kJobs, begins));
   }

@@ -7,6 +7,7 @@
 
 #include "absl/memory/memory.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/address.h"
 #include "common/base/clock.h"
@@ -32,6 +33,18 @@ void SetLimits(const Server::Options& options, grpc::ServerBuilder* builder) {
   builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
 
+// gRPC would take a larger port modulo 65536.
+absl::Status CheckPort(const std::string& address) {
+  if (absl::StartsWith(address, "unix:")) return absl::OkStatus();
+  int32_t port = -1;
+  if (absl::SimpleAtoi(SplitHostPort(address).port, &port) && port >= 0 &&
+      port <= 65535) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", address, "' has no port in 0..65535"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
@@ -41,6 +54,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   LORY_ASSIGN_OR_RETURN(const auto credentials,
                         ServerCredentialsFor(options.address, options.tls));
+  LORY_RETURN_IF_ERROR(CheckPort(options.address));
   grpc::ServerBuilder builder;
   SetLimits(options, &builder);
   int port = 0;

@@ -89,6 +89,8 @@ JobEvent StartedEvent(const JobState& job) {
   } else if (started.restored_checkpoint_step >= 0) {
     from = absl::StrCat("from the checkpoint of step ",
                         started.restored_checkpoint_step);
+  } else if (job.initial_checkpoint) {
+    from = absl::StrCat("from the weights of ", job.spec.init_from());
   } else {
     from = "from the seed";
   }

@@ -61,7 +61,8 @@ struct Layer {
     hidden_BLD.mutable_grad().reset();
     const double processor_start = ProcessorMilliseconds();
     const auto start = std::chrono::steady_clock::now();
-    feed_forward->Forward(hidden_BLD).out_BLD.backward(gradient_BLD);
+    feed_forward->Forward(hidden_BLD, {.training = true})
+        .out_BLD.backward(gradient_BLD);
     const std::chrono::duration<double, std::milli> elapsed =
         std::chrono::steady_clock::now() - start;
     return {elapsed.count(), ProcessorMilliseconds() - processor_start};

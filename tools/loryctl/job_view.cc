@@ -290,6 +290,12 @@ void PrintJob(const Job& job, Environment& environment) {
                   << Colored(environment, ColorOf(job.state()),
                              Job::State_Name(job.state()))
                   << "  " << job.reason() << "\n";
+  if (job.spec().kind() == lory::v1::JobSpec::EVALUATE) {
+    PrintLine(environment, "kind", "evaluate: measures, takes no steps");
+  } else if (job.spec().kind() == lory::v1::JobSpec::ADAPT) {
+    PrintLine(environment, "kind",
+              "adapt: gates alone learn; the loss is the next token's entropy");
+  }
   PrintLine(environment, "dataset", ShortName(job.spec().dataset()));
   PrintLine(environment, "model", ModelText(job.spec().model()));
   if (!job.spec().init_from().empty()) {

@@ -417,5 +417,15 @@ TEST(JobFile, ThePapersPresetsHaveThePapersTotals) {
   }
 }
 
+TEST(ParseJobFile, AnEmptyBeginningIsNoBeginning) {
+  EXPECT_THAT(
+      ParseJobFile("dataset: demo\ninit_from: ''\n", "job.yaml", {}, {}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("job.yaml:2: init_from: is empty")));
+  const auto named =
+      ParseJobFile("dataset: demo\ninit_from: tiny\n", "job.yaml", {}, {});
+  EXPECT_EQ(named->spec.init_from(), "jobs/tiny");
+}
+
 }  // namespace
 }  // namespace lory::config

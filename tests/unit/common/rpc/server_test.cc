@@ -122,6 +122,14 @@ TEST_F(ServerTest, ATakenPortIsRefusedByName) {
                        HasSubstr("cannot listen on " + first->address())));
 }
 
+TEST_F(ServerTest, APortThatIsNoneIsRefused) {
+  for (const char* port : {"65536", "-1", "x", ""}) {
+    EXPECT_THAT(Start(JoinHostPort("127.0.0.1", port)),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("no port in 0..65535")));
+  }
+}
+
 TEST_F(ServerTest, ReasonsReachTheCaller) {
   LORY_ASSERT_OK_AND_ASSIGN(auto server, Start("127.0.0.1:0"));
   LORY_ASSERT_OK_AND_ASSIGN(auto channel, OpenChannel(server->address(), {}));
