@@ -309,16 +309,18 @@ class LoryExportTest(unittest.TestCase):
                            stdout=subprocess.DEVNULL)
 
 
-def main():
+def run_tests(description, threads):
+    """The command line of every test here; `threads` are torch's."""
     global BIN
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default=str(BIN), help="folder of the programs")
     options, names = parser.parse_known_args()
     BIN = Path(options.bin).resolve()
-    torch.set_num_threads(2)
+    torch.set_num_threads(threads)
     unittest.main(argv=[sys.argv[0]] + names, verbosity=2)
 
 
 if __name__ == "__main__":
-    main()
+    run_tests(__doc__, threads=2)

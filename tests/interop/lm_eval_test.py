@@ -16,7 +16,6 @@ acc_bytes, where the context decides nothing that the protocol cannot say: of th
 dense model, and in SEGMENT of items whose context has a whole segment.
 """
 
-import argparse
 import importlib.util
 import json
 import os
@@ -209,20 +208,9 @@ def farthest(theirs, mine):
                for a, b in zip(scores, others))
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bin", default=str(exchange.BIN),
-                        help="folder of the programs")
-    options, names = parser.parse_known_args()
-    exchange.BIN = Path(options.bin).resolve()
+if __name__ == "__main__":
     if importlib.util.find_spec("lm_eval") is None:
         print("skipped: no lm_eval; python -m pip install -r "
               "tests/interop/requirements.txt")
         sys.exit(exchange.SKIPPED)
-    torch.set_num_threads(1)
-    unittest.main(argv=[sys.argv[0]] + names, verbosity=2)
-
-
-if __name__ == "__main__":
-    main()
+    exchange.run_tests(__doc__, threads=1)

@@ -11,7 +11,6 @@ losses are transformers' and what the papers say; token choice is also
 MixtralForCausalLM with its router's loss.
 """
 
-import argparse
 import copy
 import json
 import math
@@ -228,16 +227,6 @@ class TrainingTest(unittest.TestCase):
         self.assertLessEqual(max(distances), TOLERANCE)
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bin", default=str(exchange.BIN),
-                        help="folder of the programs")
-    options, names = parser.parse_known_args()
-    exchange.BIN = Path(options.bin).resolve()
-    torch.set_num_threads(1)  # small matrices; another is the trainer's
-    unittest.main(argv=[sys.argv[0]] + names, verbosity=2)
-
-
 if __name__ == "__main__":
-    main()
+    # Small matrices; the other core is the trainer's.
+    exchange.run_tests(__doc__, threads=1)

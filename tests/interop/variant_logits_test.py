@@ -10,7 +10,6 @@ of `lory-model logits`, in fp32, agree with it to 1e-4; token choice also with
 MixtralForCausalLM of its export.
 """
 
-import argparse
 import json
 import math
 import shutil
@@ -282,16 +281,5 @@ class VariantLogitsTest(unittest.TestCase):
                            their_logits(export, self.tokens))
 
 
-def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bin", default=str(exchange.BIN),
-                        help="folder of the programs")
-    options, names = parser.parse_known_args()
-    exchange.BIN = Path(options.bin).resolve()
-    torch.set_num_threads(2)
-    unittest.main(argv=[sys.argv[0]] + names, verbosity=2)
-
-
 if __name__ == "__main__":
-    main()
+    exchange.run_tests(__doc__, threads=2)
