@@ -15,7 +15,6 @@ import copy
 import json
 import math
 import shutil
-import sys
 import tempfile
 import unittest
 from pathlib import Path

@@ -13,7 +13,6 @@ MixtralForCausalLM of its export.
 import json
 import math
 import shutil
-import sys
 import tempfile
 import unittest
 from pathlib import Path
