@@ -75,6 +75,10 @@ if(LORY_WITH_TORCH)
   set(CMAKE_INSTALL_RPATH
     "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}/lory/torch/torch/lib"
     ${LORY_TORCH_ROOT}/lib)
+  # at::parallel_for is a template of LibTorch's headers and a plain loop where
+  # OpenMP is off. At run time the wheel's own libgomp.so.1 serves both.
+  target_compile_options(lory_dep_torch_cpu INTERFACE -fopenmp)
+  target_link_libraries(lory_dep_torch_cpu INTERFACE ${OpenMP_CXX_LIBRARIES})
   add_library(lory_dep_torch INTERFACE)
   target_link_libraries(lory_dep_torch INTERFACE lory_dep_torch_cpu lory_dep_c10)
 endif()
