@@ -29,7 +29,7 @@ constexpr int64_t kRows = 48;
 constexpr int64_t kDepth = 512;
 // A block where merged columns do: whole panels, so that they can be turned.
 constexpr int64_t kColumns = 64;
-constexpr int64_t kColumnDepth = 128;
+constexpr int64_t kColumnDepth = 256;
 // A block of weight gradients; beside it lie the weights and their sums.
 constexpr int64_t kGradientRows = 48;
 constexpr int64_t kGradientColumns = 256;
