@@ -1,19 +1,22 @@
 """Figures of lory-server: experts against the dense model of the active size.
 
-  serve_figures.py --bin build/release/bin [--experts 8] [--tokens 64]
+  serve_figures.py --bin build/release/bin [--experts 8] [--tokens 128]
 
-Makes up a dense checkpoint and a Lory one with the same attention, serves each
-in turn, and prints decoding speed of one request and of eight, and anonymous
-memory. Ratios in one run: the machine's speed cancels out.
+Makes up a dense checkpoint and a Lory one with the same attention, serves them
+side by side, and prints decoding speed of one request and of eight, and
+anonymous memory. They take turns; a ratio is the median of the rounds' (lowest
+to highest), so the machine's speed cancels out.
 """
 
 import argparse
+import contextlib
 import hashlib
 import http.client
 import json
+import os
 import random
-import shutil
 import signal
+import statistics
 import struct
 import subprocess
 import sys
@@ -121,6 +124,7 @@ class Server:
         self.process.wait()
 
     def complete(self, tokens):
+        """Tokens made: fewer than asked for when the text ends before."""
         connection = http.client.HTTPConnection(self.address, timeout=300)
         connection.request("POST", "/v1/completions", json.dumps({
             "prompt": PROMPT, "max_tokens": tokens, "seed": 1}),
@@ -128,19 +132,24 @@ class Server:
         answer = json.loads(connection.getresponse().read())
         return answer["usage"]["completion_tokens"]
 
-    def seconds(self, tokens, requests=1):
-        """Best of three: the others were disturbed."""
-        best = float("inf")
-        for _ in range(3):
-            threads = [threading.Thread(target=self.complete, args=(tokens,))
-                       for _ in range(requests)]
-            begin = time.monotonic()
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-            best = min(best, time.monotonic() - begin)
-        return best
+    def race(self, tokens, requests):
+        """Tokens made after the first of each request, and the seconds."""
+        made = []
+        threads = [threading.Thread(
+            target=lambda: made.append(self.complete(tokens)))
+            for _ in range(requests)]
+        begin = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sum(made) - requests, time.monotonic() - begin
+
+    def speed(self, tokens, requests):
+        """Tokens a second after the first ones."""
+        _, first = self.race(1, requests)
+        made, seconds = self.race(tokens, requests)
+        return made / (seconds - first)
 
     def anonymous(self):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -148,43 +157,56 @@ class Server:
         return int(line.split()[1]) / 1024
 
 
-def measure(server, tokens):
-    server.complete(2)
-    memory = server.anonymous()
-    first = server.seconds(1)
-    one = (tokens - 1) / (server.seconds(tokens) - first)
-    eight = 8 * (tokens - 1) / (server.seconds(tokens, 8) - first)
-    return memory, one, eight
+def middle(numbers):
+    return f"{statistics.median(numbers):.2f} ({min(numbers):.2f} to " \
+           f"{max(numbers):.2f})"
+
+
+def print_table(servers, speeds, memory):
+    """speeds[name]: (of one request, of eight) a round."""
+    print("| model | MiB anonymous | of dense | tokens/s | of dense | of eight "
+          "requests | of one |\n|---|---|---|---|---|---|---|")
+    for name in servers:
+        one, eight = zip(*speeds[name])
+        of_dense = [own / dense for own, (dense, _) in
+                    zip(one, speeds["dense"])]
+        print(f"| {name} | {memory[name]:.0f} "
+              f"| {memory[name] / memory['dense']:.2f} "
+              f"| {statistics.median(one):.0f} | {middle(of_dense)} "
+              f"| {statistics.median(eight):.0f} "
+              f"| {middle([b / a for a, b in speeds[name]])} |")
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin", default="build/release/bin")
     parser.add_argument("--experts", type=int, nargs="*", default=[8, 32])
-    parser.add_argument("--tokens", type=int, default=64)
+    parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="lory-serve-bench-"))
-    try:
+    print(f"{LAYERS} layers of {WIDTH}, feed-forward {INNER}, "
+          f"{options.tokens} tokens, load {os.getloadavg()[0]:.1f}\n")
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(
+            tempfile.TemporaryDirectory(prefix="lory-serve-bench-")))
         write_tokenizer(folder / "tokenizer.json")
-        print(f"{LAYERS} layers of {WIDTH}, feed-forward {INNER}, "
-              f"{options.tokens} tokens")
-        print(f"{'model':>10} {'MiB anonymous':>14} {'ratio':>6} "
-              f"{'tokens/s of 1':>14} {'ratio':>6} {'of 8':>8} {'8 / 1':>6}")
-        dense = None
+        servers = {}
         for experts in [0, *options.experts]:
-            checkpoint = folder / f"experts-{experts}"
+            name = f"{experts} experts" if experts else "dense"
+            checkpoint = folder / name.replace(" ", "-")
             write_checkpoint(checkpoint, experts)
-            with Server(Path(options.bin) / "lory-server", checkpoint,
-                        folder / "tokenizer.json") as server:
-                memory, one, eight = measure(server, options.tokens)
-            shutil.rmtree(checkpoint)
-            dense = dense or (memory, one)
-            print(f"{f'{experts} experts' if experts else 'dense':>10} "
-                  f"{memory:14.0f} {memory / dense[0]:6.2f} {one:14.1f} "
-                  f"{one / dense[1]:6.2f} {eight:8.1f} {eight / one:6.2f}",
-                  flush=True)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+            servers[name] = stack.enter_context(Server(
+                Path(options.bin) / "lory-server", checkpoint,
+                folder / "tokenizer.json"))
+            servers[name].complete(2)
+        memory = {name: server.anonymous() for name, server in servers.items()}
+        speeds = {name: [] for name in servers}
+        for _ in range(options.rounds):
+            for name, server in servers.items():
+                speeds[name].append((server.speed(options.tokens, 1),
+                                     server.speed(options.tokens, 8)))
+        print_table(servers, speeds, memory)
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def train(service, name, job):
             sys.exit(f"{name}: {state.get('reason')}")
         return state["state"] == "SUCCEEDED"
 
-    wait_until(ended, f"{name} to succeed", 600, interval=0.2)
+    wait_until(ended, f"{name} to succeed", 600, interval=2)
     rows = (service.job_folder(name) / "metrics/steps.jsonl").read_text()
     return [json.loads(row)["step_seconds"]
             for row in rows.splitlines()][WARM_UP:]
