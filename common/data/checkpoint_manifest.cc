@@ -16,6 +16,8 @@ namespace {
 
 using nlohmann::ordered_json;
 
+constexpr char kTokenizer[] = "tokenizer_sha256";
+
 absl::Status Wrong(absl::string_view key, absl::string_view what) {
   return absl::InvalidArgumentError(
       absl::StrCat("checkpoint manifest: ", key, " ", what));
@@ -48,10 +50,15 @@ class Fields {
 
   // Null when missing.
   const ordered_json* Get(const char* key) {
-    const auto found = object_.find(key);
-    if (found != object_.end()) return &*found;
+    if (const ordered_json* value = Find(key)) return value;
     Fail(key, "is missing");
     return nullptr;
+  }
+
+  // The same, and nothing wrong where it is missing.
+  const ordered_json* Find(const char* key) {
+    const auto found = object_.find(key);
+    return found == object_.end() ? nullptr : &*found;
   }
 
   void Fail(absl::string_view key, absl::string_view what) {
@@ -110,6 +117,9 @@ std::string SerializeCheckpointManifest(const CheckpointManifest& manifest) {
   }
   json["parts"] = std::move(parts);
   json["previous_manifest_sha256"] = manifest.previous_sha256;
+  if (!manifest.tokenizer_sha256.empty()) {
+    json[kTokenizer] = manifest.tokenizer_sha256;
+  }
   std::string spec;
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
@@ -140,6 +150,12 @@ absl::StatusOr<CheckpointManifest> ParseCheckpointManifest(
   checkpoint.set_generation(fields.Integer("generation"));
   const std::string digest = fields.Text("sample_digest");
   manifest.previous_sha256 = fields.Text("previous_manifest_sha256");
+  if (fields.Find(kTokenizer) != nullptr) {
+    manifest.tokenizer_sha256 = fields.Text(kTokenizer);
+    if (absl::HexStringToBytes(manifest.tokenizer_sha256).size() != 32) {
+      fields.Fail(kTokenizer, "is not 64 digits");
+    }
+  }
   const ordered_json* parts = fields.Get("parts");
   const ordered_json* spec = fields.Get("spec");
   if (digest.size() != 64) fields.Fail("sample_digest", "is not 64 digits");

@@ -22,6 +22,9 @@ struct CheckpointManifest {
   lory::v1::JobSpec spec;
   // SHA-256 in hex of the manifest committed before; empty: the first.
   std::string previous_sha256;
+  // SHA-256 in hex of the tokenizer whose ids the weights were trained with;
+  // empty: not known, as in files written before this was told.
+  std::string tokenizer_sha256;
 };
 
 // Text of manifest.json, the same for the same content, and back.

@@ -12,6 +12,13 @@ namespace lory::text {
 
 inline constexpr char kTokenizerFile[] = "tokenizer.json";
 
+// The tokenizer that somebody asks for.
+struct WantedTokenizer {
+  int64_t vocabulary_size = 0;
+  std::string sha256;            // of its file, in hex; empty: not known
+  std::string of = "the model";  // whose that is, for messages
+};
+
 // A tokenizer together with the file that it came from. Immutable.
 struct TokenizerFile {
   std::string json;
@@ -23,9 +30,14 @@ struct TokenizerFile {
 // Opens a tokenizer.json, or the one in a folder (a dataset's).
 //
 // NOT_FOUND; INVALID_ARGUMENT: not supported. FAILED_PRECONDITION: it has
-// another vocabulary than the model. Each names the file.
+// another vocabulary than the model, or is not the one wanted.
+// Each names the file.
 absl::StatusOr<TokenizerFile> OpenTokenizer(const std::string& path,
-                                            int64_t vocabulary_size);
+                                            const WantedTokenizer& wanted);
+
+// SHA-256 in hex of the tokenizer.json in `folder`; empty: there is none.
+// Errors as io::Storage's.
+absl::StatusOr<std::string> TokenizerSha256(const std::string& folder);
 
 }  // namespace lory::text
 

@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "common/base/clock.h"
 #include "common/base/mutex.h"
+#include "common/data/checkpoint_manifest.h"
 #include "common/io/storage.h"
 #include "coordinator/engine/journal.h"
 #include "coordinator/engine/sample_order_check.h"
@@ -241,6 +242,8 @@ class Coordinator {
     std::optional<lory::v1::Checkpoint> initial;
     std::string initial_name;     // empty: of no job of this service
     std::string initial_dataset;  // that it was trained on
+    // SHA-256 of the tokenizer it was trained with; empty: not known.
+    std::string initial_tokenizer;
   };
   // The committed checkpoint that `init_from` names, with the path of its
   // folder.
@@ -275,10 +278,12 @@ class Coordinator {
   absl::StatusOr<lory::v1::Checkpoint> FindCheckpoint(const std::string& name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::string CheckpointsFolder(const std::string& job) const;
-  // Writes manifest.json; fills in the checkpoint's hash and size.
-  absl::Status WriteManifest(const JobState& job,
-                             lory::v1::Checkpoint& checkpoint,
-                             std::string previous_sha256) const;
+  // What manifest.json says of `job`; all but the checkpoint itself.
+  data::CheckpointManifest StartManifest(const JobState& job) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Writes manifest.json with `checkpoint`, whose hash it fills in.
+  absl::Status WriteManifest(data::CheckpointManifest manifest,
+                             lory::v1::Checkpoint& checkpoint) const;
   // Journals a checkpoint whose manifest was written for `job`, unless the
   // world went on meanwhile; errors as those of PlanPart.
   absl::StatusOr<lory::v1::Checkpoint> CommitWritten(

@@ -128,9 +128,22 @@ std::string Coordinator::CheckpointsFolder(const std::string& job) const {
   return absl::StrCat(JobFolder(options_.storage_root, job), "/checkpoints");
 }
 
-absl::Status Coordinator::WriteManifest(const JobState& job,
-                                        Checkpoint& checkpoint,
-                                        std::string previous_sha256) const {
+data::CheckpointManifest Coordinator::StartManifest(const JobState& job) const {
+  data::CheckpointManifest manifest;
+  manifest.job = job.name;
+  manifest.spec = job.spec;
+  if (const Checkpoint* newest = job.NewestCheckpoint()) {
+    manifest.previous_sha256 = newest->manifest_sha256();
+  }
+  const auto dataset = state_.datasets.find(job.spec.dataset());
+  if (dataset != state_.datasets.end()) {
+    manifest.tokenizer_sha256 = dataset->second.tokenizer_sha256();
+  }
+  return manifest;
+}
+
+absl::Status Coordinator::WriteManifest(data::CheckpointManifest manifest,
+                                        Checkpoint& checkpoint) const {
   for (const CheckpointPart& part : checkpoint.parts()) {
     const std::string path =
         absl::StrCat(checkpoint.folder(), "/", part.file());
@@ -141,11 +154,7 @@ absl::Status Coordinator::WriteManifest(const JobState& job,
                                               " were reported"));
     }
   }
-  data::CheckpointManifest manifest;
   manifest.checkpoint = checkpoint;
-  manifest.job = job.name;
-  manifest.spec = job.spec;
-  manifest.previous_sha256 = std::move(previous_sha256);
   const std::string text = data::SerializeCheckpointManifest(manifest);
   checkpoint.set_manifest_sha256(Sha256Hex(text));
   return storage_.Write(absl::StrCat(checkpoint.folder(), kManifestFile), text);
@@ -155,8 +164,8 @@ absl::StatusOr<Checkpoint> Coordinator::CommitCheckpoint(
     const lory::v1::CommitCheckpointRequest& request) {
   const PendingKey key{request.job(), request.step(), request.generation()};
   Checkpoint checkpoint;
-  JobState job;  // what the manifest says of it
-  std::string previous;
+  data::CheckpointManifest manifest;
+  int64_t create_order = 0;  // of the job, whose name may come back
   {
     MutexLock lock(&mutex_);
     LORY_ASSIGN_OR_RETURN(PartDecision decision,
@@ -173,21 +182,16 @@ absl::StatusOr<Checkpoint> Coordinator::CommitCheckpoint(
         static_cast<int>(pending.parts.size()) == request.part().count();
     if (!complete || pending.writing) return checkpoint;
     pending.writing = true;
-    const JobState& found = *state_.FindJob(key.job);
-    job.name = found.name;
-    job.create_order = found.create_order;
-    job.spec = found.spec;
-    if (const Checkpoint* newest = found.NewestCheckpoint()) {
-      previous = newest->manifest_sha256();
-    }
+    const JobState& job = *state_.FindJob(key.job);
+    create_order = job.create_order;
+    manifest = StartManifest(job);
   }
 
-  const absl::Status written =
-      WriteManifest(job, checkpoint, std::move(previous));
+  const absl::Status written = WriteManifest(std::move(manifest), checkpoint);
 
   MutexLock lock(&mutex_);
   const JobState* now = state_.FindJob(key.job);
-  if (now == nullptr || now->create_order != job.create_order) {
+  if (now == nullptr || now->create_order != create_order) {
     // What was written is nobody's; the job's folder may be back with it.
     const std::string left = now == nullptr
                                  ? JobFolder(options_.storage_root, key.job)

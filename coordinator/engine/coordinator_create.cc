@@ -7,6 +7,7 @@
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
 #include "common/config/job_validation.h"
+#include "common/text/same_tokenizer.h"
 #include "coordinator/engine/coordinator.h"
 #include "coordinator/engine/initial_weights.h"
 #include "coordinator/plan/desired_state.h"
@@ -31,6 +32,13 @@ std::string NameOfFolder(const CoordinatorState& state,
     }
   }
   return "";
+}
+
+// SHA-256 of a dataset's tokenizer; empty: no such dataset.
+std::string TokenizerOf(const CoordinatorState& state,
+                        const std::string& dataset) {
+  const auto found = state.datasets.find(dataset);
+  return found == state.datasets.end() ? "" : found->second.tokenizer_sha256();
 }
 
 }  // namespace
@@ -87,6 +95,7 @@ absl::StatusOr<Coordinator::NewJob> Coordinator::Complete(
   job.initial->set_name(job.initial_name);
   job.initial->set_state(Checkpoint::COMMITTED);
   job.initial_dataset = manifest.spec.dataset();
+  job.initial_tokenizer = manifest.tokenizer_sha256;
   return job;
 }
 
@@ -96,20 +105,19 @@ absl::Status Coordinator::CheckInitial(const NewJob& job) const {
   if (!job.initial_name.empty()) {
     LORY_RETURN_IF_ERROR(FindInitial(job.initial_name).status());
   }
-  const auto before = state_.datasets.find(job.initial_dataset);
-  const auto now = state_.datasets.find(job.spec.dataset());
-  if (before == state_.datasets.end() || now == state_.datasets.end() ||
-      before->second.tokenizer_sha256() == now->second.tokenizer_sha256()) {
-    return absl::OkStatus();
-  }
-  return ErrorWithReason(
-      absl::StatusCode::kFailedPrecondition, "TOKENIZER_DIFFERS",
-      absl::StrCat("spec.dataset: ", job.spec.dataset(),
-                   " has another tokenizer than ", job.initial_dataset,
-                   ", which the weights of ", job.spec.init_from(),
-                   " were trained on: its tokens mean something else; build "
-                   "it with the tokenizer.json of ",
-                   job.initial_dataset));
+  // Old manifests name a dataset alone, and one of that name may be known here.
+  std::string trained = job.initial_tokenizer;
+  if (trained.empty()) trained = TokenizerOf(state_, job.initial_dataset);
+  const absl::Status same = text::CheckSameTokenizer(
+      {absl::StrCat("spec.dataset: ", job.spec.dataset()),
+       TokenizerOf(state_, job.spec.dataset())},
+      {absl::StrCat("the checkpoint ", job.spec.init_from()), trained},
+      absl::StrCat(
+          "build the dataset with `lory-corpus build` and "
+          "`tokenizer: {file: ...}`, the tokenizer.json of ",
+          job.initial_dataset.empty() ? "that model" : job.initial_dataset));
+  if (same.ok()) return same;
+  return ErrorWithReason(same.code(), "TOKENIZER_DIFFERS", same.message());
 }
 
 absl::Status Coordinator::CheckNewJob(const lory::v1::JobSpec& spec,

@@ -59,6 +59,7 @@ Fleet::Fleet(Options options) : options_(std::move(options)) {
   dataset->set_manifest_sha256(Sha256Hex("fleet"));
   dataset->set_sequence_length(64);
   dataset->set_vocabulary_size(256);
+  dataset->set_tokenizer_sha256(Sha256Hex("tokenizer"));
   dataset->add_domains("news");
   dataset->set_sequence_count(options_.sequence_count);
   LORY_CHECK(journal_.Append({&record, 1}).ok());

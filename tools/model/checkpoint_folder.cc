@@ -39,7 +39,6 @@ using ::lory::model::Transformer;
 // What the commands that write checkpoints call themselves as jobs.
 constexpr absl::string_view kOwnJobs[] = {"jobs/import", "jobs/merge",
                                           "jobs/ensemble", "jobs/upcycle"};
-constexpr char kOriginLabel[] = "origin";
 
 // Whether `folder` is what WriteCheckpoint wrote: no job's checkpoint, and
 // nothing beside it.
@@ -119,6 +118,7 @@ absl::StatusOr<CheckpointManifest> WriteParts(const Transformer& model,
   manifest.job = origin.job;
   *manifest.spec.mutable_model() = SpecAsIs(model);
   (*manifest.spec.mutable_labels())[kOriginLabel] = origin.note;
+  manifest.tokenizer_sha256 = origin.tokenizer_sha256;
   lory::v1::Checkpoint& checkpoint = manifest.checkpoint;
   checkpoint.set_generation(identity.generation);
   checkpoint.set_sample_digest(identity.sample_digest);
@@ -138,6 +138,11 @@ absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& folder) {
   if (!model.ok()) return Annotate(model.status(), folder);
   loaded.model = *std::move(model);
   return loaded;
+}
+
+lory::text::WantedTokenizer WantedOf(const LoadedCheckpoint& checkpoint) {
+  return {.vocabulary_size = checkpoint.model->shape().vocabulary_size,
+          .sha256 = checkpoint.manifest.tokenizer_sha256};
 }
 
 absl::Status WriteCheckpoint(const Transformer& model, const Origin& origin,

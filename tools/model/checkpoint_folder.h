@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "common/data/checkpoint_manifest.h"
+#include "common/text/tokenizer_file.h"
 #include "lory/v1/model.pb.h"
 #include "worker/model/transformer.h"
 
@@ -26,11 +27,18 @@ struct LoadedCheckpoint {
 // it is instead. DATA_LOSS: a part is missing or altered. Each names the file.
 absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& folder);
 
+// The tokenizer that it is to be used with.
+lory::text::WantedTokenizer WantedOf(const LoadedCheckpoint& checkpoint);
+
 // Where a checkpoint that no job wrote comes from.
 struct Origin {
-  std::string job;   // jobs/import
-  std::string note;  // "import of llama-160m"; becomes a label of the spec
+  std::string job;               // jobs/import
+  std::string note;              // "import of llama-160m", kOriginLabel
+  std::string tokenizer_sha256;  // CheckpointManifest's; empty: not known
 };
+
+// The label of the spec that has the note.
+inline constexpr char kOriginLabel[] = "origin";
 
 // Writes `model` as the state before the first step: cursor 0, Adam's moments
 // zero. The folder appears at once or not at all; Transformer::spec() must say

@@ -24,6 +24,7 @@
 #include "tools/model/llama_config.h"
 #include "tools/model/llama_import.h"
 #include "tools/model/logits.h"
+#include "tools/model/parents.h"
 #include "tools/model/routing_choice.h"
 #include "tools/model/save_model.h"
 #include "tools/model/tokenizer_file.h"
@@ -58,11 +59,10 @@ absl::StatusOr<RoutingChoice> ChoiceOf(const Flags& flags) {
 }
 
 absl::StatusOr<std::optional<TokenizerFile>> TokenizerOf(
-    const Flags& flags, const Transformer& model) {
+    const Flags& flags, const LoadedCheckpoint& checkpoint) {
   if (flags.tokenizer.empty()) return std::nullopt;
-  LORY_ASSIGN_OR_RETURN(
-      TokenizerFile file,
-      OpenTokenizer(flags.tokenizer, model.shape().vocabulary_size));
+  LORY_ASSIGN_OR_RETURN(TokenizerFile file,
+                        OpenTokenizer(flags.tokenizer, WantedOf(checkpoint)));
   return std::optional<TokenizerFile>(std::move(file));
 }
 
@@ -83,7 +83,7 @@ absl::StatusOr<Answer> RunExport(const Flags& flags) {
   LORY_ASSIGN_OR_RETURN(LoadedCheckpoint checkpoint,
                         LoadCheckpoint(flags.checkpoint));
   LORY_ASSIGN_OR_RETURN(const std::optional<TokenizerFile> tokenizer,
-                        TokenizerOf(flags, *checkpoint.model));
+                        TokenizerOf(flags, checkpoint));
   LORY_ASSIGN_OR_RETURN(
       const ModelPointer model,
       AsRouted(std::move(checkpoint.model), choice, PointerTo(tokenizer)));
@@ -107,21 +107,24 @@ absl::StatusOr<Answer> RunExport(const Flags& flags) {
 }
 
 // Writes `model` where --to says and says so.
-absl::StatusOr<Answer> Save(const Transformer& model, const char* verb,
-                            const std::string& note, const Flags& flags) {
-  LORY_ASSIGN_OR_RETURN(
-      std::string text,
-      SaveModel(
-          model,
-          {.verb = verb, .note = note, .to = flags.to, .force = flags.force}));
+absl::StatusOr<Answer> Save(const Transformer& model, SaveTarget target,
+                            const Flags& flags) {
+  target.to = flags.to;
+  target.force = flags.force;
+  LORY_ASSIGN_OR_RETURN(std::string text, SaveModel(model, target));
   return Answer{std::move(text)};
 }
 
 absl::StatusOr<Answer> RunImport(const Flags& flags) {
   LORY_ASSIGN_OR_RETURN(const ModelPointer model,
                         ImportLlama(flags.checkpoint));
-  return Save(*model, "import",
-              absl::StrCat("import of ", BaseName(flags.checkpoint)), flags);
+  LORY_ASSIGN_OR_RETURN(std::string tokenizer,
+                        lory::text::TokenizerSha256(flags.checkpoint));
+  return Save(*model,
+              {.verb = "import",
+               .note = absl::StrCat("import of ", BaseName(flags.checkpoint)),
+               .tokenizer_sha256 = std::move(tokenizer)},
+              flags);
 }
 
 absl::StatusOr<std::vector<int64_t>> ParseTokens(const std::string& text) {
@@ -145,7 +148,7 @@ absl::StatusOr<Answer> RunLogits(const Flags& flags) {
   LORY_ASSIGN_OR_RETURN(LoadedCheckpoint checkpoint,
                         LoadCheckpoint(flags.checkpoint));
   LORY_ASSIGN_OR_RETURN(const std::optional<TokenizerFile> tokenizer,
-                        TokenizerOf(flags, *checkpoint.model));
+                        TokenizerOf(flags, checkpoint));
   ModelPointer model = std::move(checkpoint.model);
   if (choice.kind != RoutingChoice::Kind::kNone) {
     LORY_ASSIGN_OR_RETURN(
@@ -210,21 +213,26 @@ absl::StatusOr<Answer> RunUpcycle(const Flags& flags) {
       }));
   LORY_ASSIGN_OR_RETURN(const int64_t nonfinite, NonfiniteCount(*dense.model));
   LORY_RETURN_IF_ERROR(CheckFinite(*model, nonfinite, "--router-stddev"));
-  return Save(*model, "upcycle",
-              absl::StrCat("upcycling of ", BaseName(flags.checkpoint), " to ",
-                           flags.expert_count, " experts"),
+  return Save(*model,
+              {.verb = "upcycle",
+               .note = absl::StrCat("upcycling of ", OriginName(dense.manifest),
+                                    " to ", flags.expert_count, " experts"),
+               .tokenizer_sha256 = dense.manifest.tokenizer_sha256},
               flags);
 }
 
 absl::StatusOr<Answer> RunEnsemble(const Flags& flags) {
   LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint base,
                         LoadCheckpoint(flags.checkpoint));
+  Parents parents;
+  LORY_RETURN_IF_ERROR(parents.Add(base));
   std::vector<ModelPointer> tuned;
   std::vector<std::string> names;
   for (const std::string& path : flags.add) {
     LORY_ASSIGN_OR_RETURN(LoadedCheckpoint loaded, LoadCheckpoint(path));
+    LORY_RETURN_IF_ERROR(parents.Add(loaded));
     tuned.push_back(std::move(loaded.model));
-    names.push_back(BaseName(path));
+    names.push_back(OriginName(loaded.manifest));
   }
   lory::v1::WeightEnsemblingFeedForward options;
   auto gate = lory::v1::WeightEnsemblingFeedForward::TWO_LAYERS;
@@ -243,9 +251,11 @@ absl::StatusOr<Answer> RunEnsemble(const Flags& flags) {
     nonfinite += more;
   }
   LORY_RETURN_IF_ERROR(CheckFinite(*model, nonfinite, "--initial-weight"));
-  return Save(*model, "ensemble",
-              absl::StrCat("ensemble of ", BaseName(flags.checkpoint), " and ",
-                           absl::StrJoin(names, ", ")),
+  return Save(*model,
+              {.verb = "ensemble",
+               .note = absl::StrCat("ensemble of ", OriginName(base.manifest),
+                                    " and ", absl::StrJoin(names, ", ")),
+               .tokenizer_sha256 = parents.tokenizer_sha256()},
               flags);
 }
 

@@ -42,9 +42,11 @@ struct Inputs {
   Request request;
 };
 
-// --tokenizer, else the dataset's if it is there.
+// --tokenizer, else the dataset's if it is there. It must be that of the
+// checkpoint or, of one that does not tell, of the dataset's tokens.
 absl::StatusOr<std::optional<TokenizerFile>> FindTokenizer(
-    const EvalFlags& flags, const Dataset* dataset, const Transformer& model) {
+    const EvalFlags& flags, const Dataset* dataset,
+    const LoadedCheckpoint& checkpoint) {
   std::string path = flags.tokenizer;
   if (path.empty() && dataset != nullptr) {
     const fs::path manifest = ManifestOf(flags.data);
@@ -58,8 +60,12 @@ absl::StatusOr<std::optional<TokenizerFile>> FindTokenizer(
         "--text and --tasks need the model's tokenizer: --tokenizer PATH, a "
         "tokenizer.json or the folder of the dataset");
   }
-  LORY_ASSIGN_OR_RETURN(TokenizerFile file,
-                        OpenTokenizer(path, model.shape().vocabulary_size));
+  lory::text::WantedTokenizer wanted = WantedOf(checkpoint);
+  if (wanted.sha256.empty() && dataset != nullptr) {
+    wanted.sha256 = dataset->manifest().tokenizer_sha256;
+    wanted.of = "the dataset";
+  }
+  LORY_ASSIGN_OR_RETURN(TokenizerFile file, OpenTokenizer(path, wanted));
   return std::optional<TokenizerFile>(std::move(file));
 }
 
@@ -163,18 +169,21 @@ std::vector<Inference> InferencesOf(const EvalFlags& flags) {
 }
 
 absl::StatusOr<Inputs> OpenInputs(const EvalFlags& flags,
-                                  const Transformer& model) {
+                                  const LoadedCheckpoint& checkpoint) {
   if (flags.data.empty() && flags.text.empty() && flags.tasks.empty()) {
     return absl::InvalidArgumentError(
         "nothing to evaluate on: give --data DATASET, --text FILE or --tasks "
         "FILE");
   }
+  const Transformer& model = *checkpoint.model;
   Inputs inputs;
   if (!flags.data.empty()) {
-    LORY_ASSIGN_OR_RETURN(inputs.dataset, OpenHeldOut(flags.data, model));
+    LORY_ASSIGN_OR_RETURN(inputs.dataset,
+                          OpenHeldOut(flags.data, model.shape(),
+                                      checkpoint.manifest.tokenizer_sha256));
   }
   LORY_ASSIGN_OR_RETURN(inputs.tokenizer,
-                        FindTokenizer(flags, inputs.dataset.get(), model));
+                        FindTokenizer(flags, inputs.dataset.get(), checkpoint));
   Request& request = inputs.request;
   if (inputs.tokenizer) request.tokenizer = inputs.tokenizer->tokenizer.get();
   if (inputs.dataset != nullptr) {
@@ -199,8 +208,7 @@ absl::StatusOr<std::string> RunEval(const EvalFlags& flags) {
   }
   LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint checkpoint,
                         LoadCheckpoint(flags.checkpoint));
-  LORY_ASSIGN_OR_RETURN(const Inputs inputs,
-                        OpenInputs(flags, *checkpoint.model));
+  LORY_ASSIGN_OR_RETURN(const Inputs inputs, OpenInputs(flags, checkpoint));
   Evaluation evaluation{.checkpoint = BaseName(flags.checkpoint),
                         .job = checkpoint.manifest.job,
                         .step = checkpoint.manifest.checkpoint.step()};

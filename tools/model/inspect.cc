@@ -139,6 +139,7 @@ absl::StatusOr<Inspection> Inspect(const LoadedCheckpoint& checkpoint) {
     inspection.job = checkpoint.manifest.job;
     inspection.step = checkpoint.manifest.checkpoint.step();
     inspection.generation = checkpoint.manifest.checkpoint.generation();
+    inspection.tokenizer_sha256 = checkpoint.manifest.tokenizer_sha256;
     inspection.is_dense_phase = model.is_dense_phase();
     inspection.shape = model.shape();
     inspection.parameter_count = lory::config::ParameterCount(model.shape());
@@ -159,11 +160,15 @@ std::string ToText(const Inspection& inspection) {
       "model        %d layers, width %d, %d heads (%d of keys), "
       "feed-forward %d\n"
       "             vocabulary %d, context %d\n"
+      "tokenizer    %s\n"
       "feed-forward %s\n"
       "parameters   %d, active %d\n\n",
       inspection.job, inspection.step, inspection.generation, shape.layer_count,
       shape.width, shape.head_count, shape.key_value_head_count,
       shape.feed_forward_width, shape.vocabulary_size, shape.sequence_length,
+      inspection.tokenizer_sha256.empty()
+          ? "not known"
+          : absl::StrCat("SHA-256 ", inspection.tokenizer_sha256),
       FeedForwardText(inspection), inspection.parameter_count,
       inspection.active_parameter_count);
   absl::StrAppendFormat(&out, "%-52s %-20s %12s\n", "tensor", "shape", "norm");
@@ -196,6 +201,9 @@ std::string ToJson(const Inspection& inspection) {
                        {"generation", inspection.generation},
                        {"dense_phase", inspection.is_dense_phase},
                        {"model", ShapeJson(inspection.shape)}};
+  if (!inspection.tokenizer_sha256.empty()) {
+    json["tokenizer_sha256"] = inspection.tokenizer_sha256;
+  }
   json["parameters"] = {{"total", inspection.parameter_count},
                         {"active", inspection.active_parameter_count}};
   json["tensors"] = ordered_json::array();

@@ -33,6 +33,7 @@ struct Inspection {
   std::string job;
   int64_t step = 0;
   int64_t generation = 0;
+  std::string tokenizer_sha256;  // empty: not known
   bool is_dense_phase = false;
   lory::config::ModelShape shape;  // of what is stored
   int64_t parameter_count = 0;

@@ -13,6 +13,7 @@
 #include "common/base/progress.h"
 #include "common/base/status_macros.h"
 #include "tools/model/checkpoint_folder.h"
+#include "tools/model/parents.h"
 #include "tools/model/save_model.h"
 #include "tools/model/scale_search.h"
 #include "tools/model/task_arithmetic.h"
@@ -23,7 +24,8 @@ namespace {
 // What is added to the base, before it is scaled.
 struct Sum {
   std::unique_ptr<TaskArithmetic> change;
-  std::string terms;  // "base +a -b", for people
+  Parents parents;
+  std::string terms;  // "base + a - b", for people
   int64_t nonfinite = 0;
 };
 
@@ -50,18 +52,21 @@ absl::StatusOr<Sum> AddUp(const LoadedCheckpoint& base,
   Sum sum;
   LORY_ASSIGN_OR_RETURN(sum.change, TaskArithmetic::Start(*base.model));
   LORY_ASSIGN_OR_RETURN(sum.nonfinite, NonfiniteCount(*base.model));
-  std::vector<std::string> terms = {BaseName(flags.base)};
+  LORY_RETURN_IF_ERROR(sum.parents.Add(base));
+  std::vector<std::string> terms = {OriginName(base.manifest)};
   for (const auto& [paths, sign] :
        {std::pair(&flags.add, 1.0), std::pair(&flags.subtract, -1.0)}) {
     const double share =
         flags.average ? sign / static_cast<double>(paths->size()) : sign;
     for (const std::string& path : *paths) {
       LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint tuned, LoadCheckpoint(path));
+      LORY_RETURN_IF_ERROR(sum.parents.Add(tuned));
       LORY_ASSIGN_OR_RETURN(const int64_t count, NonfiniteCount(*tuned.model));
       sum.nonfinite += count;
       const absl::Status added = sum.change->Add(*tuned.model, share);
       if (!added.ok()) return Annotate(added, path);
-      terms.push_back(absl::StrCat(sign > 0 ? "+" : "-", BaseName(path)));
+      terms.push_back(
+          absl::StrCat(sign > 0 ? "+ " : "- ", OriginName(tuned.manifest)));
     }
   }
   sum.terms = absl::StrCat(absl::StrJoin(terms, " "),
@@ -93,6 +98,7 @@ absl::StatusOr<std::string> RunMerge(const MergeFlags& flags) {
   double scale = flags.scale.value_or(1);
   std::string said;
   if (!flags.search.empty()) {
+    search.tokenizer_sha256 = sum.parents.tokenizer_sha256();
     LORY_ASSIGN_OR_RETURN(const ScaleChoice choice, Search(base, sum, search));
     scale = choice.scale;
     said = ToText(choice);
@@ -104,6 +110,7 @@ absl::StatusOr<std::string> RunMerge(const MergeFlags& flags) {
       SaveModel(*merged, {.verb = "merge",
                           .note = absl::StrCat("merge of ", sum.terms,
                                                ", scale ", scale),
+                          .tokenizer_sha256 = sum.parents.tokenizer_sha256(),
                           .to = flags.to,
                           .force = flags.force}));
   return said + saved;

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "common/config/model_shape.h"
 #include "common/data/dataset.h"
-#include "worker/model/transformer.h"
 
 // A dataset that a model is measured on.
 namespace lory::surgery {
@@ -14,12 +14,14 @@ namespace lory::surgery {
 // manifest.json of a dataset that is named by its folder or by that file.
 std::string ManifestOf(const std::string& data);
 
-// Opens the dataset `data`, whose held-out text `model` can read.
+// Opens the dataset `data`, whose held-out text a model of `shape` can read
+// that was trained with the tokenizer of that SHA-256 (empty: not known).
 //
-// FAILED_PRECONDITION: vocabulary or length do not fit, or nothing is held out;
-// says what mends it. Others: as Dataset::Open.
+// FAILED_PRECONDITION: vocabulary, tokenizer or length do not fit, or nothing
+// is held out; says what mends it. Others: as Dataset::Open.
 absl::StatusOr<std::unique_ptr<lory::data::Dataset>> OpenHeldOut(
-    const std::string& data, const lory::model::Transformer& model);
+    const std::string& data, const lory::config::ModelShape& shape,
+    const std::string& tokenizer_sha256);
 
 }  // namespace lory::surgery
 

@@ -30,9 +30,12 @@ absl::Status CheckFinite(const Transformer& model, int64_t before,
 
 absl::StatusOr<std::string> SaveModel(const Transformer& model,
                                       const SaveTarget& target) {
-  LORY_RETURN_IF_ERROR(WriteCheckpoint(
-      model, {.job = absl::StrCat("jobs/", target.verb), .note = target.note},
-      target.to, target.force));
+  LORY_RETURN_IF_ERROR(
+      WriteCheckpoint(model,
+                      {.job = absl::StrCat("jobs/", target.verb),
+                       .note = target.note,
+                       .tokenizer_sha256 = target.tokenizer_sha256},
+                      target.to, target.force));
   LORY_ASSIGN_OR_RETURN(const int64_t nonfinite, NonfiniteCount(model));
   return absl::StrCat(
       target.to, ": ", target.note, ", ",

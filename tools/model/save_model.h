@@ -22,8 +22,9 @@ absl::Status CheckFinite(const lory::model::Transformer& model, int64_t before,
 
 // Where a model goes.
 struct SaveTarget {
-  std::string verb;  // the command's; it calls itself jobs/VERB
-  std::string note;  // what the model is made of
+  std::string verb;              // the command's; it calls itself jobs/VERB
+  std::string note;              // what the model is made of
+  std::string tokenizer_sha256;  // empty: not known
   std::string to;
   bool force = false;
 };

@@ -133,8 +133,9 @@ absl::StatusOr<ScaleChoice> SearchScale(const Transformer& base,
                                         const TaskArithmetic& sum,
                                         const ScaleSearch& search,
                                         Progress& progress) {
-  LORY_ASSIGN_OR_RETURN(const std::unique_ptr<lory::data::Dataset> dataset,
-                        OpenHeldOut(search.data, base));
+  LORY_ASSIGN_OR_RETURN(
+      const std::unique_ptr<lory::data::Dataset> dataset,
+      OpenHeldOut(search.data, base.shape(), search.tokenizer_sha256));
   LORY_ASSIGN_OR_RETURN(const std::vector<TextSet> texts,
                         ChooseText(*dataset, search));
   int64_t tokens = 0;

@@ -15,8 +15,9 @@
 namespace lory::surgery {
 
 struct ScaleSearch {
-  std::vector<double> scales;  // to try, as ParseScales gives them
-  std::string data;            // a dataset
+  std::vector<double> scales;    // to try, as ParseScales gives them
+  std::string data;              // a dataset
+  std::string tokenizer_sha256;  // the models'; empty: not known
   // Of its held-out text; empty: all but those kept out of training.
   std::vector<std::string> domains;
   int64_t sequences = 0;  // of each domain at most; 0: all

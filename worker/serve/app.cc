@@ -36,7 +36,9 @@ absl::StatusOr<text::TokenizerFile> OpenTokenizer(const AppOptions& options,
           text::kTokenizerFile, " with --tokenizer"));
     }
   }
-  return text::OpenTokenizer(path, model.shape().vocabulary_size);
+  return text::OpenTokenizer(path,
+                             {.vocabulary_size = model.shape().vocabulary_size,
+                              .sha256 = model.manifest().tokenizer_sha256});
 }
 
 absl::Status WriteReadyFile(const std::string& path, const App& app) {

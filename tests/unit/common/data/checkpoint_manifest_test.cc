@@ -11,6 +11,7 @@ namespace {
 
 using ::lory::testing::StatusIs;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 CheckpointManifest Example() {
   CheckpointManifest manifest;
@@ -46,6 +47,24 @@ TEST(CheckpointManifest, ComesBackAsItWasWritten) {
   EXPECT_EQ(read.spec.SerializeAsString(), manifest.spec.SerializeAsString());
   EXPECT_EQ(read.checkpoint.SerializeAsString(),
             manifest.checkpoint.SerializeAsString());
+}
+
+TEST(CheckpointManifest, TheTokenizerIsToldWhereItIsKnown) {
+  CheckpointManifest manifest = Example();
+  const std::string old = SerializeCheckpointManifest(manifest);
+  EXPECT_THAT(old, Not(HasSubstr("tokenizer")));
+  EXPECT_EQ(ParseCheckpointManifest(old)->tokenizer_sha256, "");
+  manifest.tokenizer_sha256 = std::string(64, 'b');
+  const std::string text = SerializeCheckpointManifest(manifest);
+  EXPECT_EQ(ParseCheckpointManifest(text)->tokenizer_sha256,
+            manifest.tokenizer_sha256);
+  for (const char* wrong : {"\"\"", "\"bbbb\"", "7"}) {
+    EXPECT_THAT(ParseCheckpointManifest(absl::StrReplaceAll(
+                    text, {{"\"" + manifest.tokenizer_sha256 + "\"", wrong}})),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("tokenizer_sha256 is not")))
+        << wrong;
+  }
 }
 
 TEST(CheckpointManifest, EveryMissingKeyIsNamed) {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "common/base/error_detail.h"
+#include "common/base/hash.h"
 #include "common/base/log.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -15,6 +16,7 @@ namespace {
 
 using ::lory::v1::Job;
 using ::lory::v1::JobSpec;
+using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
@@ -48,6 +50,31 @@ class InitialWeightsTest : public ::testing::Test {
     spec.set_kind(JobSpec::EVALUATE);
     spec.set_init_from(weights);
     return spec;
+  }
+
+  // Registers `name`, or registers it anew: a copy of the fleet's dataset made
+  // with another tokenizer.
+  void AddDataset(const std::string& name, const std::string& tokenizer) {
+    LORY_ASSERT_OK_AND_ASSIGN(
+        lory::v1::Dataset dataset,
+        fleet_.core().GetDataset(Fleet::Spec(1, 1).dataset()));
+    std::vector<lory::internal::v1::JournalRecord> records(1);
+    if (name == dataset.name()) {
+      records[0].mutable_dataset_deleted()->set_dataset(name);
+      records.emplace_back();
+    }
+    dataset.set_name(name);
+    dataset.set_tokenizer_sha256(Sha256Hex(tokenizer));
+    *records.back().mutable_dataset_created()->mutable_dataset() = dataset;
+    fleet_.CrashCoordinator();
+    ASSERT_OK(fleet_.journal().Append(records));
+    fleet_.StartCoordinator();
+  }
+
+  absl::Status SubmitOn(const std::string& dataset) {
+    JobSpec spec = From("jobs/tiny");
+    spec.set_dataset(dataset);
+    return fleet_.Submit("on-" + dataset.substr(9), spec).status();
   }
 
   absl::Status Delete(const std::string& name) {
@@ -100,6 +127,45 @@ TEST_F(InitialWeightsTest, WhatIsNotThereIsSaid) {
           absl::StatusCode::kInvalidArgument,
           HasSubstr("it has model.embed_tokens.weight [256, 64] where the "
                     "checkpoint has model.embed_tokens.weight [256, 32]")));
+}
+
+TEST_F(InitialWeightsTest, TokensOfAnotherTokenizerAreRefused) {
+  TrainTiny();
+  AddDataset("datasets/other", "another");
+  const absl::Status refused = SubmitOn("datasets/other");
+  EXPECT_THAT(refused,
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr(Sha256Hex("tokenizer").substr(0, 12)),
+                             HasSubstr(Sha256Hex("another").substr(0, 12)),
+                             HasSubstr("lory-corpus build"))));
+  EXPECT_EQ(ReasonOf(refused), "TOKENIZER_DIFFERS");
+}
+
+TEST_F(InitialWeightsTest, TheTokenizerCountsAndNotTheNameOfTheDataset) {
+  TrainTiny();
+  AddDataset("datasets/same", "tokenizer");
+  AddDataset("datasets/fleet", "another");
+  EXPECT_OK(SubmitOn("datasets/same"));
+  EXPECT_EQ(ReasonOf(SubmitOn("datasets/fleet")), "TOKENIZER_DIFFERS");
+}
+
+TEST_F(InitialWeightsTest, AnOldManifestIsJudgedByTheNameOfItsDataset) {
+  TrainTiny();
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const auto checkpoint,
+      fleet_.core().GetCheckpoint("jobs/tiny/checkpoints/20"));
+  const std::string path = checkpoint.folder() + "/manifest.json";
+  LORY_ASSERT_OK_AND_ASSIGN(const std::string text,
+                            fleet_.storage().Read(path));
+  LORY_ASSERT_OK_AND_ASSIGN(auto manifest, data::ParseCheckpointManifest(text));
+  EXPECT_EQ(manifest.tokenizer_sha256, Sha256Hex("tokenizer"));
+  manifest.tokenizer_sha256.clear();
+  ASSERT_OK(fleet_.storage().Write(
+      path, data::SerializeCheckpointManifest(manifest)));
+  AddDataset("datasets/other", "another");
+  EXPECT_EQ(ReasonOf(SubmitOn("datasets/other")), "TOKENIZER_DIFFERS");
+  AddDataset("datasets/fleet", "another");
+  EXPECT_OK(SubmitOn("datasets/other"));
 }
 
 TEST_F(InitialWeightsTest, ACheckpointStaysWhileAJobIsToBeginFromIt) {

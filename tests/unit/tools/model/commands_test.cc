@@ -4,7 +4,9 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/hash.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/unit/tools/model/eval/eval_data.h"
 #include "tests/unit/tools/model/models.h"
 #include "tools/model/logits.h"
 
@@ -194,6 +196,63 @@ TEST_F(CommandsTest, ForceReplacesWhatLoryModelMadeAndNothingElse) {
               refused("notes.txt"));
   EXPECT_TRUE(fs::exists(folder.At("hf/main.py")));
   EXPECT_TRUE(fs::exists(folder.At("made/notes.txt")));
+}
+
+TEST_F(CommandsTest, WhatIsMadeHasTheTokenizerOfItsParents) {
+  const std::string a(64, 'a'), b(64, 'b');
+  const std::string base = WriteModel(folder.At("base"), DenseSpec(), 1, a);
+  const std::string tuned = WriteModel(folder.At("tuned"), DenseSpec(), 2, a);
+  const std::string other = WriteModel(folder.At("other"), DenseSpec(), 3, b);
+  const std::string old = Dense(4);
+  const std::string to = folder.At("to");
+  const std::vector<std::vector<std::string>> commands = {
+      {"merge", "--base", base, "--add", tuned, "--subtract", old},
+      {"merge", "--base", old, "--add", tuned},
+      {"ensemble", "--base", base, "--add", tuned, old, "--pool-length", "4"},
+      {"upcycle", base, "--experts", "2", "--segment-length", "4"}};
+  for (std::vector<std::string> command : commands) {
+    command.insert(command.end(), {"--to", to, "--force"});
+    ASSERT_OK(Say(command)) << command[0];
+    EXPECT_EQ(LoadCheckpoint(to)->manifest.tokenizer_sha256, a) << command[0];
+  }
+  EXPECT_THAT(Say({"inspect", to})->text, HasSubstr(a));
+  const auto refused = StatusIs(
+      absl::StatusCode::kFailedPrecondition,
+      AllOf(HasSubstr(other + " has"), HasSubstr(a.substr(0, 12) + "..."),
+            HasSubstr(tuned + " has"), HasSubstr(b.substr(0, 12) + "...")));
+  for (const char* verb : {"merge", "ensemble"}) {
+    EXPECT_THAT(Say({verb, "--base", old, "--add", tuned, other, "--to",
+                     folder.At("x")}),
+                refused);
+  }
+  EXPECT_FALSE(fs::exists(folder.At("x")));
+}
+
+TEST_F(CommandsTest, AnImportTakesNoteOfTheTokenizerBesideTheModel) {
+  const std::string hf = folder.At("hf");
+  ASSERT_OK(Say({"export", Dense(1), "--to", hf}));
+  ASSERT_OK(Say({"import", hf, "--to", folder.At("a")}));
+  EXPECT_EQ(LoadCheckpoint(folder.At("a"))->manifest.tokenizer_sha256, "");
+  folder.Write("hf/tokenizer.json", "{}");
+  ASSERT_OK(Say({"import", hf, "--to", folder.At("b")}));
+  EXPECT_EQ(LoadCheckpoint(folder.At("b"))->manifest.tokenizer_sha256,
+            Sha256Hex("{}"));
+}
+
+TEST_F(CommandsTest, ATokenizerThatIsNotTheModelsIsRefused) {
+  const std::string data = lory::eval::WriteByteDataset(folder);
+  const std::string model =
+      WriteModel(folder.At("model"), lory::eval::OfBytes(DenseSpec()), 1,
+                 std::string(64, 'a'));
+  const auto refused = StatusIs(
+      absl::StatusCode::kFailedPrecondition,
+      AllOf(HasSubstr(data + "/tokenizer.json"), HasSubstr("aaaaaaaaaaaa...")));
+  EXPECT_THAT(
+      Say({"export", model, "--to", folder.At("x"), "--tokenizer", data}),
+      refused);
+  EXPECT_THAT(Say({"logits", model, "--text", "a", "--tokenizer", data}),
+              refused);
+  EXPECT_FALSE(fs::exists(folder.At("x")));
 }
 
 TEST_F(CommandsTest, LogitsAreShownOrWritten) {

@@ -189,6 +189,33 @@ TEST_F(EvalCommandTest, SaysWhatIsWrongBeforeItMeasures) {
                 HasSubstr("inference"));
 }
 
+TEST_F(EvalCommandTest, TokensOfAnotherTokenizerAreRefused) {
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const std::string json,
+      lory::io::LocalStorage().Read(data + "/tokenizer.json"));
+  const auto spec = OfBytes(DenseSpec());
+  const std::string model =
+      WriteModel(folder.At("known"), spec, 1, Sha256Hex(json));
+  const std::string other =
+      WriteModel(folder.At("other"), spec, 1, std::string(64, 'a'));
+  const std::string old = Model("old", spec);
+  const std::string text = folder.Write("notes.txt", "a text of some bytes");
+  ASSERT_OK(Run({model, "--data", data, "--text", text}));
+  const auto both =
+      AllOf(HasSubstr(Sha256Hex(json).substr(0, 12)), HasSubstr("aaaaaaaaaa"));
+  ExpectRefused({other, "--data", data}, kUnfit,
+                AllOf(both, HasSubstr("manifest.json")));
+  ExpectRefused({other, "--text", text, "--tokenizer", data}, kUnfit,
+                AllOf(both, HasSubstr("tokenizer.json")));
+  // A file that is not the one which the dataset's tokens are of.
+  folder.Write("data/tokenizer.json", json + "\n");
+  const std::string now = Sha256Hex(json + "\n").substr(0, 12);
+  ExpectRefused({model, "--data", data}, kUnfit,
+                AllOf(HasSubstr(now), HasSubstr("the model has")));
+  ExpectRefused({old, "--data", data}, kUnfit,
+                AllOf(HasSubstr(now), HasSubstr("the dataset has")));
+}
+
 TEST_F(EvalCommandTest, ABrokenModelAnswersNothing) {
   const auto model = lory::model::MakeModel(OfBytes(DenseSpec()));
   {

@@ -335,12 +335,13 @@ std::string WriteTokenizer(const TemporaryFolder& folder) {
 TEST(Exchange, TheTokenizerGoesWithTheModelItFits) {
   const TemporaryFolder folder;
   const std::string path = WriteTokenizer(folder);
-  EXPECT_THAT(OpenTokenizer(path, 19),
+  EXPECT_THAT(OpenTokenizer(path, {.vocabulary_size = 19}),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr("257"), HasSubstr("19"))));
   auto spec = LorySpec();
   spec.set_vocabulary_size(257);
-  LORY_ASSERT_OK_AND_ASSIGN(const TokenizerFile file, OpenTokenizer(path, 257));
+  LORY_ASSERT_OK_AND_ASSIGN(const TokenizerFile file,
+                            OpenTokenizer(path, {.vocabulary_size = 257}));
   LORY_ASSERT_OK_AND_ASSIGN(
       const auto dense,
       AsRouted(MakeModel(spec), {RoutingChoice::Kind::kPrompt, "a prompt"},

@@ -130,6 +130,15 @@ TEST_F(MergeCommandTest, SearchLeavesOutPositionsThatSeeEachOther) {
                     HasSubstr("    base    " + expected)));
 }
 
+TEST_F(MergeCommandTest, SearchIsOnTokensOfTheModelsTokenizer) {
+  const std::string base =
+      WriteModel(folder.At("a"), OfBytes(DenseSpec()), 1, std::string(64, 'a'));
+  EXPECT_THAT(Run({"--base", base, "--add", Model(2), "--search", "0:1:0.5",
+                   "--data", data}),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr(data), HasSubstr("aaaaaaaaaaaa..."))));
+}
+
 TEST_F(MergeCommandTest, SearchSaysThatAModelIsNotCausal) {
   auto spec = OfBytes(DenseSpec());
   auto* options = spec.mutable_feed_forward()->mutable_soft_moe();

@@ -14,10 +14,13 @@ namespace lory::surgery {
 // Writes a model of `spec` to `folder` and returns the folder.
 inline std::string WriteModel(const std::string& folder,
                               const lory::v1::ModelSpec& spec,
-                              uint64_t seed = 1) {
+                              uint64_t seed = 1,
+                              const std::string& tokenizer_sha256 = "") {
   EXPECT_OK(WriteCheckpoint(*lory::model::MakeModel(spec, seed),
-                            {.job = "jobs/test", .note = "test"}, folder,
-                            /*force=*/false));
+                            {.job = "jobs/test",
+                             .note = "test",
+                             .tokenizer_sha256 = tokenizer_sha256},
+                            folder, /*force=*/false));
   return folder;
 }
 

@@ -79,8 +79,8 @@ TEST(ParseChoices, NamesFileLineAndField) {
 
 struct ChoiceTest : ::testing::Test {
   ChoiceTest() {
-    auto opened =
-        lory::text::OpenTokenizer(WriteByteTokenizer(folder), kByteVocabulary);
+    auto opened = lory::text::OpenTokenizer(
+        WriteByteTokenizer(folder), {.vocabulary_size = kByteVocabulary});
     LORY_CHECK(opened.ok());
     tokenizer = std::move(opened->tokenizer);
   }
