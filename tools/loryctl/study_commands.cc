@@ -1,16 +1,15 @@
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/io/storage.h"
 #include "tools/loryctl/command_line.h"
 #include "tools/loryctl/exit_code.h"
 #include "tools/loryctl/job_view.h"
 #include "tools/loryctl/study_file.h"
+#include "tools/loryctl/study_folder.h"
 #include "tools/loryctl/study_jobs.h"
 #include "tools/loryctl/study_progress.h"
 #include "tools/loryctl/study_results.h"
@@ -31,6 +30,7 @@ struct StudyOptions {
   std::string folder;
   int max_running = 0;
   bool dry_run = false;
+  bool force = false;
 };
 
 std::string CommandText(const char* verb, const StudyOptions& options) {
@@ -39,6 +39,7 @@ std::string CommandText(const char* verb, const StudyOptions& options) {
   if (options.max_running > 0) {
     absl::StrAppend(&text, " --max-running ", options.max_running);
   }
+  if (options.force) text += " --force";
   return text;
 }
 
@@ -51,29 +52,10 @@ bool StopsWithin(Environment& environment, absl::Duration duration) {
   return false;
 }
 
-// Writes the results and prints the table by variant.
+// Prints the table by variant and writes the results.
 absl::Status ReportStudy(Session& session, const StudyFile& study,
                          const StudyOptions& options,
                          const std::vector<StudyJob>& jobs) {
-  namespace fs = std::filesystem;
-  const fs::path folder = fs::absolute(
-      options.folder.empty() ? fs::path(study.path).parent_path() /
-                                   absl::StrCat(study.name, ".results")
-                             : fs::path(options.folder));
-  io::Storage& storage = io::LocalStorage();
-  const std::string plot = StudyPlot(study, jobs);
-  const std::string time =
-      Calendar(session.environment().clock.WallNow(), absl::UTCTimeZone());
-  LORY_RETURN_IF_ERROR(
-      storage.Write(folder / "results.csv", StudyCsv(study, jobs)));
-  if (plot.empty()) {
-    LORY_RETURN_IF_ERROR(storage.Remove(folder / "results.svg"));
-  } else {
-    LORY_RETURN_IF_ERROR(storage.Write(folder / "results.svg", plot));
-  }
-  LORY_RETURN_IF_ERROR(
-      storage.Write(folder / "results.md",
-                    StudyMarkdown(study, jobs, absl::StrCat(time, " UTC"))));
   std::vector<Job> existing;
   for (const StudyJob& job : jobs) {
     if (job.exists()) existing.push_back(job.job);
@@ -88,9 +70,14 @@ absl::Status ReportStudy(Session& session, const StudyFile& study,
     }
     table.Print(session.environment());
   }
-  session.err() << StatesText(jobs)
-                << "\nwritten: " << (folder / "results.md").string()
-                << ", results.csv" << (plot.empty() ? "" : ", results.svg")
+  session.err() << StatesText(jobs) << "\n";
+  const std::string folder = StudyFolder(study, options.folder);
+  const std::string time =
+      Calendar(session.environment().clock.WallNow(), absl::UTCTimeZone());
+  LORY_RETURN_IF_ERROR(WriteStudyFolder(
+      folder, study, jobs, absl::StrCat(time, " UTC"), options.force));
+  session.err() << "written: " << folder << "/results.md, results.csv"
+                << (StudyPlot(study, jobs).empty() ? "" : ", results.svg")
                 << "\n";
   return absl::OkStatus();
 }
@@ -226,8 +213,9 @@ class StudyRun {
     }
     std::string hint = absl::StrCat(
         "go on: ", CommandText("run", options_), "; a table of what is there: ",
-        CommandText("report",
-                    {.file = options_.file, .folder = options_.folder}));
+        CommandText("report", {.file = options_.file,
+                               .folder = options_.folder,
+                               .force = options_.force}));
     if (!going.empty()) {
       absl::StrAppend(&hint, "; end them: loryctl job cancel ",
                       absl::StrJoin(going, " "));
@@ -250,6 +238,9 @@ class StudyRun {
 
 absl::Status RunStudy(Session& session, const StudyOptions& options) {
   LORY_ASSIGN_OR_RETURN(const StudyFile study, ReadStudyFile(options.file));
+  // Not after hours of training.
+  LORY_RETURN_IF_ERROR(
+      CheckStudyFolder(StudyFolder(study, options.folder), study));
   // Before the first call starts threads, which would take the signal.
   if (!options.dry_run) StopsWithin(session.environment(), {});
   LORY_ASSIGN_OR_RETURN(std::vector<StudyJob> jobs, PlanStudy(session, study));
@@ -273,6 +264,8 @@ void AddStudyOptions(CLI::App& verb, StudyOptions& options) {
                   "where the results go (default: STUDY.results beside the "
                   "file)")
       ->type_name("FOLDER");
+  verb.add_flag("--force", options.force,
+                "give up earlier results of jobs that have none any more");
 }
 
 }  // namespace

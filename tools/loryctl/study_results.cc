@@ -353,11 +353,15 @@ std::string StudyCsv(const StudyFile& study,
   return text;
 }
 
+std::string StudyTitle(const StudyFile& study) {
+  return absl::StrCat("# Study ", study.name, "\n");
+}
+
 std::string StudyMarkdown(const StudyFile& study,
                           const std::vector<StudyJob>& jobs,
                           const std::string& time) {
-  std::string text = absl::StrCat("# Study ", study.name, "\n\n",
-                                  StatesText(jobs), " (", time, ").\n\n");
+  std::string text = absl::StrCat(StudyTitle(study), "\n", StatesText(jobs),
+                                  " (", time, ").\n\n");
   absl::StrAppend(
       &text, "Means over seeds of jobs that succeeded, ± one standard error. ",
       "Losses are in nats a token, held-out ones after the last step; the ",

@@ -76,6 +76,9 @@ std::string StatesText(const std::vector<StudyJob>& jobs);
 // The whole of results.csv: one row a job.
 std::string StudyCsv(const StudyFile& study, const std::vector<StudyJob>& jobs);
 
+// The line that results.md begins with: whose results they are.
+std::string StudyTitle(const StudyFile& study);
+
 // The whole of results.md; `time` is when the jobs were looked at.
 std::string StudyMarkdown(const StudyFile& study,
                           const std::vector<StudyJob>& jobs,

@@ -1,0 +1,73 @@
+#include "tools/loryctl/study_folder.h"
+
+#include <filesystem>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "tests/unit/tools/loryctl/study_fixture.h"
+
+namespace lory::ctl {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+struct StudyFolderTest : StudyTest {};
+
+TEST_F(StudyFolderTest, ResultsOfJobsThatAreGoneAreKept) {
+  ASSERT_EQ(Study("run").code, 0);
+  const std::string tables = Result("results.md"), rows = Result("results.csv");
+  fake.Change([this] { fake.jobs.erase(fake.jobs.begin() + 1); });
+  Outcome outcome = Study("report");
+  EXPECT_EQ(outcome.code, 5);
+  EXPECT_THAT(
+      outcome.err,
+      AllOf(HasSubstr("small.results/results.csv has results of 4 jobs, "
+                      "of 1 of which the coordinator has none now "
+                      "(small-dense-s1)"),
+            HasSubstr("--force"), Not(HasSubstr("written"))));
+  EXPECT_THAT(outcome.out, HasSubstr("1/2"));  // the table is shown
+  EXPECT_EQ(Result("results.md"), tables);
+  EXPECT_EQ(Result("results.csv"), rows);
+  EXPECT_NE(Result("results.svg"), "");
+  fake.Change([this] { fake.jobs.clear(); });
+  EXPECT_EQ(Study("report").code, 5);
+  EXPECT_EQ(Result("results.md"), tables);
+  outcome = Study("report", kStudy, {"--force"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(Result("results.md"), HasSubstr("0 of 4 jobs succeeded"));
+  EXPECT_EQ(Result("results.svg"), "");
+  // More than there were is no loss.
+  EXPECT_EQ(Study("run").code, 0);
+  EXPECT_EQ(Result("results.csv"), rows);
+}
+
+TEST_F(StudyFolderTest, ResultsOfOthersAreNeverWrittenOver) {
+  for (const char* name : {"results.md", "results.csv", "results.svg"}) {
+    for (const char* content : {"mine", "# Study smaller\n"}) {
+      const std::string path =
+          folder.Write(absl::StrCat("small.results/", name), content);
+      for (const char* verb : {"run", "report"}) {
+        const Outcome outcome = Study(verb, kStudy, {"--force"});
+        EXPECT_EQ(outcome.code, 5);
+        EXPECT_THAT(outcome.err,
+                    AllOf(HasSubstr(absl::StrCat("small.results/", name,
+                                                 " is not of the study small")),
+                          HasSubstr("--to ANOTHER_FOLDER")));
+      }
+      EXPECT_EQ(Result(name), content);
+      std::filesystem::remove(path);
+    }
+  }
+  EXPECT_THAT(Submitted(), IsEmpty());
+  // What is called otherwise is nobody's business.
+  folder.Write("small.results/notes.txt", "mine");
+  EXPECT_EQ(Study("run").code, 0);
+  EXPECT_EQ(Result("notes.txt"), "mine");
+}
+
+}  // namespace
+}  // namespace lory::ctl

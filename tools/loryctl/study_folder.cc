@@ -1,0 +1,118 @@
+#include "tools/loryctl/study_folder.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <iterator>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/base/status_macros.h"
+#include "common/io/storage.h"
+#include "tools/loryctl/exit_code.h"
+#include "tools/loryctl/study_results.h"
+
+namespace lory::ctl {
+namespace {
+
+namespace fs = std::filesystem;
+using ::lory::v1::Job;
+
+constexpr char kTables[] = "results.md";
+constexpr char kRows[] = "results.csv";
+constexpr char kPicture[] = "results.svg";
+// Most names of jobs in a message.
+constexpr size_t kMostNames = 5;
+
+absl::Status NotOurs(const std::string& path, const StudyFile& study) {
+  return WithHint(absl::AlreadyExistsError(absl::StrCat(
+                      path, " is not of the study ", study.name,
+                      ": it is another study's, or was not written here, and "
+                      "would be lost")),
+                  "loryctl study report STUDY.yaml --to ANOTHER_FOLDER");
+}
+
+// Jobs that succeeded, by what results.csv says of them.
+std::set<std::string> SucceededIn(const std::string& csv) {
+  std::set<std::string> names;
+  for (const absl::string_view row : absl::StrSplit(csv, '\n')) {
+    const std::vector<absl::string_view> fields = absl::StrSplit(row, ',');
+    if (fields.size() > 3 && fields[3] == Job::State_Name(Job::SUCCEEDED)) {
+      names.emplace(fields[2]);
+    }
+  }
+  return names;
+}
+
+// OK, or which results of `csv` the jobs do not have.
+absl::Status CheckNothingIsLost(const std::string& path, const std::string& csv,
+                                const std::vector<StudyJob>& jobs) {
+  const std::set<std::string> before = SucceededIn(csv);
+  std::set<std::string> now;
+  for (const StudyJob& job : jobs) {
+    if (job.job.state() == Job::SUCCEEDED) now.insert(job.file.name);
+  }
+  std::vector<std::string> lost;
+  std::set_difference(before.begin(), before.end(), now.begin(), now.end(),
+                      std::back_inserter(lost));
+  if (lost.empty()) return absl::OkStatus();
+  const size_t count = lost.size();
+  lost.resize(std::min(count, kMostNames));
+  return WithHint(
+      absl::FailedPreconditionError(absl::StrCat(
+          path, " has results of ", before.size(), " jobs, of ", count,
+          " of which the coordinator has none now (", absl::StrJoin(lost, ", "),
+          count > lost.size() ? ", ..." : "", "): it was left as it is")),
+      "--to ANOTHER_FOLDER for what is there now; --force to give the old "
+      "results up");
+}
+
+}  // namespace
+
+std::string StudyFolder(const StudyFile& study, const std::string& to) {
+  return fs::absolute(to.empty() ? fs::path(study.path).parent_path() /
+                                       absl::StrCat(study.name, ".results")
+                                 : fs::path(to))
+      .string();
+}
+
+absl::Status CheckStudyFolder(const std::string& folder,
+                              const StudyFile& study) {
+  io::Storage& storage = io::LocalStorage();
+  const std::string tables = absl::StrCat(folder, "/", kTables);
+  std::error_code error;
+  if (fs::exists(tables, error)) {
+    LORY_ASSIGN_OR_RETURN(const std::string text, storage.Read(tables));
+    return absl::StartsWith(text, StudyTitle(study)) ? absl::OkStatus()
+                                                     : NotOurs(tables, study);
+  }
+  // The tables are written first.
+  for (const char* name : {kRows, kPicture}) {
+    const std::string path = absl::StrCat(folder, "/", name);
+    if (fs::exists(path, error)) return NotOurs(path, study);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteStudyFolder(const std::string& folder, const StudyFile& study,
+                              const std::vector<StudyJob>& jobs,
+                              const std::string& time, bool force) {
+  LORY_RETURN_IF_ERROR(CheckStudyFolder(folder, study));
+  io::Storage& storage = io::LocalStorage();
+  const std::string rows = absl::StrCat(folder, "/", kRows);
+  const std::string picture = absl::StrCat(folder, "/", kPicture);
+  std::error_code error;
+  if (!force && fs::exists(rows, error)) {
+    LORY_ASSIGN_OR_RETURN(const std::string csv, storage.Read(rows));
+    LORY_RETURN_IF_ERROR(CheckNothingIsLost(rows, csv, jobs));
+  }
+  const std::string plot = StudyPlot(study, jobs);
+  LORY_RETURN_IF_ERROR(storage.Write(absl::StrCat(folder, "/", kTables),
+                                     StudyMarkdown(study, jobs, time)));
+  LORY_RETURN_IF_ERROR(storage.Write(rows, StudyCsv(study, jobs)));
+  return plot.empty() ? storage.Remove(picture) : storage.Write(picture, plot);
+}
+
+}  // namespace lory::ctl
