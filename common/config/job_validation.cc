@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/config/field_checks.h"
 #include "common/config/model_shape.h"
 #include "common/config/optimizer_defaults.h"
@@ -104,14 +105,33 @@ void CheckOptimizer(const lory::v1::OptimizerSpec& spec, Violations& found) {
   }
 }
 
+// What the model is asked for where there is one that is not a checkpoint's.
+void CheckModel(const JobSpec& spec, Violations& found) {
+  if (!spec.has_model() && (!spec.init_from().empty() || NeedsWeights(spec))) {
+    return;
+  }
+  const absl::Status status = ValidateModelSpec(spec.model(), "spec.model");
+  if (spec.init_from().empty()) return found.AddStatus(status);
+  // Somebody who wrote one key of it alone expects the checkpoint's others.
+  std::vector<std::string> missing;
+  for (const FieldViolation& violation : ViolationsIn(status)) {
+    if (absl::StartsWith(violation.description, "0 is not in ")) {
+      missing.push_back(violation.field.substr(violation.field.rfind('.') + 1));
+    }
+  }
+  if (missing.empty()) return found.AddStatus(status);
+  found.Add("model", absl::StrCat("with init_from it is left out, to be the "
+                                  "checkpoint's, or written whole; ",
+                                  absl::StrJoin(missing, ", "), " missing"));
+}
+
 // What kinds need.
 void CheckKind(const JobSpec& spec, Violations& found) {
   const bool adapts = spec.kind() == JobSpec::ADAPT;
   if (!JobSpec::Kind_IsValid(spec.kind())) {
     found.Add("kind", absl::StrCat("unknown value ", spec.kind()));
   }
-  if ((adapts || spec.kind() == JobSpec::EVALUATE) &&
-      spec.init_from().empty()) {
+  if (NeedsWeights(spec) && spec.init_from().empty()) {
     found.Add(
         "init_from",
         absl::StrCat("missing; a job of kind ", JobSpec::Kind_Name(spec.kind()),
@@ -145,6 +165,10 @@ void CheckEvaluationOnly(const JobSpec& spec, Violations& found) {
 
 }  // namespace
 
+bool NeedsWeights(const JobSpec& spec) {
+  return spec.kind() == JobSpec::ADAPT || spec.kind() == JobSpec::EVALUATE;
+}
+
 std::vector<FieldViolation> FindJobViolations(const JobSpec& spec) {
   Violations found;
   if (!absl::StartsWith(spec.dataset(), "datasets/") ||
@@ -152,11 +176,8 @@ std::vector<FieldViolation> FindJobViolations(const JobSpec& spec) {
     found.Add("dataset", absl::StrCat("'", spec.dataset(),
                                       "' is not of the form datasets/NAME"));
   }
-  // Without one it is the checkpoint's.
-  if (spec.has_model() || spec.init_from().empty()) {
-    found.AddStatus(ValidateModelSpec(spec.model(), "spec.model"));
-  }
   CheckKind(spec, found);
+  CheckModel(spec, found);
   if (spec.kind() == JobSpec::EVALUATE) {
     CheckEvaluationOnly(spec, found);
   } else {

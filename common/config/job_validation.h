@@ -12,6 +12,9 @@
 // the coordinator to refuse a job and by `loryctl --dry-run` to do so sooner.
 namespace lory::config {
 
+// Whether its kind is one that begins from a checkpoint, always.
+bool NeedsWeights(const lory::v1::JobSpec& spec);
+
 // Every field of `spec` that is not as it must be, with paths such as
 // spec.model.segment_length. Empty: the spec is good.
 std::vector<FieldViolation> FindJobViolations(const lory::v1::JobSpec& spec);

@@ -46,12 +46,12 @@ std::string TokenizerOf(const CoordinatorState& state,
 absl::StatusOr<Checkpoint> Coordinator::FindInitial(
     const std::string& init_from) const {
   const auto named = ParseCheckpointName(init_from);
-  LORY_ASSIGN_OR_RETURN(const JobState* job,
-                        FindJob(named ? named->job : init_from));
-  const Checkpoint* found = job->NewestCheckpoint();
+  const auto job = FindJob(named ? named->job : init_from);
+  if (!job.ok()) return Annotate(job.status(), "spec.init_from");
+  const Checkpoint* found = (*job)->NewestCheckpoint();
   if (named) {
-    const auto at = job->checkpoints.find(named->step);
-    found = at == job->checkpoints.end() ? nullptr : &at->second;
+    const auto at = (*job)->checkpoints.find(named->step);
+    found = at == (*job)->checkpoints.end() ? nullptr : &at->second;
   }
   if (found == nullptr || found->state() != Checkpoint::COMMITTED) {
     return ErrorWithReason(
@@ -59,7 +59,7 @@ absl::StatusOr<Checkpoint> Coordinator::FindInitial(
         absl::StrCat("spec.init_from: ", init_from,
                      named ? " is no committed checkpoint"
                            : " has no committed checkpoint",
-                     "; `loryctl checkpoint list ", IdOf(job->name),
+                     "; `loryctl checkpoint list ", IdOf((*job)->name),
                      "` shows those there are"));
   }
   return *found;

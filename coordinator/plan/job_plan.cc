@@ -220,9 +220,12 @@ Plan PlanEvaluation(const View& view, const JobState& job) {
   event->set_kind(lory::v1::JobEvent::EVALUATED);
   event->set_generation(job.started.number);
   event->set_step(evaluation.step());
-  event->set_message(absl::StrFormat("held-out perplexity %.4g after step %d",
-                                     PerplexityOf(evaluation),
-                                     evaluation.step()));
+  event->set_message(
+      absl::StrFormat("held-out perplexity %.4g", PerplexityOf(evaluation)));
+  if (!IsEvaluation(job.spec)) {
+    absl::StrAppend(event->mutable_message(), " after step ",
+                    evaluation.step());
+  }
   for (const auto& domain : evaluation.domains()) {
     (*event->mutable_attributes())[domain.domain()] =
         absl::StrFormat("%.6g", domain.perplexity());

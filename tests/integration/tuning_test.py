@@ -128,7 +128,7 @@ class TuningTest(ServiceTest):
         self.train("base", "max_workers=1")
         evaluate = "dataset: demo\nkind: evaluate\n"
         for wanted, why in {
-                "none": "no job 'jobs/none'",
+                "none": "x.yaml:3: init_from: no job 'jobs/none'",
                 "jobs/base/checkpoints/7": "no committed checkpoint",
                 "/etc": "x.yaml:3: init_from: /etc is not beneath",
                 str(self.folder): "manifest.json",
@@ -137,7 +137,12 @@ class TuningTest(ServiceTest):
                 "x", evaluate + f"init_from: {wanted}\n"))
         self.assertIn("takes no steps", self.refused(
             "x", evaluate + "init_from: base\nsteps: 5\n"))
-        self.assertIn("init_from", self.refused("x", evaluate))
+        nothing = self.refused("x", evaluate)
+        self.assertIn("init_from: missing", nothing)
+        self.assertNotIn("model", nothing)
+        self.assertIn("x.yaml:4: model: with init_from it is left out",
+                      self.refused("x", evaluate + "init_from: base\n"
+                                   "model: {width: 64}\n"))
         self.assertIn("leave `model` out", self.refused(
             "x", evaluate + "init_from: base\nmodel: {preset: small}\n"))
 

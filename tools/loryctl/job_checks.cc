@@ -12,7 +12,8 @@
 namespace lory::ctl {
 
 bool TakesModelOfCheckpoint(const lory::v1::JobSpec& spec) {
-  return !spec.has_model() && !spec.init_from().empty();
+  return !spec.has_model() &&
+         (!spec.init_from().empty() || config::NeedsWeights(spec));
 }
 
 lory::v1::JobSpec WithStandIns(lory::v1::JobSpec spec) {

@@ -21,6 +21,14 @@ using ::lory::v1::Job;
 using ::lory::v1::JobService;
 using JobStub = JobService::Stub;
 
+// "4.512"; what is no loss of a text says so.
+std::string LossCell(const Job& job) {
+  if (job.progress().loss() <= 0) return "-";
+  const std::string number = Decimals(job.progress().loss(), 3);
+  const std::string name = LossName(job);
+  return name == "loss" ? number : absl::StrCat(name, " ", number);
+}
+
 absl::Status ListJobs(Session& session) {
   lory::v1::ListJobsRequest request;
   request.set_page_size(kPageSize);
@@ -45,7 +53,7 @@ absl::Status ListJobs(Session& session) {
     table.Add({ShortName(job.name()),
                {Job::State_Name(job.state()), ColorOf(job.state())},
                StepText(job),
-               progress.loss() > 0 ? Decimals(progress.loss(), 3) : "-",
+               LossCell(job),
                moves ? Grouped(progress.tokens_per_second()) : "-",
                absl::StrCat(job.members_size()),
                absl::StrCat(job.generation()),

@@ -31,6 +31,7 @@ using Curve = std::map<int64_t, double>;
 struct PlotCommandOptions {
   std::string name;
   std::string field = "loss";
+  std::string title;  // for people
   std::string file;
   bool live = false;
   int rows = 16;
@@ -91,6 +92,17 @@ absl::StatusOr<std::string> MetricsFile(Session& session,
                                           " yet says where its metrics are"));
 }
 
+absl::Status NoSteps(const std::string& name) {
+  return WithHint(absl::FailedPreconditionError(absl::StrCat(
+                      name, " is of kind evaluate: it takes no steps to plot")),
+                  absl::StrCat("what it found: loryctl job get ", name));
+}
+
+// What a plot is called: "loss", or what an adaptation makes of it.
+std::string TitleOf(const Job& job, const std::string& field) {
+  return field == "loss" ? LossName(job) : field;
+}
+
 void PrintCurve(Session& session, const Curve& curve,
                 const PlotCommandOptions& options) {
   std::vector<PlotPoint> points;
@@ -98,7 +110,7 @@ void PrintCurve(Session& session, const Curve& curve,
     points.push_back({static_cast<double>(step), value});
   }
   Environment& environment = session.environment();
-  session.out() << options.field << " by step";
+  session.out() << options.title << " by step";
   if (!curve.empty()) {
     session.out() << ": first " << Decimals(curve.begin()->second, 4)
                   << ", last " << Decimals(curve.rbegin()->second, 4);
@@ -126,7 +138,7 @@ absl::Status PrintData(Session& session, const Curve& curve,
 }
 
 // What the coordinator streams from now on, drawn anew at each change.
-absl::Status PlotLive(Session& session, const PlotCommandOptions& options) {
+absl::Status PlotLive(Session& session, PlotCommandOptions options) {
   if (options.field != "loss") {
     return absl::InvalidArgumentError("--live plots the loss only");
   }
@@ -140,6 +152,12 @@ absl::Status PlotLive(Session& session, const PlotCommandOptions& options) {
   Job job;
   const bool redraws = session.environment().out_is_terminal;
   while (reader->Read(&job)) {
+    if (!TakesSteps(job)) {
+      context.TryCancel();
+      IgnoreStatus(rpc::FromGrpc(reader->Finish()), "cancelled just now");
+      return NoSteps(options.name);
+    }
+    options.title = TitleOf(job, options.field);
     if (job.progress().step() == 0) continue;
     curve[job.progress().step()] = job.progress().loss();
     if (!redraws) continue;
@@ -151,10 +169,19 @@ absl::Status PlotLive(Session& session, const PlotCommandOptions& options) {
   return redraws ? absl::OkStatus() : PrintData(session, curve, options);
 }
 
-absl::Status Plot(Session& session, const PlotCommandOptions& options) {
+absl::Status Plot(Session& session, PlotCommandOptions options) {
   if (options.live) return PlotLive(session, options);
+  options.title = options.field;
   std::string path = options.file;
   if (path.empty()) {
+    lory::v1::GetJobRequest request;
+    request.set_name(FullName("jobs", options.name));
+    // Where it cannot be had, neither can the next.
+    const auto job = session.Call(&JobService::Stub::GetJob, request);
+    if (job.ok()) {
+      if (!TakesSteps(*job)) return NoSteps(options.name);
+      options.title = TitleOf(*job, options.field);
+    }
     const auto found = MetricsFile(session, options.name);
     if (!found.ok()) {
       const bool no_job = ReasonOf(found.status()) == "JOB_NOT_FOUND";

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/config/model_shape.h"
@@ -58,6 +59,27 @@ std::string StepTimesText(const lory::v1::StepTimes& times) {
   return absl::StrCat(total, ": ", absl::StrJoin(texts, ", "));
 }
 
+void PrintMemory(const JobProgress& progress, Environment& environment) {
+  if (progress.resident_bytes() == 0) return;
+  PrintLine(environment, "memory",
+            absl::StrCat(Bytes(progress.resident_bytes()),
+                         " in all trainers together"));
+}
+
+// "jobs/tiny at step 400  /storage/jobs/tiny/checkpoints/step-400.gen-1".
+std::string BeginningText(const Job& job) {
+  const lory::v1::Checkpoint& checkpoint = job.initial_checkpoint();
+  const std::string& named = job.spec().init_from();
+  std::string text = named;
+  if (checkpoint.step() > 0 && !absl::StrContains(named, "/checkpoints/")) {
+    absl::StrAppend(&text, " at step ", checkpoint.step());
+  }
+  if (checkpoint.folder() != named) {
+    absl::StrAppend(&text, "  ", checkpoint.folder());
+  }
+  return text;
+}
+
 void PrintProgress(const Job& job, Environment& environment) {
   const JobProgress& progress = job.progress();
   const double share =
@@ -83,11 +105,7 @@ void PrintProgress(const Job& job, Environment& environment) {
   if (progress.step_times().total_seconds() > 0) {
     PrintLine(environment, "step time", StepTimesText(progress.step_times()));
   }
-  if (progress.resident_bytes() > 0) {
-    PrintLine(environment, "memory",
-              absl::StrCat(Bytes(progress.resident_bytes()),
-                           " in all trainers together"));
-  }
+  PrintMemory(progress, environment);
   if (!progress.sample_digest().empty()) {
     PrintLine(environment, "samples",
               absl::StrCat(
@@ -134,7 +152,16 @@ bool IsFinal(Job::State state) {
          state == Job::FAILED;
 }
 
+bool TakesSteps(const Job& job) {
+  return job.spec().kind() != lory::v1::JobSpec::EVALUATE;
+}
+
+const char* LossName(const Job& job) {
+  return job.spec().kind() == lory::v1::JobSpec::ADAPT ? "entropy" : "loss";
+}
+
 std::string StepText(const Job& job) {
+  if (!TakesSteps(job)) return "-";
   const int64_t count = job.progress().step_count() > 0
                             ? job.progress().step_count()
                             : job.spec().step_count();
@@ -142,6 +169,7 @@ std::string StepText(const Job& job) {
 }
 
 std::string ProgressLine(const Job& job) {
+  if (!TakesSteps(job)) return "evaluation";
   const JobProgress& progress = job.progress();
   std::vector<std::string> parts = {absl::StrCat("step ", StepText(job))};
   if (progress.step_count() > 0) {
@@ -150,7 +178,8 @@ std::string ProgressLine(const Job& job) {
   }
   // Not known of a job that ended before the coordinator began.
   if (progress.loss() > 0) {
-    parts.push_back(absl::StrCat("loss ", Decimals(progress.loss(), 3)));
+    parts.push_back(
+        absl::StrCat(LossName(job), " ", Decimals(progress.loss(), 3)));
     if (progress.auxiliary_loss() != 0) {
       parts.push_back(absl::StrCat("auxiliary loss ",
                                    Decimals(progress.auxiliary_loss(), 3)));
@@ -203,10 +232,17 @@ std::string ParameterText(const lory::v1::ModelSpec& spec) {
   return absl::StrCat(text(all), ", of them active ", text(active));
 }
 
-void PrintEvaluation(const lory::v1::Evaluation& evaluation,
-                     Environment& environment) {
+void PrintEvaluation(const Job& job, Environment& environment) {
+  const lory::v1::Evaluation& evaluation = job.progress().evaluation();
   if (evaluation.domains().empty()) return;
-  environment.out << "\nheld-out text after step " << evaluation.step() << "\n";
+  environment.out << "\nheld-out text";
+  if (TakesSteps(job)) {
+    environment.out << " after step " << evaluation.step();
+  } else if (job.initial_checkpoint().step() > 0) {
+    environment.out << " by the weights of step "
+                    << job.initial_checkpoint().step();
+  }
+  environment.out << "\n";
   const bool later = evaluation.overall().later_token_count() > 0 ||
                      evaluation.kept_out().later_token_count() > 0;
   std::vector<std::string> heads = {"DOMAIN", ">PERPLEXITY", ">LOSS",
@@ -299,24 +335,30 @@ void PrintJob(const Job& job, Environment& environment) {
   PrintLine(environment, "dataset", ShortName(job.spec().dataset()));
   PrintLine(environment, "model", ModelText(job.spec().model()));
   if (!job.spec().init_from().empty()) {
-    PrintLine(environment, "begins from",
-              absl::StrCat(job.spec().init_from(), "  ",
-                           job.initial_checkpoint().folder()));
+    PrintLine(environment, "begins from", BeginningText(job));
   }
-  PrintLine(environment, "batch",
-            absl::StrCat(job.spec().micro_batch_count(), " micro-batches of ",
-                         job.spec().micro_batch_sequences(), " sequences"));
+  if (TakesSteps(job)) {
+    PrintLine(environment, "batch",
+              absl::StrCat(job.spec().micro_batch_count(), " micro-batches of ",
+                           job.spec().micro_batch_sequences(), " sequences"));
+  }
   PrintLine(environment, "workers",
             absl::StrCat(WorkersText(job.spec()), ", priority ",
                          job.spec().priority()));
-  if (job.has_progress()) PrintProgress(job, environment);
+  if (!TakesSteps(job)) {
+    PrintMemory(job.progress(), environment);
+  } else if (job.has_progress()) {
+    PrintProgress(job, environment);
+  }
   PrintLine(
       environment, "generation",
       absl::StrCat(job.generation(), ", recoveries ", job.recovery_count()));
-  PrintLine(environment, "checkpoint",
-            job.checkpoint_step() < 0
-                ? "none yet"
-                : absl::StrCat("step ", job.checkpoint_step()));
+  if (TakesSteps(job)) {
+    PrintLine(environment, "checkpoint",
+              job.checkpoint_step() < 0
+                  ? "none yet"
+                  : absl::StrCat("step ", job.checkpoint_step()));
+  }
   std::string times =
       absl::StrCat("created ", Age(job.create_time(), now), " ago");
   if (job.has_start_time()) {
@@ -327,7 +369,7 @@ void PrintJob(const Job& job, Environment& environment) {
   }
   PrintLine(environment, "times", times);
   PrintMembers(job, environment);
-  PrintEvaluation(job.progress().evaluation(), environment);
+  PrintEvaluation(job, environment);
   PrintRouting(job.progress(), environment);
 }
 

@@ -12,7 +12,14 @@ namespace lory::ctl {
 
 bool IsFinal(lory::v1::Job::State state);
 
-// "120/400".
+// Whether it takes steps; an evaluation takes none.
+bool TakesSteps(const lory::v1::Job& job);
+
+// What its steps make small, which is called loss everywhere else: "loss", or
+// "entropy" of an adaptation, which knows no targets.
+const char* LossName(const lory::v1::Job& job);
+
+// "120/400"; "-" of a job that takes none.
 std::string StepText(const lory::v1::Job& job);
 
 // "120/400  30 %  loss 4.512  12,345 tokens/s  2m10s left": what moves.
@@ -29,8 +36,7 @@ std::string ParameterText(const lory::v1::ModelSpec& spec);
 void PrintJob(const lory::v1::Job& job, Environment& environment);
 
 // The last two alone, where there are any.
-void PrintEvaluation(const lory::v1::Evaluation& evaluation,
-                     Environment& environment);
+void PrintEvaluation(const lory::v1::Job& job, Environment& environment);
 void PrintRouting(const lory::v1::JobProgress& progress,
                   Environment& environment);
 

@@ -59,7 +59,7 @@ class Display {
       environment_.out << "\n";
     }
     if (session_.format() == OutputFormat::kJson) return;
-    PrintEvaluation(last_.progress().evaluation(), environment_);
+    PrintEvaluation(last_, environment_);
     PrintRouting(last_.progress(), environment_);
     environment_.out.flush();
   }

@@ -12,6 +12,7 @@ namespace {
 
 using ::lory::testing::StatusIs;
 using ::lory::v1::JobSpec;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 JobSpec Good() {
@@ -44,8 +45,9 @@ TEST(ValidateJobSpec, AnEvaluationNeedsWeightsAndNoSteps) {
   JobSpec spec;
   spec.set_dataset("datasets/text");
   spec.set_kind(JobSpec::EVALUATE);
-  EXPECT_EQ(FieldViolationsOf(ValidateJobSpec(spec)).back().field,
-            "spec.init_from");
+  const auto violations = FieldViolationsOf(ValidateJobSpec(spec));
+  ASSERT_EQ(violations.size(), 1u);  // nothing of a model, which it never has
+  EXPECT_EQ(violations[0].field, "spec.init_from");
   spec.set_init_from("jobs/tiny");
   EXPECT_OK(ValidateJobSpec(spec));
   const JobSpec full = FillDefaults(spec);
@@ -72,6 +74,27 @@ TEST(ValidateJobSpec, OnlyGatesOfAnEnsembleAreAdapted) {
   EXPECT_EQ(FillDefaults(spec).optimizer().weight_decay(), -1);
   spec.mutable_optimizer()->set_weight_decay(0.1);
   EXPECT_EQ(FieldAtFault(spec), "spec.optimizer.weight_decay");
+}
+
+TEST(ValidateJobSpec, PartOfAModelIsNotLaidOverThatOfACheckpoint) {
+  JobSpec spec = Good();
+  spec.clear_model();
+  spec.set_init_from("jobs/tiny");
+  auto& model = *spec.mutable_model();
+  model.mutable_feed_forward()->mutable_lory()->set_expert_count(8);
+  model.mutable_feed_forward()->mutable_lory()->set_segment_length(32);
+  model.set_vocabulary_size(256);
+  model.set_sequence_length(64);
+  const auto violations = FieldViolationsOf(ValidateJobSpec(spec));
+  ASSERT_EQ(violations.size(), 1u);
+  EXPECT_EQ(violations[0].field, "spec.model");
+  EXPECT_THAT(violations[0].description,
+              AllOf(HasSubstr("to be the checkpoint's, or written whole"),
+                    HasSubstr("layer_count"), HasSubstr("width")));
+  // One that is whole is told of its own mistakes.
+  spec.mutable_model()->MergeFrom(Good().model());
+  spec.mutable_model()->set_width(3);
+  EXPECT_EQ(FieldAtFault(spec), "spec.model.width");
 }
 
 TEST(ValidateJobSpec, NamesTheFieldOfEachMistake) {

@@ -113,7 +113,8 @@ TEST_F(InitialWeightsTest, ACheckpointIsNamedByItsStep) {
 
 TEST_F(InitialWeightsTest, WhatIsNotThereIsSaid) {
   EXPECT_THAT(fleet_.Submit("a", From("jobs/none")),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr("jobs/none")));
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("spec.init_from: no job 'jobs/none'")));
   TrainTiny();
   EXPECT_THAT(fleet_.Submit("a", From("jobs/tiny/checkpoints/7")),
               StatusIs(absl::StatusCode::kFailedPrecondition,
