@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/check.h"
@@ -37,6 +38,37 @@ void Flatten(const YamlNode& node, const std::string& path,
             path.empty() ? entry.key : absl::StrCat(path, ".", entry.key),
             values);
   }
+}
+
+constexpr char kVariants[] = "model.feed_forward.";
+
+// The variant of the feed-forward; empty: there is none.
+std::string VariantOf(const std::map<std::string, std::string>& values) {
+  const auto first = values.lower_bound(kVariants);
+  if (first == values.end() || !absl::StartsWith(first->first, kVariants)) {
+    return "";
+  }
+  const std::string rest = first->first.substr(sizeof(kVariants) - 1);
+  return rest.substr(0, rest.find('.'));
+}
+
+// Makes one value of all options of the feed-forward: "lory {expert_count: 8}".
+void JoinVariant(std::map<std::string, std::string>& values) {
+  const std::string variant = VariantOf(values);
+  const std::string prefix = absl::StrCat(kVariants, variant);
+  std::vector<std::string> options;
+  for (auto at = values.lower_bound(prefix);
+       at != values.end() && absl::StartsWith(at->first, prefix);) {
+    if (at->first.size() > prefix.size()) {
+      options.push_back(
+          absl::StrCat(at->first.substr(prefix.size() + 1), ": ", at->second));
+    }
+    at = values.erase(at);
+  }
+  values["model.feed_forward"] =
+      options.empty()
+          ? variant
+          : absl::StrCat(variant, " {", absl::StrJoin(options, ", "), "}");
 }
 
 std::map<std::string, std::string> ValuesOf(JobSpec spec) {
@@ -123,8 +155,13 @@ absl::Status SubmitStudyJob(Session& session, StudyJob& planned) {
 }
 
 std::vector<std::string> SpecDifferences(const JobSpec& a, const JobSpec& b) {
-  const std::map<std::string, std::string> left = ValuesOf(a);
-  const std::map<std::string, std::string> right = ValuesOf(b);
+  std::map<std::string, std::string> left = ValuesOf(a);
+  std::map<std::string, std::string> right = ValuesOf(b);
+  if (VariantOf(left) != VariantOf(right)) {
+    for (auto* values : {&left, &right}) {
+      if (!VariantOf(*values).empty()) JoinVariant(*values);
+    }
+  }
   std::set<std::string> paths;
   for (const auto& [path, value] : left) paths.insert(path);
   for (const auto& [path, value] : right) paths.insert(path);
@@ -133,9 +170,11 @@ std::vector<std::string> SpecDifferences(const JobSpec& a, const JobSpec& b) {
     const auto in_a = left.find(path);
     const auto in_b = right.find(path);
     if (in_b == right.end()) {
-      lines.push_back(absl::StrCat(path, ": ", in_a->second, ", not none"));
+      lines.push_back(
+          absl::StrCat(path, ": ", in_a->second, ", which is not set there"));
     } else if (in_a == left.end()) {
-      lines.push_back(absl::StrCat("no ", path, ", not ", in_b->second));
+      lines.push_back(
+          absl::StrCat(path, ": not set, where it is ", in_b->second));
     } else if (in_a->second != in_b->second) {
       lines.push_back(
           absl::StrCat(path, ": ", in_a->second, ", not ", in_b->second));
