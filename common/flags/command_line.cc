@@ -8,6 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/flags/value_checks.h"
 
 namespace lory::flags {
 
@@ -32,7 +33,7 @@ Flag& Flag::Range(int low, int high) {
 }
 
 Flag& Flag::NotNegative() {
-  option_->check(CLI::NonNegativeNumber);
+  option_->check(FromZero());
   return *this;
 }
 

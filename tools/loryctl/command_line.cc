@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/config/edit_distance.h"
+#include "common/flags/value_checks.h"
 #include "tools/loryctl/exit_code.h"
 
 namespace lory::ctl {
@@ -82,7 +83,7 @@ void CommandLine::AddGlobalOptions() {
       ->add_option("--timeout", settings_.timeout_seconds,
                    "seconds to wait for an answer (default: 10)")
       ->type_name("SECONDS")
-      ->check(CLI::PositiveNumber)
+      ->check(flags::AboveZero())
       ->group(group);
 }
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/base/error_detail.h"
+#include "common/flags/value_checks.h"
 #include "lory/v1/job.grpc.pb.h"
 #include "tools/loryctl/command_line.h"
 #include "tools/loryctl/exit_code.h"
@@ -116,7 +117,7 @@ void AddLogsCommand(CommandLine& line, CLI::App& job) {
   verb.add_option("--tail", options->tail_lines,
                   "only the last so many lines of each trainer")
       ->type_name("LINES")
-      ->check(CLI::NonNegativeNumber);
+      ->check(flags::FromZero());
 }
 
 }  // namespace lory::ctl

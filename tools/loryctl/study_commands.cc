@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/flags/value_checks.h"
 #include "tools/loryctl/command_line.h"
 #include "tools/loryctl/exit_code.h"
 #include "tools/loryctl/job_view.h"
@@ -285,7 +286,7 @@ void AddStudyCommands(CommandLine& line) {
       .add_option("--max-running", run->max_running,
                   "jobs that may be submitted and not ended (default: all)")
       ->type_name("JOBS")
-      ->check(CLI::PositiveNumber);
+      ->check(flags::AboveZero());
   run_verb.add_flag("--dry-run", run->dry_run,
                     "print the jobs and how they differ, submit nothing");
   auto report = std::make_shared<StudyOptions>();

@@ -91,7 +91,8 @@ TEST(CommandLine, WrongValuesAreNamed) {
   });
   EXPECT_THAT(Complaint(line, {"--slots", "65"}),
               HasSubstr("--slots: Value 65 not in range 1 to 64"));
-  EXPECT_THAT(Complaint(line, {"--errors", "-1"}), HasSubstr("--errors: "));
+  EXPECT_THAT(Complaint(line, {"--errors", "-1"}),
+              HasSubstr("--errors: -1 is not a number from 0 on\n"));
   EXPECT_THAT(Complaint(line, {"--device", "tpu"}),
               HasSubstr("--device: tpu not in {cpu,cuda}"));
   EXPECT_THAT(Complaint(line, {"--name", "x"}),
