@@ -9,6 +9,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/data/dataset_manifest.h"
 #include "common/io/json_text.h"
 
 namespace lory::data {
@@ -136,6 +137,11 @@ absl::StatusOr<CheckpointManifest> ParseCheckpointManifest(
   if (!parsed.ok()) return Wrong("text", parsed.status().message());
   const ordered_json& json = *parsed;
   Fields fields(json, "");
+  if (json.contains("kind") && json["kind"] == kDatasetKind) {
+    return absl::InvalidArgumentError(
+        "this is a dataset, and no checkpoint: one is a folder step-N.gen-G, "
+        "as `loryctl checkpoint list JOB -o yaml` names them");
+  }
   const int64_t version = fields.Integer("version");
   LORY_RETURN_IF_ERROR(fields.status());
   if (version > CheckpointManifest::kVersion) {

@@ -19,7 +19,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr char kKind[] = "lory.dataset";
 constexpr int64_t kMostSequences = int64_t{1} << 40;  // of a shard
 constexpr int32_t kMostSequenceLength = 1 << 30;
 
@@ -152,9 +151,9 @@ absl::Status CheckVersion(ObjectReader& object) {
   object.Text("kind", &kind);
   object.Number("version", &version);
   LORY_RETURN_IF_ERROR(object.status());
-  if (kind != kKind) {
+  if (kind != kDatasetKind) {
     return absl::InvalidArgumentError(
-        absl::StrCat("kind is '", kind, "', expected ", kKind));
+        absl::StrCat("kind is '", kind, "', expected ", kDatasetKind));
   }
   if (version > DatasetManifest::kVersion) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -174,7 +173,7 @@ int64_t DatasetManifest::SequenceCount() const {
 }
 
 std::string SerializeDatasetManifest(const DatasetManifest& manifest) {
-  Json json = {{"kind", kKind},
+  Json json = {{"kind", kDatasetKind},
                {"version", DatasetManifest::kVersion},
                {"name", manifest.name},
                {"order", manifest.order},
@@ -205,6 +204,10 @@ absl::StatusOr<DatasetManifest> ParseDatasetManifest(absl::string_view text) {
                                 /*allow_exceptions=*/false);
   if (!json.is_object()) {
     return absl::InvalidArgumentError("the manifest is no JSON object");
+  }
+  if (!json.contains("kind") && json.contains("sample_digest")) {
+    return absl::InvalidArgumentError(
+        "this is a checkpoint, and no dataset: `lory-corpus build` makes one");
   }
   ObjectReader object(json, "");
   LORY_RETURN_IF_ERROR(CheckVersion(object));

@@ -48,6 +48,9 @@ struct DatasetManifest {
   int64_t SequenceCount() const;
 };
 
+// What manifest.json says it is.
+inline constexpr char kDatasetKind[] = "lory.dataset";
+
 // Text of manifest.json, and back.
 //
 // ParseDatasetManifest: INVALID_ARGUMENT names the key that is missing or

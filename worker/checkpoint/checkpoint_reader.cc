@@ -19,18 +19,13 @@ namespace {
 
 using ::lory::io::TensorInfo;
 
-// Whoever reads: a trainer, or a tool where there is no job.
-constexpr absl::string_view kMend =
-    "; a job resumes from the checkpoint before as soon as its coordinator "
-    "finds this one damaged too";
-
 std::string ShapeText(const TensorInfo& info) {
   return absl::StrCat(lory::io::NameOf(info.dtype), "[",
                       absl::StrJoin(info.shape, ","), "]");
 }
 
 absl::Status Damaged(const std::string& path, const std::string& what) {
-  return absl::DataLossError(absl::StrCat(path, ": ", what, kMend));
+  return absl::DataLossError(absl::StrCat(path, ": ", what));
 }
 
 absl::Status CheckBytes(const std::string& path,

@@ -205,7 +205,10 @@ absl::Status Trainer::RestoreState(const Assignment& assignment) {
   board_.Report([&](TrainerStatus& status) {
     status.set_unreadable_checkpoint(assignment.checkpoint().name());
   });
-  return absl::UnavailableError(read.message());
+  return absl::UnavailableError(
+      absl::StrCat(read.message(),
+                   "; the job resumes from the checkpoint before as soon as "
+                   "its coordinator finds this one damaged too"));
 }
 
 absl::Status Trainer::BeginState(const Assignment& assignment) {

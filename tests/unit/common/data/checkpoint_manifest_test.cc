@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/data/dataset_manifest.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
@@ -65,6 +66,15 @@ TEST(CheckpointManifest, TheTokenizerIsToldWhereItIsKnown) {
                          HasSubstr("tokenizer_sha256 is not")))
         << wrong;
   }
+}
+
+TEST(CheckpointManifest, WhatIsOfADatasetIsCalledThat) {
+  EXPECT_THAT(ParseCheckpointManifest(SerializeDatasetManifest({})),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("a dataset, and no checkpoint")));
+  EXPECT_THAT(ParseDatasetManifest(SerializeCheckpointManifest(Example())),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("a checkpoint, and no dataset")));
 }
 
 TEST(CheckpointManifest, EveryMissingKeyIsNamed) {
