@@ -12,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/progress.h"
 #include "common/base/status_macros.h"
+#include "common/flags/value_checks.h"
 #include "tools/model/checkpoint_folder.h"
 #include "tools/model/parents.h"
 #include "tools/model/save_model.h"
@@ -145,7 +146,7 @@ void AddMergeOptions(CLI::App& command, MergeFlags& flags) {
   group
       ->add_option("--sequences", flags.sequences,
                    "Of each domain at most (0: all)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(lory::flags::FromZero())
       ->needs(search);
   group
       ->add_option("--tolerance", flags.tolerance,

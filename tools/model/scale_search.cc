@@ -104,18 +104,52 @@ const ScaleChoice::Trial* Best(const ScaleChoice& choice,
   return best;
 }
 
+// What a person should know of the scale that was chosen; empty: nothing.
+std::string Remark(const ScaleChoice& choice) {
+  const auto chosen = std::find_if(
+      choice.trials.begin(), choice.trials.end(),
+      [&](const auto& trial) { return trial.scale == choice.scale; });
+  if (chosen == choice.trials.end()) return "";
+  if (choice.scale == 0) {
+    return "the scale is 0: what is written is the base itself\n";
+  }
+  const bool is_last = chosen + 1 == choice.trials.end();
+  if (choice.has_tolerance) {
+    return is_last ? "this is the highest scale tried: a higher one may be "
+                     "within the tolerance, too\n"
+                   : "";
+  }
+  if (chosen->loss >= choice.base_loss) {
+    return "no scale that was tried is better than the base\n";
+  }
+  if (is_last || chosen == choice.trials.begin()) {
+    return absl::StrCat("this is the ", is_last ? "highest" : "lowest",
+                        " scale tried: a ", is_last ? "higher" : "lower",
+                        " one may be better still\n");
+  }
+  return "";
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<double>> ParseScales(const std::string& text) {
   const std::vector<std::string> parts = absl::StrSplit(text, ':');
   double low = 0, high = 0, step = 0;
-  if (parts.size() != 3 || !absl::SimpleAtod(parts[0], &low) ||
-      !absl::SimpleAtod(parts[1], &high) ||
-      !absl::SimpleAtod(parts[2], &step) || !std::isfinite(low) ||
-      !std::isfinite(high) || !(low < high) || !(step > 0)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "--search is \"", text, "\"; give LOW:HIGH:STEP, such as 0:1:0.1"));
+  const auto wrong = [&](absl::string_view why) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--search is \"", text, "\": ", why,
+                     "; LOW:HIGH:STEP is such as 0:1:0.1"));
+  };
+  if (parts.size() != 3) return wrong("not three numbers with : between them");
+  for (const auto& [part, number] :
+       {std::pair(&parts[0], &low), std::pair(&parts[1], &high),
+        std::pair(&parts[2], &step)}) {
+    if (!absl::SimpleAtod(*part, number) || !std::isfinite(*number)) {
+      return wrong(absl::StrCat("\"", *part, "\" is no finite number"));
+    }
   }
+  if (!(low < high)) return wrong("LOW is not below HIGH");
+  if (!(step > 0)) return wrong("STEP is not above 0");
   // A last one that rounding put beyond the end is meant, too.
   const double steps = (high - low) / step + 1e-9;
   if (!(steps < kMostScales)) {
@@ -144,7 +178,8 @@ absl::StatusOr<ScaleChoice> SearchScale(const Transformer& base,
                  tokens * static_cast<int64_t>(search.scales.size() + 1));
   const lory::eval::VariantFacts facts = lory::eval::FactsOf(base.shape());
   ScaleChoice choice{.left_out = facts.leak_length,
-                     .is_causal = facts.is_causal};
+                     .is_causal = facts.is_causal,
+                     .has_tolerance = search.tolerance.has_value()};
   LORY_ASSIGN_OR_RETURN(const Losses of_base,
                         LossesOn(base, texts, choice.left_out, progress));
   if (of_base.rest.token_count() == 0) choice.left_out = 0;
@@ -181,7 +216,7 @@ std::string ToText(const ScaleChoice& choice) {
     absl::StrAppendFormat(&text, "%8.4g  %8.4f%s\n", trial.scale, trial.loss,
                           trial.scale == choice.scale ? "  <-" : "");
   }
-  return text;
+  return text + Remark(choice);
 }
 
 }  // namespace lory::surgery

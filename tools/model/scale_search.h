@@ -39,6 +39,7 @@ struct ScaleChoice {
   double base_loss = 0;
   std::vector<Trial> trials;
   double scale = 0;  // the one chosen
+  bool has_tolerance = false;
 };
 
 // "0:1:0.25" as 0, 0.25, 0.5, 0.75, 1. INVALID_ARGUMENT: it is not
@@ -56,7 +57,8 @@ absl::StatusOr<ScaleChoice> SearchScale(const lory::model::Transformer& base,
                                         Progress& progress);
 
 // What the losses are of, where they are of less than all; then a line a trial,
-// the chosen one marked.
+// the chosen one marked, and what is odd about the choice: no better than the
+// base, or at an end of the range.
 std::string ToText(const ScaleChoice& choice);
 
 }  // namespace lory::surgery

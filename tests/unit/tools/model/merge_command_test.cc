@@ -19,6 +19,7 @@ using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -80,6 +81,36 @@ TEST(ParseScales, GivesBothEnds) {
                                              HasSubstr("--search")))
         << wrong;
   }
+}
+
+TEST(ParseScales, SaysWhatIsWrongWithARange) {
+  for (const auto& [text, why] :
+       {std::pair("0:1", "not three numbers"),
+        std::pair("1:0:0.1", "LOW is not below HIGH"),
+        std::pair("0.3:0.3:0.1", "LOW is not below HIGH"),
+        std::pair("0:1:0", "STEP is not above 0"),
+        std::pair("0:1:x", "\"x\" is no finite number")}) {
+    EXPECT_THAT(ParseScales(text),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(why)));
+  }
+}
+
+ScaleChoice Chosen(double scale, bool has_tolerance = false) {
+  return {.base_loss = 3,
+          .trials = {{-1, 2.5}, {0, 3}, {1, 2}, {2, 3.5}, {3, 2.25}},
+          .scale = scale,
+          .has_tolerance = has_tolerance};
+}
+
+TEST(ScaleChoice, SaysWhatIsOddAboutIt) {
+  EXPECT_THAT(ToText(Chosen(1)), Not(HasSubstr("scale tried")));
+  EXPECT_THAT(ToText(Chosen(1)), EndsWith("3    2.2500\n"));
+  EXPECT_THAT(ToText(Chosen(0)), HasSubstr("the base itself"));
+  EXPECT_THAT(ToText(Chosen(-1)), HasSubstr("the lowest scale tried"));
+  EXPECT_THAT(ToText(Chosen(3)), HasSubstr("the highest scale tried"));
+  EXPECT_THAT(ToText(Chosen(2)), HasSubstr("better than the base"));
+  EXPECT_THAT(ToText(Chosen(3, true)), HasSubstr("within the tolerance"));
+  EXPECT_THAT(ToText(Chosen(2, true)), EndsWith("3    2.2500\n"));
 }
 
 TEST_F(MergeCommandTest, AveragesInPlaceOfAdding) {
