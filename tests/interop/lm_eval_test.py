@@ -129,12 +129,11 @@ class LmEvalTest(unittest.TestCase):
     def length(self, context):
         return len(self.tokenizer.encode(context).ids)
 
-    def compare_eval(self, name, checkpoint, inference, theirs, samples, items):
+    def compare_eval(self, name, checkpoint, theirs, samples, items, *options):
         """`lory-model eval` on `items`, by number, against what lm-eval said."""
         out = self.folder / f"eval-{name}"
         lory_model("eval", checkpoint, "--tasks", self.folder / "ours.jsonl",
-                   "--tokenizer", self.data, "--inference", inference,
-                   "--to", out)
+                   "--tokenizer", self.data, "--to", out, *options)
         lines = [json.loads(line) for line in
                  (out / "items.jsonl").read_text().splitlines()]
         self.assertEqual(len(lines), len(ITEMS))
@@ -180,7 +179,7 @@ class LmEvalTest(unittest.TestCase):
 
     def test_a_dense_model(self):
         _, theirs, samples, means = self.check("dense", self.dense, "prompt")
-        task = self.compare_eval("dense", self.dense, "prompt", theirs, samples,
+        task = self.compare_eval("dense", self.dense, theirs, samples,
                                  range(len(ITEMS)))
         self.assertEqual(means["acc,none"], task["raw"]["accuracy"])
         self.assertEqual(means["acc_norm,none"], task["by_byte"]["accuracy"])
@@ -191,8 +190,8 @@ class LmEvalTest(unittest.TestCase):
         segments, theirs, samples, _ = self.check("segment", self.lory, "segment")
         longer = [i for i, item in enumerate(ITEMS)
                   if self.length(item["context"]) >= SEGMENT]
-        self.compare_eval("segment", self.lory, "segment", theirs, samples,
-                          longer)
+        self.compare_eval("segment", self.lory, theirs, samples, longer,
+                          "--inference", "segment")
         prompt = self.ours(self.lory, "--inference", "prompt")
         self.assertGreater(farthest(segments, prompt), TOLERANCE)
 

@@ -15,6 +15,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/base/status_macros.h"
+#include "common/flags/value_checks.h"
 #include "common/io/safetensors.h"
 #include "common/io/storage.h"
 #include "tools/model/checkpoint_folder.h"
@@ -341,10 +342,12 @@ void AddLogits(const Adder& adder) {
       ->check(CLI::IsMember({"segment", "prompt"}))
       ->capture_default_str();
   command->add_option("--top", flags.top, "Tokens to show")
-      ->check(CLI::PositiveNumber)
+      ->check(lory::flags::AboveZero())
       ->capture_default_str();
-  command->add_option("--to", flags.to,
-                      "Write all logits to this safetensors file instead");
+  command
+      ->add_option("--to", flags.to,
+                   "Write all logits to this safetensors file instead")
+      ->check(lory::flags::NotEmpty());
   command->add_flag("--force", flags.force, "Replace the file");
 }
 
@@ -390,7 +393,7 @@ void AddEnsemble(const Adder& adder) {
   command
       ->add_option("--initial-weight", flags.initial_weight,
                    "Of every difference at first")
-      ->check(CLI::PositiveNumber)
+      ->check(lory::flags::AboveZero())
       ->capture_default_str();
   command->add_option("--pool-length", flags.pool_length,
                       "Tokens, from the first, that the gate looks at");

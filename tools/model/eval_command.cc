@@ -16,6 +16,7 @@
 #include "common/base/status_macros.h"
 #include "common/config/feed_forward_shape.h"
 #include "common/data/dataset.h"
+#include "common/flags/value_checks.h"
 #include "common/io/storage.h"
 #include "tools/model/checkpoint_folder.h"
 #include "tools/model/eval/evaluate.h"
@@ -86,8 +87,36 @@ absl::Status MarkKeptOut(const EvalFlags& flags, std::vector<TextSet>& sets) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<TextSet> OpenText(const std::string& path, int64_t window,
-                                 int64_t stride, int64_t limit,
+// Whether `paths` are all of different files: what is given twice would count
+// twice, and seem the surer for it.
+absl::Status CheckGivenOnce(const char* flag,
+                            const std::vector<std::string>& paths) {
+  for (size_t i = 0; i < paths.size(); ++i) {
+    for (size_t j = 0; j < i; ++j) {
+      std::error_code error;
+      if (!fs::equivalent(paths[i], paths[j], error)) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          flag, ": ", paths[i], " is given twice",
+          paths[i] == paths[j] ? "" : absl::StrCat(", first as ", paths[j]),
+          ": it would count twice"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// What a file is called in the tables: its last part, or where others have the
+// same, as it was given.
+std::string FileName(const std::string& path,
+                     const std::vector<std::string>& all) {
+  const std::string name = BaseName(path);
+  const auto is_same = [&](const std::string& other) {
+    return BaseName(other) == name;
+  };
+  return std::count_if(all.begin(), all.end(), is_same) > 1 ? path : name;
+}
+
+absl::StatusOr<TextSet> OpenText(const std::string& path, std::string name,
+                                 int64_t window, int64_t stride, int64_t limit,
                                  const TokenizerFile& tokenizer) {
   LORY_ASSIGN_OR_RETURN(const std::string text,
                         lory::io::LocalStorage().Read(path));
@@ -100,7 +129,7 @@ absl::StatusOr<TextSet> OpenText(const std::string& path, int64_t window,
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": too short, there is no token to predict"));
   }
-  return lory::eval::SlidingWindows(BaseName(path), std::move(tokens), window,
+  return lory::eval::SlidingWindows(std::move(name), std::move(tokens), window,
                                     stride, limit);
 }
 
@@ -123,10 +152,11 @@ absl::Status AddFiles(const EvalFlags& flags, const Transformer& model,
     return absl::InvalidArgumentError(absl::StrCat(
         "--stride is ", stride, ", must be 1 to the window's ", window));
   }
+  LORY_RETURN_IF_ERROR(CheckGivenOnce("--text", flags.text));
   for (const std::string& path : flags.text) {
-    LORY_ASSIGN_OR_RETURN(
-        sets.emplace_back(),
-        OpenText(path, window, stride, flags.sequences, *tokenizer));
+    LORY_ASSIGN_OR_RETURN(sets.emplace_back(),
+                          OpenText(path, FileName(path, flags.text), window,
+                                   stride, flags.sequences, *tokenizer));
   }
   return absl::OkStatus();
 }
@@ -152,6 +182,7 @@ absl::StatusOr<int64_t> FirstSegment(const EvalFlags& flags,
 
 absl::StatusOr<std::vector<lory::eval::ChoiceItem>> ReadTasks(
     const EvalFlags& flags) {
+  LORY_RETURN_IF_ERROR(CheckGivenOnce("--tasks", flags.tasks));
   std::vector<lory::eval::ChoiceItem> all;
   for (const std::string& path : flags.tasks) {
     LORY_ASSIGN_OR_RETURN(const std::string text,
@@ -162,10 +193,20 @@ absl::StatusOr<std::vector<lory::eval::ChoiceItem>> ReadTasks(
   return all;
 }
 
-std::vector<Inference> InferencesOf(const EvalFlags& flags) {
-  if (flags.inference == "prompt") return {Inference::kPrompt};
-  if (flags.inference == "segment") return {Inference::kSegment};
-  return {Inference::kPrompt, Inference::kSegment};
+absl::StatusOr<std::vector<Inference>> InferencesOf(const EvalFlags& flags,
+                                                    const Transformer& model) {
+  if (flags.inference && flags.tasks.empty()) {
+    return absl::InvalidArgumentError(
+        "--inference is of --tasks; texts are routed as in training");
+  }
+  if (flags.inference &&
+      model.shape().feed_forward != lory::config::FeedForwardKind::kLory) {
+    return absl::InvalidArgumentError(
+        "--inference is of Lory models; this one knows one way only");
+  }
+  if (flags.inference == "prompt") return std::vector{Inference::kPrompt};
+  if (flags.inference == "segment") return std::vector{Inference::kSegment};
+  return std::vector{Inference::kPrompt, Inference::kSegment};
 }
 
 absl::StatusOr<Inputs> OpenInputs(const EvalFlags& flags,
@@ -196,7 +237,7 @@ absl::StatusOr<Inputs> OpenInputs(const EvalFlags& flags,
   request.utilisation_window = flags.utilisation_window;
   request.marked_tokens = flags.marked_tokens;
   LORY_ASSIGN_OR_RETURN(request.items, ReadTasks(flags));
-  request.inferences = InferencesOf(flags);
+  LORY_ASSIGN_OR_RETURN(request.inferences, InferencesOf(flags, model));
   return inputs;
 }
 
@@ -244,36 +285,36 @@ void AddEvalOptions(CLI::App& command, EvalFlags& flags) {
                    "are counted once");
   text->add_option("--sequences", flags.sequences,
                    "Of each domain or file at most (0: all)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(lory::flags::FromZero());
   text->add_option("--first-segment", flags.first_segment,
                    "Positions left out of the second perplexity (default: the "
                    "model's segment or pool; give it to a dense model to "
                    "compare)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(lory::flags::FromZero());
   text->add_option("--utilisation-window", flags.utilisation_window,
                    "Decisions in which an expert must once weigh more than "
                    "2 / E to be active (0: all)")
-      ->check(CLI::NonNegativeNumber);
+      ->check(lory::flags::FromZero());
   text->add_option(
           "--top", flags.marked_tokens,
           "Tokens shown of each expert, where single tokens are routed")
-      ->check(CLI::NonNegativeNumber)
+      ->check(lory::flags::FromZero())
       ->capture_default_str();
   CLI::Option_group* tasks = command.add_option_group("Tasks");
   tasks->add_option("--tasks", flags.tasks,
                     "JSON lines of {\"context\", \"choices\", \"answer\"}");
   tasks
       ->add_option("--inference", flags.inference,
-                   "Of a Lory model: prompt, segment or both")
-      ->check(CLI::IsMember({"prompt", "segment", "both"}))
-      ->capture_default_str();
+                   "Of a Lory model: prompt, segment or both (default)")
+      ->check(CLI::IsMember({"prompt", "segment", "both"}));
   command.add_option("--tokenizer", flags.tokenizer,
                      "tokenizer.json, or the dataset's folder (default: that "
                      "of --data)");
   command.add_option("-o,--output", flags.format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
-  command.add_option("--to", flags.to, "Folder for tables and pictures");
+  command.add_option("--to", flags.to, "Folder for tables and pictures")
+      ->check(lory::flags::NotEmpty());
   command.add_flag("--force", flags.force, "Replace an earlier evaluation");
 }
 

@@ -30,7 +30,7 @@ struct EvalFlags {
   int64_t utilisation_window = 0;
   int64_t marked_tokens = 10;
   std::vector<std::string> tasks;
-  std::string inference = "both";
+  std::optional<std::string> inference;  // both, unless said
 };
 
 // Adds the options to `command`.

@@ -2,9 +2,11 @@
 
 #include <filesystem>
 #include <system_error>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/io/storage.h"
 #include "common/text/same_tokenizer.h"
 
 namespace lory::surgery {
@@ -12,9 +14,35 @@ namespace lory::surgery {
 namespace fs = std::filesystem;
 using ::lory::data::Dataset;
 
+namespace {
+
 constexpr char kRemedy[] =
     "give a dataset that `lory-corpus build` made with the model's tokenizer, "
     "`tokenizer: {file: ...}`";
+
+// Whether the held-out shards are what the manifest says. The training text,
+// of which nothing is read here, may be a thousand times as large.
+absl::Status CheckHeldOutBytes(const std::string& manifest_path,
+                               const lory::data::DatasetManifest& manifest) {
+  const fs::path folder = fs::path(manifest_path).parent_path();
+  for (const lory::data::HeldOutEntry& entry : manifest.held_out) {
+    for (const auto& [suffix, expected] :
+         {std::pair(".bin", entry.shard.bin_sha256),
+          std::pair(".idx", entry.shard.idx_sha256)}) {
+      const std::string path = folder / (entry.shard.file + suffix);
+      LORY_ASSIGN_OR_RETURN(const std::string found,
+                            lory::io::FileSha256Hex(path));
+      if (found == expected) continue;
+      return absl::DataLossError(absl::StrCat(
+          path, ": SHA-256 is ", found, ", the manifest says ", expected,
+          ": altered since it was built; copy it again, or `lory-corpus build` "
+          "again"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 std::string ManifestOf(const std::string& data) {
   std::error_code error;
@@ -49,6 +77,7 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenHeldOut(
                      ": no held-out text; build the dataset with "
                      "held_out.fraction above 0"));
   }
+  LORY_RETURN_IF_ERROR(CheckHeldOutBytes(path, manifest));
   return dataset;
 }
 

@@ -2,6 +2,7 @@
 #define LORY_TOOLS_MODEL_EVAL_CHOICE_SCORES_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -45,8 +46,8 @@ absl::StatusOr<std::vector<ItemScores>> ScoreItems(
 
 struct Accuracy {
   double mean = 0;
-  // Of the mean, were the items drawn at random; 0 for a single one.
-  double standard_error = 0;
+  // Of the mean, were the items drawn at random; none of a single one.
+  std::optional<double> standard_error;
 };
 
 struct TaskFigures {

@@ -216,8 +216,12 @@ void AppendTasks(const Evaluation& evaluation, int width, std::string& out) {
                             task.item_count, 100 * task.chance);
       for (const Accuracy* accuracy :
            {&task.raw, &task.by_byte, &task.by_token}) {
-        absl::StrAppendFormat(&out, " %6.2f +- %5.2f", 100 * accuracy->mean,
-                              100 * accuracy->standard_error);
+        absl::StrAppendFormat(&out, " %6.2f", 100 * accuracy->mean);
+        absl::StrAppend(
+            &out,
+            accuracy->standard_error
+                ? absl::StrFormat(" +- %5.2f", 100 * *accuracy->standard_error)
+                : " +-     -");
       }
       out += "\n";
       if (task.unscored_count > 0) {

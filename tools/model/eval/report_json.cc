@@ -74,7 +74,9 @@ ordered_json TokensToJson(const Evaluation& evaluation) {
 }
 
 ordered_json ToJson(const Accuracy& accuracy) {
-  return {{"accuracy", accuracy.mean}, {"error", accuracy.standard_error}};
+  ordered_json json = {{"accuracy", accuracy.mean}};
+  if (accuracy.standard_error) json["error"] = *accuracy.standard_error;
+  return json;
 }
 
 ordered_json TasksToJson(const Evaluation& evaluation) {

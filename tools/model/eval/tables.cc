@@ -138,8 +138,9 @@ std::string TasksCsv(const Evaluation& evaluation) {
                       task.item_count, ",", Number(task.chance));
       for (const Accuracy* accuracy :
            {&task.raw, &task.by_byte, &task.by_token}) {
-        absl::StrAppend(&out, ",", Number(accuracy->mean), ",",
-                        Number(accuracy->standard_error));
+        absl::StrAppend(
+            &out, ",", Number(accuracy->mean), ",",
+            accuracy->standard_error ? Number(*accuracy->standard_error) : "");
       }
       out += "\n";
     }

@@ -105,6 +105,32 @@ TEST_F(CommandsTest, AnEnsembleIsMadeOfABaseAndWhatWasTunedFromIt) {
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("weight_ensembling")));
   EXPECT_FALSE(fs::exists(folder.At("hf")));
+  EXPECT_THAT(
+      Say({"ensemble", "--base", Dense(4), "--add", Dense(5), "--pool-length",
+           "4", "--initial-weight", "0", "--to", folder.At("x")}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("--initial-weight: 0 is not a number above 0")));
+}
+
+TEST_F(CommandsTest, AnOriginNamesTheJobsAndNotTheirFolders) {
+  // As a job leaves it: a step, and no origin.
+  const std::string base = Dense(1);
+  LORY_ASSERT_OK_AND_ASSIGN(const LoadedCheckpoint loaded,
+                            LoadCheckpoint(base));
+  auto manifest = loaded.manifest;
+  manifest.job = "jobs/small-s1";
+  manifest.spec.clear_labels();
+  manifest.checkpoint.set_step(400);
+  folder.Write("dense-1/manifest.json",
+               lory::data::SerializeCheckpointManifest(manifest));
+  const std::string to = folder.At("merged");
+  LORY_ASSERT_OK_AND_ASSIGN(const Answer answer,
+                            Say({"merge", "--base", base, "--add", Dense(2),
+                                 "--subtract", Dense(3), "--to", to}));
+  constexpr char kNote[] =
+      "merge of jobs/small-s1 at step 400 + dense-2 - dense-3, scale 1";
+  EXPECT_THAT(answer.text, HasSubstr(kNote));
+  EXPECT_EQ(LoadCheckpoint(to)->manifest.spec.labels().at("origin"), kNote);
 }
 
 TEST_F(CommandsTest, ALoryCheckpointIsExportedUnderARoutingOnly) {

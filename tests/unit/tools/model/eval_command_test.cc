@@ -187,6 +187,73 @@ TEST_F(EvalCommandTest, SaysWhatIsWrongBeforeItMeasures) {
                 AllOf(HasSubstr("--first-segment"), HasSubstr("seen")));
   ExpectRefused({model, "--data", data, "--inference", "token"}, kInvalid,
                 HasSubstr("inference"));
+  ExpectRefused({model, "--data", data, "--inference", "prompt"}, kInvalid,
+                HasSubstr("--inference is of --tasks"));
+  const std::string tasks = folder.Write("pairs.jsonl", kItems);
+  ExpectRefused({Model("dense", OfBytes(DenseSpec())), "--data", data,
+                 "--tasks", tasks, "--inference", "both"},
+                kInvalid, HasSubstr("--inference is of Lory models"));
+  ExpectRefused({model, "--data", data, "--to", ""}, kInvalid,
+                HasSubstr("the path is empty"));
+  ExpectRefused({model, "--data", data, "--sequences", "-1"}, kInvalid,
+                HasSubstr("--sequences: -1 is not a number from 0 on"));
+  ExpectRefused({model, "--data", model}, kInvalid,
+                HasSubstr("a checkpoint, and no dataset"));
+  ExpectRefused({data, "--data", data}, kInvalid,
+                HasSubstr("a dataset, and no checkpoint"));
+}
+
+TEST_F(EvalCommandTest, WhatWouldCountTwiceIsRefused) {
+  const std::string model = Model("dense", OfBytes(DenseSpec()));
+  const std::string text = folder.Write("notes.txt", "a text of some bytes");
+  const std::string tasks = folder.Write("pairs.jsonl", kItems);
+  const std::string again = folder.At("data/../notes.txt");
+  ExpectRefused({model, "--tokenizer", data, "--text", text, again}, kInvalid,
+                AllOf(HasSubstr("--text"), HasSubstr(text), HasSubstr(again),
+                      HasSubstr("is given twice")));
+  ExpectRefused({model, "--tokenizer", data, "--tasks", tasks, tasks}, kInvalid,
+                AllOf(HasSubstr("--tasks"), HasSubstr("is given twice")));
+  // The same words in two files are two texts, and told apart.
+  const std::string copy = folder.Write("b/notes.txt", "a text of some bytes");
+  const std::string third = folder.Write("third.txt", "more");
+  LORY_ASSERT_OK_AND_ASSIGN(const std::string said,
+                            Run({model, "--tokenizer", data, "--text", text,
+                                 copy, third, "-o", "json"}));
+  const auto texts = nlohmann::json::parse(said)["texts"];
+  EXPECT_EQ(texts[0]["name"], text);
+  EXPECT_EQ(texts[1]["name"], copy);
+  EXPECT_EQ(texts[2]["name"], "third.txt");
+}
+
+TEST_F(EvalCommandTest, OneItemHasNoErrorOfItsMean) {
+  const std::string model = Model("dense", OfBytes(DenseSpec()));
+  const std::string tasks =
+      folder.Write("one.jsonl",
+                   "{\"context\":\"ab\",\"choices\":[\"c\",\"de\"],"
+                   "\"answer\":0}\n");
+  const std::string to = folder.At("out");
+  const std::vector<std::string> arguments = {model, "--tokenizer", data,
+                                              "--tasks", tasks};
+  EXPECT_THAT(*Run(arguments), HasSubstr("00 +-     -"));
+  std::vector<std::string> as_json = arguments;
+  as_json.insert(as_json.end(), {"-o", "json", "--to", to});
+  const auto raw = nlohmann::json::parse(*Run(as_json))["tasks"][0]["raw"];
+  EXPECT_TRUE(raw.contains("accuracy"));
+  EXPECT_FALSE(raw.contains("error"));
+  EXPECT_THAT(
+      *lory::io::LocalStorage().Read(to + "/tasks.csv"),
+      ::testing::MatchesRegex("task.*\none,,1,0.5,[01],,[01],,[01],\n"));
+}
+
+TEST_F(EvalCommandTest, HeldOutTextThatWasAlteredIsNotBelieved) {
+  const std::string model = Model("dense", OfBytes(DenseSpec()));
+  const std::string file = data + "/held-out-seen.bin";
+  LORY_ASSERT_OK_AND_ASSIGN(std::string bytes,
+                            lory::io::LocalStorage().Read(file));
+  std::fill(bytes.begin(), bytes.end(), '\1');
+  folder.Write("data/held-out-seen.bin", bytes);
+  ExpectRefused({model, "--data", data}, absl::StatusCode::kDataLoss,
+                AllOf(HasSubstr(file), HasSubstr("altered")));
 }
 
 TEST_F(EvalCommandTest, TokensOfAnotherTokenizerAreRefused) {

@@ -236,12 +236,12 @@ TEST_F(ChoiceTest, AccuracyIsOfTheWholeByByteAndByToken) {
   EXPECT_EQ(tasks[0].item_count, 2);
   EXPECT_NEAR(tasks[0].chance, (1.0 / 2 + 1.0 / 3) / 2, 1e-12);
   EXPECT_DOUBLE_EQ(tasks[0].raw.mean, 0.5);
-  EXPECT_DOUBLE_EQ(tasks[0].raw.standard_error, 0.5);
+  EXPECT_DOUBLE_EQ(tasks[0].raw.standard_error.value(), 0.5);
   EXPECT_DOUBLE_EQ(tasks[0].by_byte.mean, 0.5);
   EXPECT_DOUBLE_EQ(tasks[0].by_token.mean, 0);
   EXPECT_EQ(tasks[1].task, "other");
   EXPECT_DOUBLE_EQ(tasks[1].raw.mean, 1);
-  EXPECT_EQ(tasks[1].raw.standard_error, 0);
+  EXPECT_EQ(tasks[1].raw.standard_error, std::nullopt);
 }
 
 TEST_F(ChoiceTest, WhatIsNotFiniteIsNeverChosen) {
