@@ -340,7 +340,16 @@ class ServeTest(unittest.TestCase):
 
     def test_what_cannot_start_says_what_to_change(self):
         tokenizer = self.folder / "tokenizer.json"
+        foreign = self.folder / "foreign"
+        shutil.copytree(self.folder / "hf", foreign)
+        (foreign / "tokenizer.json").write_text("{}", encoding="utf-8")
+        code, _, err = run("lory-model", "import", foreign, "--to",
+                           self.folder / "of-foreign")
+        self.assertEqual(code, 0, err)
         for arguments, words in (
+                (["--checkpoint", self.folder / "of-foreign", "--tokenizer",
+                  tokenizer], "the model has " +
+                 hashlib.sha256(b"{}").hexdigest()[:12]),
                 (["--checkpoint", self.folder / "lory"], "--tokenizer"),
                 (["--checkpoint", self.folder / "hf", "--tokenizer", tokenizer],
                  "lory-model import"),

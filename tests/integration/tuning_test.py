@@ -108,6 +108,12 @@ class TuningTest(ServiceTest):
         self.model("ensemble", "--base", base, "--add",
                    self.checkpoint_folder("other"), base, "--pool-length", "16",
                    "--to", ensemble)
+        trained, made, data = (
+            json.loads((folder / "manifest.json").read_text())[
+                "tokenizer_sha256"]
+            for folder in (Path(base), ensemble,
+                           service_test.DATA / "dataset"))
+        self.assertEqual((trained, made), (data, data))
         self.submit_text("adapted", (
             f"dataset: demo\nkind: adapt\ninit_from: {ensemble}\nsteps: 10\n"
             "optimizer: {learning_rate: 1e-3}\n"
