@@ -34,21 +34,43 @@ at::Tensor MaskOf(const at::Tensor& numbers, const at::Tensor& indices) {
 
 }  // namespace
 
+ExpertChoiceRouter::ExpertChoiceRouter(const lory::config::ModelShape& shape,
+                                       const ParameterStore& parameters,
+                                       int64_t layer)
+    : options_(shape.feed_forward_spec.expert_choice()),
+      router_ED_(LayerParameter(parameters, layer, lory::config::kRouter)) {}
+
+RoutingUnit ExpertChoiceRouter::unit() const {
+  if (options_.level() == ExpertChoiceOptions::TOKEN) return {};
+  return {RoutingUnit::Kind::kSegment, options_.segment_length()};
+}
+
+at::Tensor ExpertChoiceRouter::Best(const at::Tensor& wishes_UE) const {
+  const int64_t count = std::clamp<int64_t>(
+      std::llround(options_.capacity_factor()), 1, wishes_UE.size(1));
+  return MaskOf(wishes_UE, Largest(wishes_UE, count));
+}
+
+at::Tensor ExpertChoiceRouter::Weights(const at::Tensor& deciding_URD) const {
+  const at::Tensor wishes_UE = MeanRouting(deciding_URD, router_ED_);
+  return wishes_UE * Best(wishes_UE.detach());
+}
+
 ExpertChoiceFeedForward::ExpertChoiceFeedForward(
     const lory::config::ModelShape& shape, const ParameterStore& parameters,
     int64_t layer)
     : options_(shape.feed_forward_spec.expert_choice()),
-      router_ED_(LayerParameter(parameters, layer, lory::config::kRouter)),
+      router_(shape, parameters, layer),
       experts_(parameters, layer) {}
 
 at::Tensor ExpertChoiceFeedForward::Wishes(const at::Tensor& hidden_BLD,
                                            int64_t unit_length,
                                            const Pass& pass) const {
   if (options_.level() == ExpertChoiceOptions::SEGMENT) {
-    return CausalRouting(hidden_BLD, router_ED_, unit_length,
+    return CausalRouting(hidden_BLD, router_.matrix_ED(), unit_length,
                          pass.Deciding(unit_length));
   }
-  return at::softmax(at::linear(hidden_BLD, router_ED_), -1);
+  return at::softmax(at::linear(hidden_BLD, router_.matrix_ED()), -1);
 }
 
 at::Tensor ExpertChoiceFeedForward::ExpertsChoose(
@@ -70,14 +92,6 @@ at::Tensor ExpertChoiceFeedForward::ExpertsChoose(
       .flatten(1, 2);
 }
 
-at::Tensor ExpertChoiceFeedForward::UnitsChoose(
-    const at::Tensor& wishes_BNE) const {
-  const at::Tensor wishes_UE = wishes_BNE.detach().flatten(0, 1);
-  const int64_t count = std::clamp<int64_t>(
-      std::llround(options_.capacity_factor()), 1, wishes_UE.size(1));
-  return MaskOf(wishes_UE, Largest(wishes_UE, count)).t();
-}
-
 FeedForwardResult ExpertChoiceFeedForward::Forward(const at::Tensor& hidden_BLD,
                                                    const Pass& pass) const {
   const int64_t B = hidden_BLD.size(0), L = hidden_BLD.size(1),
@@ -93,7 +107,8 @@ FeedForwardResult ExpertChoiceFeedForward::Forward(const at::Tensor& hidden_BLD,
                    : at::constant_pad_nd(hidden_BLD, {0, 0, 0, missing});
   const at::Tensor wishes_BNE = Wishes(padded_BLD, unit_length, pass);
   const at::Tensor takes_EU =
-      pass.training ? ExpertsChoose(wishes_BNE) : UnitsChoose(wishes_BNE);
+      pass.training ? ExpertsChoose(wishes_BNE)
+                    : router_.Best(wishes_BNE.detach().flatten(0, 1)).t();
 
   // Pairs of an expert and a unit, in order of experts.
   const at::Tensor unit_P = takes_EU.nonzero().select(1, 1);

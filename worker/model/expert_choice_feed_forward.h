@@ -7,8 +7,29 @@
 
 #include "worker/model/expert_bank.h"
 #include "worker/model/feed_forward.h"
+#include "worker/model/router.h"
 
 namespace lory::model {
+
+// At inference: each token by itself, or each segment by the one before.
+class ExpertChoiceRouter final : public Router {
+ public:
+  ExpertChoiceRouter(const lory::config::ModelShape& shape,
+                     const ParameterStore& parameters, int64_t layer);
+
+  // True for the round(c) best experts of each unit.
+  at::Tensor Best(const at::Tensor& wishes_UE) const;
+
+  RoutingUnit unit() const override;
+  bool merges() const override { return false; }
+  at::Tensor Weights(const at::Tensor& deciding_URD) const override;
+
+  const at::Tensor& matrix_ED() const { return router_ED_; }
+
+ private:
+  lory::v1::ExpertChoiceFeedForward options_;
+  at::Tensor router_ED_;
+};
 
 // Expert Choice (Zhou et al., arXiv 2202.09368; Lory, arXiv 2405.03133, section
 // 5.3). A unit is a token or a segment of T tokens. In training each expert
@@ -36,12 +57,12 @@ class ExpertChoiceFeedForward final : public FeedForward {
   // How much each unit wants each expert; BNE, rows summing to one.
   at::Tensor Wishes(const at::Tensor& hidden_BLD, int64_t unit_length,
                     const Pass& pass) const;
-  // Who takes what: true or false for each expert and each of all B * N units.
+  // Who takes what in training: true or false for each expert and each of all
+  // B * N units.
   at::Tensor ExpertsChoose(const at::Tensor& wishes_BNE) const;
-  at::Tensor UnitsChoose(const at::Tensor& wishes_BNE) const;
 
   lory::v1::ExpertChoiceFeedForward options_;
-  at::Tensor router_ED_;
+  ExpertChoiceRouter router_;
   ExpertBank experts_;
 };
 

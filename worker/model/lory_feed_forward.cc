@@ -15,48 +15,48 @@ using ::lory::v1::LoryFeedForward_FirstSegment_LEARNED;
 using ::lory::v1::LoryFeedForward_FirstSegment_SELF_STOP_GRADIENT;
 using ::lory::v1::LoryFeedForward_FirstSegment_UNIFORM;
 
-LoryFeedForward::LoryFeedForward(const lory::config::ModelShape& shape,
-                                 const ParameterStore& parameters,
-                                 int64_t layer)
+LoryRouter::LoryRouter(const lory::config::ModelShape& shape,
+                       const ParameterStore& parameters, int64_t layer)
     : segment_length_(shape.segment_length),
       first_segment_(shape.feed_forward_spec.lory().first_segment()),
-      router_ED_(LayerParameter(parameters, layer, lory::config::kRouter)),
-      experts_(parameters, layer) {
+      router_ED_(LayerParameter(parameters, layer, lory::config::kRouter)) {
   if (first_segment_ == LoryFeedForward_FirstSegment_LEARNED) {
     first_segment_E_ =
         LayerParameter(parameters, layer, lory::config::kFirstSegment);
   }
 }
 
-at::Tensor LoryFeedForward::Routing(const at::Tensor& hidden_BLD,
-                                    int64_t segment_length,
-                                    FirstSegment first_segment,
-                                    int64_t first_count) const {
-  switch (first_segment) {
+at::Tensor LoryRouter::Weights(const at::Tensor& deciding_URD) const {
+  return MeanRouting(deciding_URD, router_ED_);
+}
+
+at::Tensor LoryRouter::FirstWeights() const {
+  switch (first_segment_) {
     case LoryFeedForward_FirstSegment_SELF_STOP_GRADIENT:
-      return CausalRouting(hidden_BLD, router_ED_, segment_length, first_count);
+      return at::Tensor();
     case LoryFeedForward_FirstSegment_UNIFORM: {
       const int64_t E = router_ED_.size(0);
-      return StrictlyCausalRouting(
-          hidden_BLD, router_ED_, segment_length,
-          at::full({E}, 1.0 / static_cast<double>(E), router_ED_.options()));
+      return at::full({E}, 1.0 / static_cast<double>(E), router_ED_.options());
     }
     case LoryFeedForward_FirstSegment_LEARNED:
-      return StrictlyCausalRouting(hidden_BLD, router_ED_, segment_length,
-                                   at::softmax(first_segment_E_, -1));
+      return at::softmax(first_segment_E_, -1);
     default:
       LORY_CHECK(false);  // ResolveModelShape lets nothing else through
   }
 }
 
+LoryFeedForward::LoryFeedForward(const lory::config::ModelShape& shape,
+                                 const ParameterStore& parameters,
+                                 int64_t layer)
+    : router_(shape, parameters, layer), experts_(parameters, layer) {}
+
 FeedForwardResult LoryFeedForward::Forward(const at::Tensor& hidden_BLD,
                                            const Pass& pass) const {
   const int64_t length = hidden_BLD.size(1);
   const int64_t segment_length =
-      pass.one_segment ? length : std::min(segment_length_, length);
-  const FirstSegment first_segment =
-      pass.one_segment ? LoryFeedForward_FirstSegment_SELF_STOP_GRADIENT
-                       : first_segment_;
+      pass.one_segment ? length : std::min(router_.unit().length, length);
+  const at::Tensor first_E =
+      pass.one_segment ? at::Tensor() : router_.FirstWeights();
   // The last segment's own routing is never used, so that what fills it up
   // reaches no routing weight.
   const int64_t missing =
@@ -64,12 +64,15 @@ FeedForwardResult LoryFeedForward::Forward(const at::Tensor& hidden_BLD,
   const at::Tensor padded_BLD =
       missing == 0 ? hidden_BLD
                    : at::constant_pad_nd(hidden_BLD, {0, 0, 0, missing});
-  const at::Tensor routing_BNE = Routing(
-      padded_BLD, segment_length, first_segment, pass.Deciding(segment_length));
+  const at::Tensor routing_BNE =
+      first_E.defined()
+          ? StrictlyCausalRouting(padded_BLD, router_.matrix_ED(),
+                                  segment_length, first_E)
+          : CausalRouting(padded_BLD, router_.matrix_ED(), segment_length,
+                          pass.Deciding(segment_length));
   const at::Tensor out_BLD = experts_.Merged(padded_BLD, routing_BNE);
   // Under the other policies no router decided segment 0.
-  const int64_t first =
-      first_segment == LoryFeedForward_FirstSegment_SELF_STOP_GRADIENT ? 0 : 1;
+  const int64_t first = first_E.defined() ? 1 : 0;
   return {out_BLD.narrow(1, 0, length),
           routing_BNE.narrow(1, first, routing_BNE.size(1) - first)
               .flatten(0, 1)

@@ -7,8 +7,33 @@
 
 #include "worker/model/expert_bank.h"
 #include "worker/model/feed_forward.h"
+#include "worker/model/router.h"
 
 namespace lory::model {
+
+// Segments by the mean of the one before, the first by its policy.
+class LoryRouter final : public Router {
+ public:
+  LoryRouter(const lory::config::ModelShape& shape,
+             const ParameterStore& parameters, int64_t layer);
+
+  RoutingUnit unit() const override {
+    return {RoutingUnit::Kind::kSegment, segment_length_};
+  }
+  bool merges() const override { return true; }
+  at::Tensor Weights(const at::Tensor& deciding_URD) const override;
+  at::Tensor FirstWeights() const override;
+
+  const at::Tensor& matrix_ED() const { return router_ED_; }
+
+ private:
+  using FirstSegment = lory::v1::LoryFeedForward::FirstSegment;
+
+  int64_t segment_length_;
+  FirstSegment first_segment_;
+  at::Tensor router_ED_;
+  at::Tensor first_segment_E_;  // LEARNED only
+};
 
 // Experts merged in parameter space for each segment, routed by the segment
 // before (Lory, arXiv 2405.03133, section 3). Each layer has its own router,
@@ -25,16 +50,7 @@ class LoryFeedForward final : public FeedForward {
                             const Pass& pass) const override;
 
  private:
-  using FirstSegment = lory::v1::LoryFeedForward::FirstSegment;
-
-  // `first_count` tokens of a segment that routes itself decide.
-  at::Tensor Routing(const at::Tensor& hidden_BLD, int64_t segment_length,
-                     FirstSegment first_segment, int64_t first_count) const;
-
-  int64_t segment_length_;
-  FirstSegment first_segment_;
-  at::Tensor router_ED_;
-  at::Tensor first_segment_E_;  // LEARNED only
+  LoryRouter router_;
   ExpertBank experts_;
 };
 

@@ -2,27 +2,32 @@
 
 #include <ATen/ops/cat.h>
 
-#include <algorithm>
-
 #include "worker/model/segment_router.h"
 
 namespace lory::model {
 
+PrefixRouter::PrefixRouter(const lory::config::ModelShape& shape,
+                           const ParameterStore& parameters, int64_t layer)
+    : segment_length_(shape.segment_length),
+      router_ED_(LayerParameter(parameters, layer, lory::config::kRouter)) {}
+
+at::Tensor PrefixRouter::Weights(const at::Tensor& deciding_URD) const {
+  return MeanRouting(deciding_URD, router_ED_);
+}
+
 PrefixRoutingFeedForward::PrefixRoutingFeedForward(
     const lory::config::ModelShape& shape, const ParameterStore& parameters,
     int64_t layer)
-    : segment_length_(shape.segment_length),
-      router_ED_(LayerParameter(parameters, layer, lory::config::kRouter)),
-      experts_(parameters, layer) {}
+    : router_(shape, parameters, layer), experts_(parameters, layer) {}
 
 FeedForwardResult PrefixRoutingFeedForward::Forward(
     const at::Tensor& hidden_BLD, const Pass& pass) const {
   const int64_t length = hidden_BLD.size(1);
-  const int64_t prefix = std::min(segment_length_, length);
+  const int64_t prefix = router_.unit().Deciding(length);
   const at::Tensor prefix_BLD = hidden_BLD.narrow(1, 0, prefix);
-  const int64_t deciding = pass.Deciding(prefix);
   const at::Tensor routing_B1E =
-      OwnRouting(hidden_BLD.narrow(1, 0, deciding), router_ED_, deciding);
+      router_.Weights(hidden_BLD.narrow(1, 0, pass.Deciding(prefix)))
+          .unsqueeze(1);
   at::Tensor out_BLD =
       experts_.Merged(prefix_BLD.contiguous(), routing_B1E.detach());
   if (prefix < length) {

@@ -7,8 +7,26 @@
 
 #include "worker/model/expert_bank.h"
 #include "worker/model/feed_forward.h"
+#include "worker/model/router.h"
 
 namespace lory::model {
+
+// A text by the mean of its first segment.
+class PrefixRouter final : public Router {
+ public:
+  PrefixRouter(const lory::config::ModelShape& shape,
+               const ParameterStore& parameters, int64_t layer);
+
+  RoutingUnit unit() const override {
+    return {RoutingUnit::Kind::kText, segment_length_};
+  }
+  bool merges() const override { return true; }
+  at::Tensor Weights(const at::Tensor& deciding_URD) const override;
+
+ private:
+  int64_t segment_length_;
+  at::Tensor router_ED_;
+};
 
 // Experts merged once for a sequence, by the mean of its first segment: the
 // ablation of Lory (arXiv 2405.03133, section 5.2 and figure 3). The first
@@ -28,8 +46,7 @@ class PrefixRoutingFeedForward final : public FeedForward {
                             const Pass& pass) const override;
 
  private:
-  int64_t segment_length_;
-  at::Tensor router_ED_;
+  PrefixRouter router_;
   ExpertBank experts_;
 };
 

@@ -28,6 +28,11 @@ at::Tensor OwnRouting(const at::Tensor& hidden_BLD, const at::Tensor& router_ED,
   return at::softmax(at::matmul(means_BND, router_ED.t()), -1);
 }
 
+at::Tensor MeanRouting(const at::Tensor& hidden_URD,
+                       const at::Tensor& router_ED) {
+  return OwnRouting(hidden_URD, router_ED, hidden_URD.size(1)).squeeze(1);
+}
+
 at::Tensor CausalRouting(const at::Tensor& hidden_BLD,
                          const at::Tensor& router_ED, int64_t segment_length,
                          int64_t first_count) {

@@ -20,6 +20,10 @@ at::Tensor SegmentMeans(const at::Tensor& hidden_BLD, int64_t segment_length);
 at::Tensor OwnRouting(const at::Tensor& hidden_BLD, const at::Tensor& router_ED,
                       int64_t segment_length);
 
+// The same, of units that each have R tokens: hidden_URD  ->  UE
+at::Tensor MeanRouting(const at::Tensor& hidden_URD,
+                       const at::Tensor& router_ED);
+
 // Routing weights of every segment, each row summing to one.
 //
 // Segment n > 0 is routed by the mean of segment n - 1, so nothing a token can

@@ -6,8 +6,6 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/softmax.h>
 
-#include <algorithm>
-
 #include "common/base/random.h"
 
 namespace lory::model {
@@ -39,10 +37,9 @@ at::Tensor Dropped(const at::Tensor& routing_BE, double dropout,
 
 }  // namespace
 
-SmearFeedForward::SmearFeedForward(const lory::config::ModelShape& shape,
-                                   const ParameterStore& parameters,
-                                   int64_t layer)
-    : options_(shape.feed_forward_spec.smear()),
+SmearRouter::SmearRouter(const lory::config::ModelShape& shape,
+                         const ParameterStore& parameters, int64_t layer)
+    : pool_length_(shape.feed_forward_spec.smear().pool_length()),
       router_ED_(LayerParameter(parameters, layer, lory::config::kRouter)),
       norm_gain_D_(
           LayerParameter(parameters, layer, lory::config::kRouterNormGain)),
@@ -51,26 +48,29 @@ SmearFeedForward::SmearFeedForward(const lory::config::ModelShape& shape,
       row_gain_D_(
           LayerParameter(parameters, layer, lory::config::kRouterRowGain)),
       row_bias_D_(
-          LayerParameter(parameters, layer, lory::config::kRouterRowBias)),
-      experts_(parameters, layer) {}
+          LayerParameter(parameters, layer, lory::config::kRouterRowBias)) {}
 
-at::Tensor SmearFeedForward::Routing(const at::Tensor& mean_BD) const {
-  return at::softmax(at::linear(Normed(mean_BD, norm_gain_D_, norm_bias_D_),
+at::Tensor SmearRouter::Weights(const at::Tensor& deciding_URD) const {
+  const at::Tensor mean_UD = deciding_URD.mean(1);
+  return at::softmax(at::linear(Normed(mean_UD, norm_gain_D_, norm_bias_D_),
                                 Normed(router_ED_, row_gain_D_, row_bias_D_)),
                      -1);
 }
 
+SmearFeedForward::SmearFeedForward(const lory::config::ModelShape& shape,
+                                   const ParameterStore& parameters,
+                                   int64_t layer)
+    : expert_dropout_(shape.feed_forward_spec.smear().expert_dropout()),
+      router_(shape, parameters, layer),
+      experts_(parameters, layer) {}
+
 FeedForwardResult SmearFeedForward::Forward(const at::Tensor& hidden_BLD,
                                             const Pass& pass) const {
-  const int64_t length = hidden_BLD.size(1);
   const int64_t pool =
-      pass.Deciding(options_.pool_length() == 0
-                        ? length
-                        : std::min<int64_t>(options_.pool_length(), length));
-  at::Tensor routing_BE = Routing(hidden_BLD.narrow(1, 0, pool).mean(1));
-  if (pass.training && options_.expert_dropout() > 0) {
-    routing_BE =
-        Dropped(routing_BE, options_.expert_dropout(), pass.noise_seed);
+      pass.Deciding(router_.unit().Deciding(hidden_BLD.size(1)));
+  at::Tensor routing_BE = router_.Weights(hidden_BLD.narrow(1, 0, pool));
+  if (pass.training && expert_dropout_ > 0) {
+    routing_BE = Dropped(routing_BE, expert_dropout_, pass.noise_seed);
   }
   return {experts_.Merged(hidden_BLD, routing_BE.unsqueeze(1)),
           routing_BE.detach(),

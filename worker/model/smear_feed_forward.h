@@ -7,8 +7,30 @@
 
 #include "worker/model/expert_bank.h"
 #include "worker/model/feed_forward.h"
+#include "worker/model/router.h"
 
 namespace lory::model {
+
+// A text by the normed mean of its first tokens.
+class SmearRouter final : public Router {
+ public:
+  SmearRouter(const lory::config::ModelShape& shape,
+              const ParameterStore& parameters, int64_t layer);
+
+  RoutingUnit unit() const override {
+    return {RoutingUnit::Kind::kText, pool_length_};
+  }
+  bool merges() const override { return true; }
+  at::Tensor Weights(const at::Tensor& deciding_URD) const override;
+
+ private:
+  int64_t pool_length_;
+  at::Tensor router_ED_;
+  at::Tensor norm_gain_D_;  // of the mean
+  at::Tensor norm_bias_D_;
+  at::Tensor row_gain_D_;  // of the router's rows
+  at::Tensor row_bias_D_;
+};
 
 // SMEAR (Muqeeth, Liu, Raffel, arXiv 2306.03745; details as in the authors'
 // code): one mixture of experts a sequence, merged in parameter space and
@@ -30,14 +52,8 @@ class SmearFeedForward final : public FeedForward {
                             const Pass& pass) const override;
 
  private:
-  at::Tensor Routing(const at::Tensor& mean_BD) const;
-
-  lory::v1::SmearFeedForward options_;
-  at::Tensor router_ED_;
-  at::Tensor norm_gain_D_;  // of the mean
-  at::Tensor norm_bias_D_;
-  at::Tensor row_gain_D_;  // of the router's rows
-  at::Tensor row_bias_D_;
+  double expert_dropout_;
+  SmearRouter router_;
   ExpertBank experts_;
 };
 

@@ -15,27 +15,47 @@ namespace lory::model {
 
 using TokenChoiceOptions = ::lory::v1::TokenChoiceFeedForward;
 
+TokenChoiceRouter::TokenChoiceRouter(const lory::config::ModelShape& shape,
+                                     const ParameterStore& parameters,
+                                     int64_t layer)
+    : options_(shape.feed_forward_spec.token_choice()),
+      router_ED_(LayerParameter(parameters, layer, lory::config::kRouter)) {}
+
+TokenChoiceRouter::Choice TokenChoiceRouter::Choose(
+    const at::Tensor& rows_RD) const {
+  Choice choice;
+  choice.logits_RE = at::linear(rows_RD, router_ED_);
+  choice.probability_RE = at::softmax(choice.logits_RE, -1);
+  // Stable, so that the choice is one and the same everywhere.
+  choice.chosen_RK =
+      std::get<1>(at::sort(choice.logits_RE.detach(), /*stable=*/true,
+                           /*dim=*/-1, /*descending=*/true))
+          .narrow(1, 0, options_.top_k());
+  choice.weights_RK =
+      options_.weights() == TokenChoiceOptions::PROBABILITY
+          ? choice.probability_RE.gather(1, choice.chosen_RK)
+          : at::softmax(choice.logits_RE.gather(1, choice.chosen_RK), -1);
+  return choice;
+}
+
+at::Tensor TokenChoiceRouter::Weights(const at::Tensor& deciding_URD) const {
+  const Choice choice = Choose(deciding_URD.flatten(0, 1));
+  return at::zeros_like(choice.logits_RE)
+      .scatter(1, choice.chosen_RK, choice.weights_RK);
+}
+
 TokenChoiceFeedForward::TokenChoiceFeedForward(
     const lory::config::ModelShape& shape, const ParameterStore& parameters,
     int64_t layer)
     : options_(shape.feed_forward_spec.token_choice()),
-      router_ED_(LayerParameter(parameters, layer, lory::config::kRouter)),
+      router_(shape, parameters, layer),
       experts_(parameters, layer) {}
 
 FeedForwardResult TokenChoiceFeedForward::Forward(const at::Tensor& hidden_BLD,
                                                   const Pass& pass) const {
   const at::Tensor rows_RD = hidden_BLD.flatten(0, 1);
-  const at::Tensor logits_RE = at::linear(rows_RD, router_ED_);
-  const at::Tensor probability_RE = at::softmax(logits_RE, -1);
-  // Stable, so that the choice is one and the same everywhere.
-  const at::Tensor chosen_RK =
-      std::get<1>(at::sort(logits_RE.detach(), /*stable=*/true, /*dim=*/-1,
-                           /*descending=*/true))
-          .narrow(1, 0, options_.top_k());
-  const at::Tensor weights_RK =
-      options_.weights() == TokenChoiceOptions::PROBABILITY
-          ? probability_RE.gather(1, chosen_RK)
-          : at::softmax(logits_RE.gather(1, chosen_RK), -1);
+  const auto [logits_RE, probability_RE, chosen_RK, weights_RK] =
+      router_.Choose(rows_RD);
   const at::Tensor out_RKD = experts_.Chosen(rows_RD, chosen_RK);
   FeedForwardResult result;
   result.out_BLD =

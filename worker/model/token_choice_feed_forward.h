@@ -7,8 +7,34 @@
 
 #include "worker/model/expert_bank.h"
 #include "worker/model/feed_forward.h"
+#include "worker/model/router.h"
 
 namespace lory::model {
+
+// Each token by itself.
+class TokenChoiceRouter final : public Router {
+ public:
+  // Of R tokens; K experts each, the best first.
+  struct Choice {
+    at::Tensor logits_RE;
+    at::Tensor probability_RE;
+    at::Tensor chosen_RK;
+    at::Tensor weights_RK;
+  };
+
+  TokenChoiceRouter(const lory::config::ModelShape& shape,
+                    const ParameterStore& parameters, int64_t layer);
+
+  Choice Choose(const at::Tensor& rows_RD) const;
+
+  RoutingUnit unit() const override { return {}; }
+  bool merges() const override { return false; }
+  at::Tensor Weights(const at::Tensor& deciding_URD) const override;
+
+ private:
+  lory::v1::TokenChoiceFeedForward options_;
+  at::Tensor router_ED_;
+};
 
 // Every token goes through the top_k experts that its router prefers, and gets
 // the weighted sum of their outputs (Mixtral, arXiv 2401.04088, section 2;
@@ -30,7 +56,7 @@ class TokenChoiceFeedForward final : public FeedForward {
 
  private:
   lory::v1::TokenChoiceFeedForward options_;
-  at::Tensor router_ED_;
+  TokenChoiceRouter router_;
   ExpertBank experts_;
 };
 

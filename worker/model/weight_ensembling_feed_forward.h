@@ -7,8 +7,36 @@
 
 #include "worker/model/expert_bank.h"
 #include "worker/model/feed_forward.h"
+#include "worker/model/router.h"
 
 namespace lory::model {
+
+// A text by the mean of what a gate says of its first tokens. The base, which
+// is the first of the bank, has the weight one.
+class WeightEnsemblingRouter final : public Router {
+ public:
+  WeightEnsemblingRouter(const lory::config::ModelShape& shape,
+                         const ParameterStore& parameters, int64_t layer);
+
+  RoutingUnit unit() const override {
+    return {RoutingUnit::Kind::kText, options_.pool_length()};
+  }
+  bool merges() const override { return true; }
+  at::Tensor Weights(const at::Tensor& deciding_URD) const override;
+  // Of the sizes of the task vectors' weights.
+  at::Tensor Shares(const at::Tensor& weights_UX) const override;
+
+ private:
+  // Weights of the task vectors.
+  at::Tensor Gate(const at::Tensor& deciding_URD) const;
+
+  lory::v1::WeightEnsemblingFeedForward options_;
+  // Undefined where the gate has no such map.
+  at::Tensor hidden_DD_;
+  at::Tensor hidden_bias_D_;
+  at::Tensor router_ED_;
+  at::Tensor bias_E_;
+};
 
 // WEMoE (Tang et al., arXiv 2402.00433): one feed-forward a sequence, whose
 // matrices are those of a base plus weighted task vectors. The weights are the
@@ -27,15 +55,7 @@ class WeightEnsemblingFeedForward final : public FeedForward {
                             const Pass& pass) const override;
 
  private:
-  // Weights of the task vectors for each sequence.
-  at::Tensor Weights(const at::Tensor& hidden_BLD, const Pass& pass) const;
-
-  lory::v1::WeightEnsemblingFeedForward options_;
-  // Undefined where the gate has no such map.
-  at::Tensor hidden_DD_;
-  at::Tensor hidden_bias_D_;
-  at::Tensor router_ED_;
-  at::Tensor bias_E_;
+  WeightEnsemblingRouter router_;
   ExpertBank base_and_tasks_;  // the base is the first
 };
 
