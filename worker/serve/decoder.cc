@@ -2,34 +2,20 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 #include <ATen/ops/linear.h>
-#include <ATen/ops/mv.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
-#include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
 
-#include <algorithm>
 #include <array>
-#include <map>
+#include <utility>
 
 #include "worker/ops/attention.h"
 #include "worker/ops/rms_norm.h"
-#include "worker/ops/swiglu.h"
 
 namespace lory::serve {
 namespace {
-
-at::Tensor FeedForward(const FeedForwardWeights& weights,
-                       const at::Tensor& normed_RD) {
-  const at::Tensor inner_RF =
-      lory::ops::Swiglu(at::linear(normed_RD, weights.gate_FD),
-                        at::linear(normed_RD, weights.up_FD));
-  return at::linear(inner_RF, weights.down_DF);
-}
 
 at::Tensor TensorOf(std::span<const int64_t> numbers) {
   return at::tensor(at::ArrayRef<int64_t>(numbers.data(), numbers.size()));
@@ -38,18 +24,29 @@ at::Tensor TensorOf(std::span<const int64_t> numbers) {
 }  // namespace
 
 Decoder::Decoder(const ServedModel& model, MergedCache& cache)
-    : model_(model), cache_(cache) {}
+    : model_(model), feed_forward_(model, cache) {}
 
 at::Tensor Decoder::Logits(const at::Tensor& hidden_RD) const {
   return at::linear(hidden_RD, model_.head_VD());
 }
 
-Routing Decoder::RoutingOf(const at::Tensor& mean_D, int64_t layer) const {
-  const at::Tensor weights_E =
-      at::softmax(at::mv(model_.layer(layer).router_ED, mean_D), -1)
-          .contiguous();
-  const float* const data = weights_E.const_data_ptr<float>();
-  return {data, data + weights_E.numel()};
+std::vector<std::vector<Routing>> Decoder::RoutingOf(
+    const PromptPass& pass, Inference inference) const {
+  std::vector<std::vector<Routing>> layers;
+  for (size_t i = 0; i < pass.weights.size(); ++i) {
+    const at::Tensor shares_UE =
+        feed_forward_
+            .Shares(pass.weights[i], static_cast<int64_t>(i),
+                    pass.hidden_LD.size(0), inference)
+            .contiguous();
+    const float* const data = shares_UE.const_data_ptr<float>();
+    const int64_t experts = shares_UE.size(1);
+    std::vector<Routing>& units = layers.emplace_back();
+    for (int64_t unit = 0; unit < shares_UE.size(0); ++unit) {
+      units.emplace_back(data + unit * experts, data + (unit + 1) * experts);
+    }
+  }
+  return layers;
 }
 
 // ---- a prompt: layer by layer, all tokens at once ----
@@ -72,10 +69,12 @@ PromptPass Decoder::ReadPrompt(std::span<const int64_t> tokens,
     hidden_LD = hidden_LD + ReadAttention(hidden_LD, i, layer);
     const at::Tensor normed_LD = lory::ops::RmsNorm(
         hidden_LD, model_.layer(i).feed_forward_norm_D, shape.norm_epsilon);
-    std::vector<Routing> routing;
-    hidden_LD = hidden_LD + ReadFeedForward(normed_LD, i, routed_count,
-                                            inference, layer, routing);
-    if (model_.has_experts()) pass.routing.push_back(std::move(routing));
+    at::Tensor weights_UX;
+    hidden_LD = hidden_LD + feed_forward_.Read(normed_LD, i,
+                                               {.inference = inference,
+                                                .routed_count = routed_count},
+                                               layer.feed_forward, weights_UX);
+    if (model_.has_experts()) pass.weights.push_back(std::move(weights_UX));
   }
   pass.hidden_LD =
       lory::ops::RmsNorm(hidden_LD, model_.norm_D(), shape.norm_epsilon);
@@ -105,56 +104,6 @@ at::Tensor Decoder::ReadAttention(const at::Tensor& hidden_LD, int64_t layer,
                     weights.output);
 }
 
-at::Tensor Decoder::ReadFeedForward(const at::Tensor& normed_LD, int64_t layer,
-                                    int64_t routed_count, Inference inference,
-                                    SequenceState::Layer& state,
-                                    std::vector<Routing>& routing) {
-  if (!model_.has_experts()) {
-    state.weights = model_.layer(layer).dense;
-  } else if (inference == Inference::kSegment) {
-    return ReadSegments(normed_LD, layer, state, routing);
-  } else {
-    routing.push_back(
-        RoutingOf(normed_LD.narrow(0, 0, routed_count).mean(0), layer));
-    state.weights = cache_.Get(layer, routing.back());
-  }
-  return FeedForward(*state.weights, normed_LD);
-}
-
-// As model::LoryFeedForward: the first segment by its policy, each other by the
-// mean of the one before.
-at::Tensor Decoder::ReadSegments(const at::Tensor& normed_LD, int64_t layer,
-                                 SequenceState::Layer& state,
-                                 std::vector<Routing>& routing) {
-  const int64_t length = normed_LD.size(0);
-  const int64_t segment = model_.shape().segment_length;
-  const at::Tensor& first_E = model_.layer(layer).first_segment_E;
-  std::vector<at::Tensor> outs;
-  for (int64_t begin = 0; begin < length; begin += segment) {
-    const at::Tensor own_TD =
-        normed_LD.narrow(0, begin, std::min(segment, length - begin));
-    if (begin > 0) {
-      routing.push_back(RoutingOf(
-          normed_LD.narrow(0, begin - segment, segment).mean(0), layer));
-    } else if (first_E.defined()) {
-      const float* const data = first_E.const_data_ptr<float>();
-      routing.push_back({data, data + first_E.numel()});
-    } else {
-      routing.push_back(RoutingOf(own_TD.mean(0), layer));
-    }
-    const bool is_last = begin + segment >= length;
-    if (!is_last) {
-      outs.push_back(
-          FeedForward(*cache_.MergeOnce(layer, routing.back()), own_TD));
-      continue;
-    }
-    state.weights = cache_.Get(layer, routing.back());
-    outs.push_back(FeedForward(*state.weights, own_TD));
-    state.segment_sum_D = own_TD.sum(0);
-  }
-  return at::cat(outs, 0);
-}
-
 // ---- one token of each text ----
 
 at::Tensor Decoder::Step(std::span<SequenceState* const> states,
@@ -171,7 +120,13 @@ at::Tensor Decoder::Step(std::span<SequenceState* const> states,
     hidden_BD = hidden_BD + StepAttention(hidden_BD, i, rotary, states);
     const at::Tensor normed_BD = lory::ops::RmsNorm(
         hidden_BD, model_.layer(i).feed_forward_norm_D, shape.norm_epsilon);
-    hidden_BD = hidden_BD + StepFeedForward(normed_BD, i, states);
+    std::vector<FeedForwardStep> steps;
+    for (SequenceState* state : states) {
+      steps.push_back({.inference = state->inference,
+                       .position = state->length,
+                       .state = &state->layers[i].feed_forward});
+    }
+    hidden_BD = hidden_BD + feed_forward_.Step(normed_BD, i, steps);
   }
   for (SequenceState* state : states) ++state->length;
   return Logits(
@@ -218,43 +173,6 @@ at::Tensor Decoder::StepAttention(
     }
   });
   return at::linear(mixed_BX, weights.output);
-}
-
-void Decoder::TurnSegment(int64_t layer, SequenceState& state) {
-  SequenceState::Layer& own = state.layers[layer];
-  const int64_t segment = model_.shape().segment_length;
-  const Routing routing =
-      RoutingOf(own.segment_sum_D / static_cast<double>(segment), layer);
-  own.weights.reset();  // the cache may drop them now
-  own.weights = cache_.Get(layer, routing);
-  own.segment_sum_D.zero_();
-}
-
-at::Tensor Decoder::StepFeedForward(const at::Tensor& normed_BD, int64_t layer,
-                                    std::span<SequenceState* const> states) {
-  std::map<const FeedForwardWeights*, std::vector<int64_t>> rows_by_weights;
-  for (size_t i = 0; i < states.size(); ++i) {
-    SequenceState& state = *states[i];
-    if (model_.has_experts() && state.inference == Inference::kSegment) {
-      if (state.length % model_.shape().segment_length == 0) {
-        TurnSegment(layer, state);
-      }
-      state.layers[layer].segment_sum_D.add_(
-          normed_BD[static_cast<int64_t>(i)]);
-    }
-    rows_by_weights[state.layers[layer].weights.get()].push_back(
-        static_cast<int64_t>(i));
-  }
-  if (rows_by_weights.size() == 1) {
-    return FeedForward(*rows_by_weights.begin()->first, normed_BD);
-  }
-  at::Tensor out_BD = at::empty_like(normed_BD);
-  for (const auto& [weights, rows] : rows_by_weights) {
-    const at::Tensor index = TensorOf(rows);
-    out_BD.index_copy_(0, index,
-                       FeedForward(*weights, normed_BD.index_select(0, index)));
-  }
-  return out_BD;
 }
 
 }  // namespace lory::serve

@@ -56,8 +56,7 @@ int64_t Budget(const Engine::Options& options, const ServedModel& model) {
 }  // namespace
 
 int64_t Engine::MergedBytesOf(const ServedModel& model) {
-  return model.has_experts() ? model.LayerBytes() * model.shape().layer_count
-                             : 0;
+  return model.merges() ? model.LayerBytes() * model.shape().layer_count : 0;
 }
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(
@@ -207,7 +206,7 @@ absl::Status Engine::ReadPrompt(Active& active, GenerationPiece& piece) {
   const GenerationRequest& request = active.generation->request;
   const auto count = static_cast<int64_t>(request.tokens.size());
   LORY_RETURN_IF_ERROR(model_.CheckFiles());
-  PromptPass pass = decoder_.ReadPrompt(
+  const PromptPass pass = decoder_.ReadPrompt(
       request.tokens, request.routed_count, request.inference,
       count + request.max_tokens, active.state);
   LORY_RETURN_IF_ERROR(model_.CheckFiles());
@@ -215,7 +214,9 @@ absl::Status Engine::ReadPrompt(Active& active, GenerationPiece& piece) {
     LORY_ASSIGN_OR_RETURN(piece.prompt_scores,
                           ScorePrompt(request, pass.hidden_LD));
   }
-  if (request.wants_routing) piece.routing = std::move(pass.routing);
+  if (request.wants_routing) {
+    piece.routing = decoder_.RoutingOf(pass, request.inference);
+  }
   if (request.max_tokens == 0) {
     active.finished = true;
     piece.finish = FinishReason::kLength;
@@ -246,13 +247,14 @@ absl::StatusOr<std::vector<TokenScore>> Engine::ScorePrompt(
 
 absl::StatusOr<at::Tensor> Engine::StepLogits(
     std::span<SequenceState* const> states, std::span<const int64_t> tokens) {
-  const bool may_merge =
+  const bool may_read_files =
+      !model_.merges() ||
       std::any_of(states.begin(), states.end(), [](const SequenceState* state) {
         return state->inference == Inference::kSegment;
       });
-  if (may_merge) LORY_RETURN_IF_ERROR(model_.CheckFiles());
+  if (may_read_files) LORY_RETURN_IF_ERROR(model_.CheckFiles());
   at::Tensor logits_BV = decoder_.Step(states, tokens).contiguous();
-  if (may_merge) LORY_RETURN_IF_ERROR(model_.CheckFiles());
+  if (may_read_files) LORY_RETURN_IF_ERROR(model_.CheckFiles());
   return logits_BV;
 }
 

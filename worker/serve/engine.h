@@ -54,7 +54,7 @@ class Engine {
     int64_t merged_bytes = 0;  // of merged weights; 0: enough for all active
   };
 
-  // Memory of the merged weights of one request; 0 for a dense model.
+  // Memory of the merged weights of one request; 0 where nothing is merged.
   static int64_t MergedBytesOf(const ServedModel& model);
 
   // All references must outlive the engine; `observer` may be null. Fewer

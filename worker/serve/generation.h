@@ -21,7 +21,7 @@ namespace lory::serve {
 struct GenerationRequest {
   std::vector<int64_t> tokens;  // the prompt
   Inference inference = Inference::kPrompt;
-  // Tokens, from the first, that decide the routing of kPrompt; 0: all.
+  // Tokens, from the first, that decide where others would look ahead; 0: all.
   int64_t routed_count = 0;
   int64_t max_tokens = 0;  // 0: only reads the prompt
   Sampling sampling;
@@ -39,7 +39,7 @@ enum class FinishReason { kStop, kLength };
 struct GenerationPiece {
   // Of the first piece: of every token of the prompt but the first.
   std::vector<TokenScore> prompt_scores;
-  // Of the first piece: of each layer and segment.
+  // Of the first piece: of each layer, what Decoder::RoutingOf tells.
   std::vector<std::vector<Routing>> routing;
   std::vector<int64_t> tokens;         // made since the piece before
   std::vector<TokenScore> scores;      // of those, if asked for

@@ -45,6 +45,13 @@ absl::Status CheckRequest(const GenerationRequest& request,
                           const lory::config::ModelShape& shape) {
   std::vector<FieldViolation> found;
   CheckPrompt(request, shape, found);
+  if (!shape.is_causal && request.inference == Inference::kSegment) {
+    found.push_back(
+        {"inference",
+         absl::StrCat("is segment, but the model (", shape.feed_forward_summary,
+                      ") routes by all of a text, which is not "
+                      "there yet; prompt routes by the prompt")});
+  }
   const Sampling& sampling = request.sampling;
   // Written so that what is no number fails.
   if (!(sampling.temperature >= 0 && sampling.temperature <= kMaxTemperature)) {

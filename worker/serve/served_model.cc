@@ -2,8 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/full.h>
-#include <ATen/ops/softmax.h>
+#include <ATen/ops/from_blob.h>
 
 #include <algorithm>
 #include <array>
@@ -22,17 +21,20 @@ namespace {
 
 using ::lory::config::FeedForwardKind;
 using ::lory::config::ParameterShape;
-using ::lory::v1::LoryFeedForward;
 
 // Numbers summed at a time: sums and one expert's share stay in the cache.
 constexpr int64_t kBlock = 2048;
 
-at::Tensor MergeMatrix(const std::vector<const float*>& experts,
-                       std::span<const float> routing, int64_t rows,
-                       int64_t columns) {
-  at::Tensor merged = at::empty({rows, columns}, at::kFloat);
+at::Tensor MergeMatrix(const std::vector<FeedForwardWeights>& experts,
+                       at::Tensor FeedForwardWeights::*matrix,
+                       std::span<const float> routing) {
+  std::vector<const float*> numbers;
+  for (const FeedForwardWeights& expert : experts) {
+    numbers.push_back((expert.*matrix).const_data_ptr<float>());
+  }
+  at::Tensor merged = at::empty((experts[0].*matrix).sizes(), at::kFloat);
   float* const out = merged.mutable_data_ptr<float>();
-  const int64_t count = rows * columns;
+  const int64_t count = merged.numel();
   at::parallel_for(0, (count + kBlock - 1) / kBlock, 8,
                    [&](int64_t begin, int64_t end) {
                      std::array<double, kBlock> sums;
@@ -40,9 +42,9 @@ at::Tensor MergeMatrix(const std::vector<const float*>& experts,
                        const int64_t first = block * kBlock;
                        const int64_t size = std::min(kBlock, count - first);
                        sums.fill(0);
-                       for (size_t i = 0; i < experts.size(); ++i) {
+                       for (size_t i = 0; i < numbers.size(); ++i) {
                          const double weight = routing[i];
-                         const float* const expert = experts[i] + first;
+                         const float* const expert = numbers[i] + first;
                          for (int64_t j = 0; j < size; ++j)
                            sums[j] += weight * expert[j];
                        }
@@ -79,12 +81,6 @@ absl::Status ServedModel::Load() {
   if (lory::checkpoint::IsOfDensePhase(manifest_, shape_)) {
     shape_ = lory::config::DensePhaseShape(shape_);
   }
-  if (shape_.feed_forward != FeedForwardKind::kDense &&
-      shape_.feed_forward != FeedForwardKind::kLory) {
-    return absl::UnimplementedError(
-        "lory-server serves dense and Lory models; the checkpoint is of "
-        "another feed-forward (spec.model.feed_forward)");
-  }
   LORY_ASSIGN_OR_RETURN(reader_, lory::checkpoint::CheckpointReader::Open(
                                      "", manifest_.checkpoint, [] {}));
   LORY_ASSIGN_OR_RETURN(embedding_VD_,
@@ -97,6 +93,28 @@ absl::Status ServedModel::Load() {
                                  shape_.rotary_base, at::kFloat);
   for (int64_t i = 0; i < shape_.layer_count; ++i) {
     LORY_RETURN_IF_ERROR(LoadLayer(i));
+  }
+  return LoadRouters();
+}
+
+absl::Status ServedModel::LoadRouters() {
+  if (shape_.feed_forward == FeedForwardKind::kDense) return absl::OkStatus();
+  std::vector<ParameterShape> shapes;
+  for (ParameterShape& parameter : lory::config::ParameterShapes(shape_)) {
+    if (!lory::config::IsRoutingParameter(parameter.name)) continue;
+    shapes.push_back(std::move(parameter));
+  }
+  routing_ = std::make_unique<lory::model::ParameterStore>(shapes);
+  LORY_RETURN_IF_ERROR(reader_->Load(routing_->NamedValues()));
+  for (int64_t i = 0; i < shape_.layer_count; ++i) {
+    auto router = lory::model::MakeRouter(shape_, *routing_, i);
+    if (router == nullptr) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "its feed-forward (", shape_.feed_forward_summary,
+          ") lets every token see those after it, so that there is no text to "
+          "make; `lory-model eval` and `lory-model logits` read whole texts"));
+    }
+    routers_.push_back(std::move(router));
   }
   return absl::OkStatus();
 }
@@ -116,15 +134,16 @@ absl::StatusOr<at::Tensor> ServedModel::Read(const std::string& name) const {
   return tensor;
 }
 
-absl::StatusOr<ServedModel::Experts> ServedModel::MapExperts(
+absl::StatusOr<std::vector<at::Tensor>> ServedModel::MapExperts(
     const std::string& name) const {
   LORY_ASSIGN_OR_RETURN(const ParameterShape shape, ShapeOf(name));
   LORY_ASSIGN_OR_RETURN(const auto views,
                         reader_->Map({.name = absl::StrCat("param/", name),
                                       .dtype = lory::io::DType::kF32,
                                       .shape = shape.sizes}));
+  const at::IntArrayRef sizes = at::IntArrayRef(shape.sizes).slice(1);
   const int64_t size = shape.element_count() / shape.sizes[0];
-  Experts experts;
+  std::vector<at::Tensor> experts;
   for (const absl::string_view bytes : views) {
     // Our writer aligns what it writes; a file of others may not.
     if (reinterpret_cast<uintptr_t>(bytes.data()) % alignof(float) != 0) {
@@ -134,37 +153,31 @@ absl::StatusOr<ServedModel::Experts> ServedModel::MapExperts(
           "`lory-model merge --base CHECKPOINT --add CHECKPOINT "
           "--scale 0 --to FOLDER`"));
     }
-    const auto* numbers = reinterpret_cast<const float*>(bytes.data());
+    // LibTorch has no tensors of const memory; the mapping is read-only.
+    auto* numbers =
+        const_cast<float*>(reinterpret_cast<const float*>(bytes.data()));
     const auto count = static_cast<int64_t>(bytes.size() / sizeof(float));
     for (int64_t first = 0; first < count; first += size) {
-      experts.push_back(numbers + first);
+      experts.push_back(at::from_blob(numbers + first, sizes, at::kFloat));
     }
   }
   return experts;
 }
 
-absl::Status ServedModel::LoadExperts(const std::string& prefix, Layer& layer) {
-  LayerExperts experts;
+absl::Status ServedModel::LoadExperts(const std::string& prefix) {
+  std::vector<FeedForwardWeights> experts;
   for (const auto& [name, matrix] :
-       {std::pair(lory::config::kExpertGate, &experts.gate),
-        std::pair(lory::config::kExpertUp, &experts.up),
-        std::pair(lory::config::kExpertDown, &experts.down)}) {
-    LORY_ASSIGN_OR_RETURN(*matrix, MapExperts(absl::StrCat(prefix, name)));
+       {std::pair(lory::config::kExpertGate, &FeedForwardWeights::gate_FD),
+        std::pair(lory::config::kExpertUp, &FeedForwardWeights::up_FD),
+        std::pair(lory::config::kExpertDown, &FeedForwardWeights::down_DF)}) {
+    LORY_ASSIGN_OR_RETURN(std::vector<at::Tensor> all,
+                          MapExperts(absl::StrCat(prefix, name)));
+    experts.resize(all.size());
+    for (size_t i = 0; i < all.size(); ++i) {
+      experts[i].*matrix = std::move(all[i]);
+    }
   }
   experts_.push_back(std::move(experts));
-  LORY_ASSIGN_OR_RETURN(layer.router_ED,
-                        Read(absl::StrCat(prefix, lory::config::kRouter)));
-  const auto first = shape_.feed_forward_spec.lory().first_segment();
-  if (first == LoryFeedForward::UNIFORM) {
-    const int64_t count = shape_.expert_count;
-    layer.first_segment_E =
-        at::full({count}, 1.0 / static_cast<double>(count), at::kFloat);
-  } else if (first == LoryFeedForward::LEARNED) {
-    LORY_ASSIGN_OR_RETURN(
-        const at::Tensor logits_E,
-        Read(absl::StrCat(prefix, lory::config::kFirstSegment)));
-    layer.first_segment_E = at::softmax(logits_E, -1);
-  }
   return absl::OkStatus();
 }
 
@@ -181,8 +194,8 @@ absl::Status ServedModel::LoadLayer(int64_t index) {
                   &layer.feed_forward_norm_D)}) {
     LORY_ASSIGN_OR_RETURN(*tensor, Read(absl::StrCat(prefix, name)));
   }
-  if (shape_.feed_forward == FeedForwardKind::kLory) {
-    LORY_RETURN_IF_ERROR(LoadExperts(prefix, layer));
+  if (shape_.feed_forward != FeedForwardKind::kDense) {
+    LORY_RETURN_IF_ERROR(LoadExperts(prefix));
   } else {
     auto dense = std::make_shared<FeedForwardWeights>();
     for (const auto& [name, tensor] :
@@ -199,15 +212,14 @@ absl::Status ServedModel::LoadLayer(int64_t index) {
 
 SharedWeights ServedModel::Merge(int64_t layer,
                                  std::span<const float> routing) const {
-  LORY_CHECK(has_experts() &&
-             static_cast<int64_t>(routing.size()) == shape_.expert_count);
-  const LayerExperts& experts = experts_[layer];
-  const int64_t D = shape_.width;
-  const int64_t F = shape_.feed_forward_width;
+  const std::vector<FeedForwardWeights>& experts = experts_[layer];
+  LORY_CHECK(merges() && routing.size() == experts.size());
   auto merged = std::make_shared<FeedForwardWeights>();
-  merged->gate_FD = MergeMatrix(experts.gate, routing, F, D);
-  merged->up_FD = MergeMatrix(experts.up, routing, F, D);
-  merged->down_DF = MergeMatrix(experts.down, routing, D, F);
+  for (const auto matrix :
+       {&FeedForwardWeights::gate_FD, &FeedForwardWeights::up_FD,
+        &FeedForwardWeights::down_DF}) {
+    (*merged).*matrix = MergeMatrix(experts, matrix, routing);
+  }
   return merged;
 }
 

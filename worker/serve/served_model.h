@@ -13,13 +13,15 @@
 #include "common/config/model_shape.h"
 #include "common/data/checkpoint_manifest.h"
 #include "worker/checkpoint/checkpoint_reader.h"
+#include "worker/model/parameter_store.h"
+#include "worker/model/router.h"
 #include "worker/ops/rotary.h"
 #include "worker/serve/file_marks.h"
 
 namespace lory::serve {
 
-// A layer's feed-forward as a dense model has it: experts merged, or the only
-// one. Immutable.
+// A feed-forward as a dense model has it: experts merged, one of them as it
+// lies in its file, or the only one. Immutable.
 struct FeedForwardWeights {
   at::Tensor gate_FD;
   at::Tensor up_FD;
@@ -27,12 +29,14 @@ struct FeedForwardWeights {
 };
 using SharedWeights = std::shared_ptr<const FeedForwardWeights>;
 
-// Routing weights of one segment, one an expert.
+// Weights of a layer's experts, one for each that lies in the files, or their
+// shares.
 using Routing = std::vector<float>;
 
 // A checkpoint as lory-server holds it: what all tokens share is in memory,
-// experts stay in the mapped files and are read while they are merged. So the
-// process needs memory for a dense model, however many experts there are.
+// experts stay in the mapped files and are read while they are merged, or while
+// a token goes through them. So the process needs memory for a dense model,
+// however many experts there are.
 //
 // Immutable; thread-safe. Merge throws c10::Error when out of memory, which
 // worker/train/torch_guard.h turns into a status.
@@ -45,24 +49,24 @@ class ServedModel {
     at::Tensor value;   // [G K, D]
     at::Tensor output;  // [D, H K]
     at::Tensor feed_forward_norm_D;
-    SharedWeights dense;         // null with experts
-    at::Tensor router_ED;        // undefined without
-    at::Tensor first_segment_E;  // routing of every first segment; undefined:
-                                 // the segment's own mean decides
+    SharedWeights dense;  // null with experts
   };
 
   // Reads a folder `step-N.gen-G` and compares every part with its manifest.
   //
   // NOT_FOUND: no such folder. INVALID_ARGUMENT: it is no checkpoint; says what
-  // it is instead. DATA_LOSS: a part is missing or altered. UNIMPLEMENTED: a
-  // feed-forward that is neither dense nor Lory. RESOURCE_EXHAUSTED: memory.
+  // it is instead. DATA_LOSS: a part is missing or altered.
+  // FAILED_PRECONDITION: no token of the model can be read before those after
+  // it (Soft MoE). RESOURCE_EXHAUSTED: memory.
   static absl::StatusOr<std::unique_ptr<ServedModel>> Open(
       const std::string& folder);
 
-  // Of the checkpoint; of a Lory job's dense phase: the dense model's.
+  // Of the checkpoint; of a dense phase: the dense model's.
   const lory::config::ModelShape& shape() const { return shape_; }
   const lory::data::CheckpointManifest& manifest() const { return manifest_; }
-  bool has_experts() const { return !layers_.front().dense; }
+  bool has_experts() const { return !routers_.empty(); }
+  // Whether they are merged into one; otherwise tokens go through each.
+  bool merges() const { return has_experts() && routers_.front()->merges(); }
 
   const Layer& layer(int64_t index) const { return layers_[index]; }
   const at::Tensor& embedding_VD() const { return embedding_VD_; }
@@ -70,11 +74,19 @@ class ServedModel {
   const at::Tensor& head_VD() const { return head_VD_; }
   const lory::ops::RotaryTable& rotary() const { return rotary_; }
 
+  // For models with experts: what decides, and each as it lies in its file.
+  const lory::model::Router& router(int64_t layer) const {
+    return *routers_[layer];
+  }
+  const FeedForwardWeights& expert(int64_t layer, int64_t index) const {
+    return experts_[layer][index];
+  }
+
   // The layer's experts under these weights: summed in double, rounded once.
-  // Reads each expert once. For models with experts.
+  // Reads each expert once. For models that merge.
   SharedWeights Merge(int64_t layer, std::span<const float> routing) const;
 
-  // Whether what Merge reads is still what was opened: ask before, as a file
+  // Whether what lies in files is still what was opened: ask before, as a file
   // that was cut ends the process, and after, before the weights are used.
   //
   // DATA_LOSS: a part was written to. Dense models are in memory: always OK.
@@ -86,21 +98,18 @@ class ServedModel {
   int64_t LayerBytes() const;
 
  private:
-  // One of a layer's three matrices: where each expert's numbers lie.
-  using Experts = std::vector<const float*>;
-  struct LayerExperts {
-    Experts gate, up, down;
-  };
-
   ServedModel() = default;
 
   absl::Status Load();
   absl::StatusOr<at::Tensor> Read(const std::string& name) const;
-  absl::StatusOr<Experts> MapExperts(const std::string& name) const;
+  // One matrix of each expert, as it lies in its file.
+  absl::StatusOr<std::vector<at::Tensor>> MapExperts(
+      const std::string& name) const;
   absl::StatusOr<lory::config::ParameterShape> ShapeOf(
       const std::string& name) const;
   absl::Status LoadLayer(int64_t index);
-  absl::Status LoadExperts(const std::string& prefix, Layer& layer);
+  absl::Status LoadExperts(const std::string& prefix);
+  absl::Status LoadRouters();
 
   lory::data::CheckpointManifest manifest_;
   lory::config::ModelShape shape_;
@@ -111,7 +120,10 @@ class ServedModel {
   at::Tensor head_VD_;
   lory::ops::RotaryTable rotary_;
   std::vector<Layer> layers_;
-  std::vector<LayerExperts> experts_;  // empty for a dense model
+  // Empty for a dense model.
+  std::vector<std::vector<FeedForwardWeights>> experts_;
+  std::unique_ptr<lory::model::ParameterStore> routing_;
+  std::vector<std::unique_ptr<lory::model::Router>> routers_;
 };
 
 }  // namespace lory::serve

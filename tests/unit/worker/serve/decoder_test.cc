@@ -26,37 +26,10 @@ using ::lory::testing::NearTensor;
 using ::lory::v1::LoryFeedForward;
 
 constexpr double kTolerance = 1e-5;
-constexpr int64_t kPlenty = 1 << 30;
-
-const std::vector<int64_t> kTokens = {3, 17, 0, 5, 11, 2, 2, 9, 14, 1, 7, 12};
-
-std::span<const int64_t> First(int64_t count) {
-  return std::span(kTokens).first(static_cast<size_t>(count));
-}
-
 at::Tensor TrainedLogits(const lory::model::Transformer& model) {
   std::vector<int64_t> copy = kTokens;
   const at::NoGradGuard no_grad;
   return model.Logits(at::from_blob(copy.data(), {1, kLength}, at::kLong))[0];
-}
-
-// Logits after every token: of the prompt at once, of the rest one by one.
-at::Tensor TokenByToken(const ServedModel& model, int64_t prompt,
-                        Inference inference,
-                        std::vector<std::vector<Routing>>* routing = nullptr) {
-  const at::NoGradGuard no_grad;
-  MergedCache cache(model, kPlenty);
-  Decoder decoder(model, cache);
-  SequenceState state;
-  PromptPass pass =
-      decoder.ReadPrompt(First(prompt), prompt, inference, kLength, state);
-  std::vector<at::Tensor> rows = {decoder.Logits(pass.hidden_LD)};
-  SequenceState* const states[] = {&state};
-  for (int64_t i = prompt; i < kLength; ++i) {
-    rows.push_back(decoder.Step(states, std::span(&kTokens[i], 1)));
-  }
-  if (routing != nullptr) *routing = pass.routing;
-  return at::cat(rows, 0);
 }
 
 TEST(Decoder, OfADenseModelIsTheWholeForwardPass) {

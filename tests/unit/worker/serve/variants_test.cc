@@ -1,0 +1,303 @@
+// Every variant of the feed-forward as it is served, against its own forward
+// pass at inference, as evaluation runs it.
+
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/log_softmax.h>
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/clock.h"
+#include "gmock/gmock.h"
+#include "tests/support/tensor_matchers.h"
+#include "tests/unit/worker/serve/served.h"
+#include "worker/serve/engine.h"
+
+namespace lory::serve {
+namespace {
+
+using ::lory::model::DenseSpec;
+using ::lory::model::kLength;
+using ::lory::model::LorySpec;
+using ::lory::testing::NearTensor;
+using ::lory::testing::StatusIs;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ExpertChoice = ::lory::v1::ExpertChoiceFeedForward;
+using TokenChoice = ::lory::v1::TokenChoiceFeedForward;
+using WeightEnsembling = ::lory::v1::WeightEnsemblingFeedForward;
+
+// One thread each: these tensors are too small to share.
+struct ServedVariants : ::testing::Test {
+  ServedVariants() { at::set_num_threads(1); }
+  ~ServedVariants() override { at::set_num_threads(before); }
+  const int before = at::get_num_threads();
+};
+
+lory::v1::ModelSpec TokenChoiceSpec(int32_t top_k, TokenChoice::Weights how) {
+  lory::v1::ModelSpec spec = DenseSpec();
+  auto* options = spec.mutable_feed_forward()->mutable_token_choice();
+  options->set_expert_count(4);
+  options->set_top_k(top_k);
+  options->set_weights(how);
+  options->set_router_init_stddev(1);
+  return spec;
+}
+
+lory::v1::ModelSpec ExpertChoiceSpec(double capacity_factor) {
+  lory::v1::ModelSpec spec = DenseSpec();
+  auto* options = spec.mutable_feed_forward()->mutable_expert_choice();
+  options->set_expert_count(4);
+  options->set_capacity_factor(capacity_factor);
+  options->set_router_init_stddev(1);
+  return spec;
+}
+
+lory::v1::ModelSpec EnsemblingSpec(WeightEnsembling::Gate gate, int32_t pool) {
+  lory::v1::ModelSpec spec = DenseSpec();
+  auto* options = spec.mutable_feed_forward()->mutable_weight_ensembling();
+  options->set_expert_count(3);
+  options->set_gate(gate);
+  options->set_pool_length(pool);
+  options->set_allow_noncausal(pool == 0);
+  options->set_router_init_stddev(0.5);
+  return spec;
+}
+
+// With mixtures farther apart than its usual start has them.
+lory::v1::ModelSpec SmearSpec(int32_t pool) {
+  lory::v1::ModelSpec spec = DenseSpec();
+  auto* options = spec.mutable_feed_forward()->mutable_smear();
+  options->set_expert_count(4);
+  options->set_pool_length(pool);
+  options->set_allow_noncausal(pool == 0);
+  options->set_router_init_stddev(0.5);
+  return spec;
+}
+
+// All that are served but the dense one.
+std::vector<lory::v1::ModelSpec> ServedSpecs() {
+  std::vector<lory::v1::ModelSpec> specs = lory::model::LeakingSpecs();
+  for (const int32_t top_k : {1, 2, 3}) {
+    specs.push_back(TokenChoiceSpec(top_k, TokenChoice::RENORMALISED));
+    specs.push_back(TokenChoiceSpec(top_k, TokenChoice::PROBABILITY));
+    specs.push_back(ExpertChoiceSpec(top_k));
+  }
+  specs.push_back(SmearSpec(0));
+  specs.push_back(SmearSpec(5));
+  specs.push_back(EnsemblingSpec(WeightEnsembling::CONSTANT, 0));
+  specs.push_back(EnsemblingSpec(WeightEnsembling::LINEAR, 5));
+  specs.push_back(EnsemblingSpec(WeightEnsembling::TWO_LAYERS, 5));
+  specs.push_back(EnsemblingSpec(WeightEnsembling::TWO_LAYERS, 0));
+  specs.push_back(LorySpec(lory::v1::LoryFeedForward::LEARNED));
+  return specs;
+}
+
+// The token that comes after each; the last one's is any.
+std::vector<int64_t> Targets() {
+  std::vector<int64_t> targets(kTokens.begin() + 1, kTokens.end());
+  targets.push_back(4);
+  return targets;
+}
+
+at::Tensor TensorOf(std::vector<int64_t>& numbers) {
+  return at::from_blob(numbers.data(), {1, kLength}, at::kLong);
+}
+
+at::Tensor LossesOf(const at::Tensor& logits_LV) {
+  std::vector<int64_t> targets = Targets();
+  return -at::log_softmax(logits_LV, -1)
+              .gather(1, TensorOf(targets).view({-1, 1}))
+              .squeeze(1);
+}
+
+// Of a text whose first `prompt` tokens are there before the rest.
+at::Tensor EvaluatedLosses(const lory::model::Transformer& model,
+                           int64_t prompt, Inference inference) {
+  std::vector<int64_t> tokens = kTokens;
+  std::vector<int64_t> targets = Targets();
+  return model.TokenLosses(TensorOf(tokens), TensorOf(targets),
+                           {.prompt_length = prompt,
+                            .one_segment = inference == Inference::kPrompt})[0];
+}
+
+TEST_F(ServedVariants, TextsTokenByTokenAreTheEvaluatedForwardPass) {
+  for (const lory::v1::ModelSpec& spec : ServedSpecs()) {
+    SCOPED_TRACE(spec.feed_forward().ShortDebugString());
+    const Served served(spec, 3);
+    for (const auto inference : {Inference::kPrompt, Inference::kSegment}) {
+      for (const int64_t prompt : {1, 3, 4, 7, 12}) {
+        EXPECT_THAT(
+            LossesOf(TokenByToken(*served.model, prompt, inference)),
+            NearTensor(EvaluatedLosses(*served.trained, prompt, inference),
+                       2e-5))
+            << "a prompt of " << prompt;
+      }
+    }
+  }
+}
+
+TEST_F(ServedVariants, TextsTogetherAreTextsAlone) {
+  for (const lory::v1::ModelSpec& spec : ServedSpecs()) {
+    SCOPED_TRACE(spec.feed_forward().ShortDebugString());
+    const Served served(spec);
+    const at::NoGradGuard no_grad;
+    MergedCache cache(*served.model, kPlenty);
+    Decoder decoder(*served.model, cache);
+    std::vector<SequenceState> states(3);
+    std::vector<SequenceState*> pointers;
+    std::vector<at::Tensor> expected;
+    for (const int64_t prompt : {2, 7, 4}) {
+      SequenceState& state = states[expected.size()];
+      decoder.ReadPrompt(First(prompt), prompt, Inference::kPrompt, kLength,
+                         state);
+      pointers.push_back(&state);
+      expected.push_back(
+          TokenByToken(*served.model, prompt, Inference::kPrompt));
+    }
+    for (int64_t step = 0; step < 5; ++step) {
+      std::vector<int64_t> tokens;
+      for (const auto& state : states) tokens.push_back(kTokens[state.length]);
+      const at::Tensor logits_BV = decoder.Step(pointers, tokens);
+      for (size_t i = 0; i < states.size(); ++i) {
+        EXPECT_THAT(logits_BV[static_cast<int64_t>(i)],
+                    NearTensor(expected[i][states[i].length - 1], 1e-5))
+            << "text " << i << ", step " << step;
+      }
+    }
+  }
+}
+
+TEST_F(ServedVariants, OnlyWhatIsMergedTakesMemory) {
+  const Served choice(TokenChoiceSpec(2, TokenChoice::RENORMALISED));
+  EXPECT_TRUE(choice.model->has_experts());
+  EXPECT_EQ(Engine::MergedBytesOf(*choice.model), 0);
+  const Served ensemble(EnsemblingSpec(WeightEnsembling::CONSTANT, 0));
+  EXPECT_EQ(Engine::MergedBytesOf(*ensemble.model),
+            2 * ensemble.model->LayerBytes());
+  // One mixture for all texts: merged once a layer.
+  MergedCache cache(*ensemble.model, kPlenty);
+  Decoder decoder(*ensemble.model, cache);
+  const at::NoGradGuard no_grad;
+  for (const int64_t prompt : {3, 5}) {
+    SequenceState state;
+    decoder.ReadPrompt(First(prompt), prompt, Inference::kPrompt, kLength,
+                       state);
+  }
+  EXPECT_EQ(cache.stats().merges, 2);
+  EXPECT_EQ(cache.stats().hits, 2);
+}
+
+// Weights of the experts in each unit of a text of ten tokens.
+std::vector<std::vector<Routing>> RoutingOf(const lory::v1::ModelSpec& spec,
+                                            Inference inference) {
+  std::vector<std::vector<Routing>> routing;
+  TokenByToken(*Served(spec).model, 10, inference, &routing);
+  return routing;
+}
+
+TEST_F(ServedVariants, RoutingIsOfTokensSegmentsOrTheWholeText) {
+  const auto units = [](const lory::v1::ModelSpec& spec, Inference inference) {
+    const auto routing = RoutingOf(spec, inference);
+    EXPECT_EQ(routing.size(), 2);
+    for (const auto& layer : routing) {
+      EXPECT_EQ(layer.size(), routing[0].size());
+      for (const Routing& weights : layer) {
+        double sum = 0;
+        for (const float weight : weights) sum += weight;
+        EXPECT_NEAR(sum, 1, 1e-6);
+      }
+    }
+    return routing[0].size();
+  };
+  const auto choice = TokenChoiceSpec(2, TokenChoice::PROBABILITY);
+  EXPECT_EQ(units(choice, Inference::kSegment), 10);
+  EXPECT_EQ(units(ExpertChoiceSpec(1), Inference::kSegment), 10);
+  EXPECT_EQ(units(lory::model::LeakingSpecs()[2], Inference::kSegment), 3);
+  for (const lory::v1::ModelSpec& spec : ServedSpecs()) {
+    EXPECT_EQ(units(spec, Inference::kPrompt), 1);
+  }
+  // Base and task vectors: shares of the latter.
+  const auto ensemble = EnsemblingSpec(WeightEnsembling::CONSTANT, 0);
+  EXPECT_THAT(RoutingOf(ensemble, Inference::kSegment)[0][0],
+              ::testing::Each(::testing::FloatNear(1.0 / 3, 1e-6)));
+}
+
+TEST_F(ServedVariants, RoutingOfAPromptIsTheMeanOverItsTokens) {
+  for (const auto& spec : {TokenChoiceSpec(2, TokenChoice::RENORMALISED),
+                           lory::model::LeakingSpecs()[2]}) {
+    const auto each = RoutingOf(spec, Inference::kSegment)[1];
+    const auto all = RoutingOf(spec, Inference::kPrompt)[1];
+    ASSERT_EQ(all.size(), 1);
+    const size_t length = (10 + each.size() - 1) / each.size();
+    for (size_t expert = 0; expert < 4; ++expert) {
+      double mean = 0;
+      for (size_t token = 0; token < 10; ++token) {
+        mean += each[token / length][expert] / 10;
+      }
+      EXPECT_NEAR(all[0][expert], mean, 1e-6) << "expert " << expert;
+    }
+  }
+}
+
+TEST_F(ServedVariants, ARequestThatTheVariantCannotAnswerIsRefused) {
+  const auto submit = [](const lory::v1::ModelSpec& spec, Inference inference) {
+    const Served served(spec);
+    const LetterTokenizer tokenizer;
+    auto engine =
+        Engine::Create({}, *served.model, tokenizer, RealClock(), nullptr);
+    EXPECT_OK(engine);
+    return (*engine)
+        ->Submit({.tokens = {1, 2}, .inference = inference, .max_tokens = 1})
+        .status();
+  };
+  const auto whole = EnsemblingSpec(WeightEnsembling::TWO_LAYERS, 0);
+  EXPECT_THAT(submit(whole, Inference::kSegment),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("inference"), HasSubstr("prompt"))));
+  EXPECT_OK(submit(whole, Inference::kPrompt));
+  EXPECT_OK(submit(EnsemblingSpec(WeightEnsembling::TWO_LAYERS, 5),
+                   Inference::kSegment));
+}
+
+TEST_F(ServedVariants, SoftMoeIsRefusedWithWhatReadsIt) {
+  lory::v1::ModelSpec spec = DenseSpec();
+  auto* options = spec.mutable_feed_forward()->mutable_soft_moe();
+  options->set_expert_count(4);
+  options->set_allow_noncausal(true);
+  const lory::testing::TemporaryFolder folder;
+  EXPECT_THAT(
+      ServedModel::Open(lory::surgery::WriteModel(folder.At("model"), spec)),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               AllOf(HasSubstr(folder.At("model")), HasSubstr("slots"),
+                     HasSubstr("lory-model eval"))));
+}
+
+// Experts that tokens go through are read at every step.
+TEST_F(ServedVariants, AFileWrittenToWhileTokensAreMadeIsFoundOut) {
+  const Served served(TokenChoiceSpec(2, TokenChoice::RENORMALISED));
+  const LetterTokenizer tokenizer;
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const auto engine,
+      Engine::Create({}, *served.model, tokenizer, RealClock(), nullptr));
+  LORY_ASSERT_OK_AND_ASSIGN(const auto generation,
+                            engine->Submit({.tokens = {1}, .max_tokens = 9}));
+  EXPECT_TRUE(engine->Step());
+  for (const auto& entry :
+       std::filesystem::directory_iterator(served.folder.At("model"))) {
+    if (entry.path().extension() != ".safetensors") continue;
+    std::filesystem::resize_file(entry.path(), 100);
+  }
+  EXPECT_TRUE(engine->Step());
+  absl::Status last;
+  while (const auto piece = generation->Next(absl::ZeroDuration())) {
+    last = piece->status();
+  }
+  EXPECT_THAT(last,
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("safetensors")));
+}
+
+}  // namespace
+}  // namespace lory::serve
