@@ -20,10 +20,10 @@
 #include "common/io/storage.h"
 #include "tools/model/checkpoint_folder.h"
 #include "tools/model/diff.h"
+#include "tools/model/hugging_face_config.h"
 #include "tools/model/hugging_face_export.h"
+#include "tools/model/hugging_face_import.h"
 #include "tools/model/inspect.h"
-#include "tools/model/llama_config.h"
-#include "tools/model/llama_import.h"
 #include "tools/model/logits.h"
 #include "tools/model/parents.h"
 #include "tools/model/routing_choice.h"
@@ -118,7 +118,7 @@ absl::StatusOr<Answer> Save(const Transformer& model, SaveTarget target,
 
 absl::StatusOr<Answer> RunImport(const Flags& flags) {
   LORY_ASSIGN_OR_RETURN(const ModelPointer model,
-                        ImportLlama(flags.checkpoint));
+                        ImportHuggingFace(flags.checkpoint));
   LORY_ASSIGN_OR_RETURN(std::string tokenizer,
                         lory::text::TokenizerSha256(flags.checkpoint));
   return Save(*model,
@@ -430,7 +430,9 @@ void AddCommands(CLI::App& app, Flags& flags, Command& chosen) {
   adder.Routing(export_command);
 
   CLI::App* import_command = adder.Add(
-      "import", "A checkpoint from a Hugging Face LlamaForCausalLM", RunImport);
+      "import",
+      "A checkpoint from a Hugging Face LlamaForCausalLM or MixtralForCausalLM",
+      RunImport);
   import_command
       ->add_option("FOLDER", flags.checkpoint,
                    "config.json and safetensors files")

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
 #include "common/io/safetensors.h"
 #include "common/io/storage.h"
-#include "tools/model/llama_config.h"
+#include "tools/model/hugging_face_config.h"
+#include "tools/model/hugging_face_tensors.h"
 #include "tools/model/output_folder.h"
 #include "worker/train/torch_guard.h"
 
@@ -51,7 +51,7 @@ class Weights {
 
   void Add(std::string name, const at::Tensor& value) {
     // What is in that format already is no copy.
-    values_.push_back(value.detach().to(type_.type).contiguous());
+    values_.push_back(value.to(type_.type).contiguous());
     if (type_.type != value.scalar_type()) {
       overflow_count_ +=
           at::isfinite(value)
@@ -80,42 +80,14 @@ constexpr char kWeightsFile[] = "model.safetensors";
 constexpr char kGenerationFile[] = "generation_config.json";
 constexpr char kTokenizerConfigFile[] = "tokenizer_config.json";
 
-// Ours, and Mixtral's for the matrices of one expert.
-constexpr struct {
-  absl::string_view ours;
-  absl::string_view theirs;
-} kExpertMatrices[] = {{lory::config::kExpertGate, "w1"},
-                       {lory::config::kExpertDown, "w2"},
-                       {lory::config::kExpertUp, "w3"}};
-constexpr char kMixtralBlock[] = "block_sparse_moe.";
-
-// Under the names of Hugging Face's: ours, but that Mixtral has a tensor for
-// each expert and names of its own in the feed-forward.
-void AddRenamed(const lory::model::Parameter& parameter, Weights& weights) {
-  absl::string_view layer = parameter.name;
-  for (const auto& [ours, theirs] : kExpertMatrices) {
-    if (!absl::ConsumeSuffix(&layer, ours)) continue;
-    for (int64_t e = 0; e < parameter.value.size(0); ++e) {
-      weights.Add(absl::StrCat(layer, kMixtralBlock, "experts.", e, ".", theirs,
-                               ".weight"),
-                  parameter.value[e]);
-    }
-    return;
-  }
-  if (absl::ConsumeSuffix(&layer, lory::config::kRouter)) {
-    weights.Add(absl::StrCat(layer, kMixtralBlock, "gate.weight"),
-                parameter.value);
-    return;
-  }
-  weights.Add(parameter.name, parameter.value);
-}
-
 absl::Status WriteWeights(const Transformer& model, const WeightType& type,
                           const std::string& path) {
   Weights weights(type);
   LORY_RETURN_IF_ERROR(lory::train::GuardTorch("rounding the weights", [&] {
     for (const auto& parameter : model.parameters().parameters()) {
-      AddRenamed(parameter, weights);
+      for (auto& [name, value] : HuggingFaceTensors(parameter)) {
+        weights.Add(std::move(name), value);
+      }
     }
   }));
   if (weights.overflow_count() > 0) {

@@ -12,8 +12,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "tools/model/hugging_face_config.h"
 #include "tools/model/json_number.h"
-#include "tools/model/llama_config.h"
 #include "worker/train/torch_guard.h"
 
 namespace lory::surgery {

@@ -16,9 +16,9 @@
 #include "common/text/byte_pair_model.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/tools/model/models.h"
+#include "tools/model/hugging_face_config.h"
 #include "tools/model/hugging_face_export.h"
-#include "tools/model/llama_config.h"
-#include "tools/model/llama_import.h"
+#include "tools/model/hugging_face_import.h"
 #include "tools/model/logits.h"
 #include "tools/model/routing_choice.h"
 
@@ -93,7 +93,8 @@ TEST(Exchange, ExportThenImportIsBitEqual) {
   const TemporaryFolder folder;
   const auto model = MakeModel(DenseSpec());
   ASSERT_OK(ExportHuggingFace(*model, {.folder = folder.At("hf")}));
-  LORY_ASSERT_OK_AND_ASSIGN(const auto again, ImportLlama(folder.At("hf")));
+  LORY_ASSERT_OK_AND_ASSIGN(const auto again,
+                            ImportHuggingFace(folder.At("hf")));
   EXPECT_TRUE(SameWeights(*again, *model));
   EXPECT_EQ(again->shape().norm_epsilon, model->shape().norm_epsilon);
   EXPECT_EQ(again->shape().rotary_base, model->shape().rotary_base);
@@ -200,6 +201,45 @@ TEST(Exchange, TokenChoiceIsExportedAsMixtral) {
   EXPECT_NE(file->Find(layer + "gate.weight"), nullptr);
 }
 
+TEST(Exchange, AMixtralComesBackBitEqual) {
+  const auto model = MakeModel(TokenChoiceSpec());
+  const TemporaryFolder folder;
+  ASSERT_OK(ExportHuggingFace(*model, {.folder = folder.At("hf")}));
+  LORY_ASSERT_OK_AND_ASSIGN(const auto again,
+                            ImportHuggingFace(folder.At("hf")));
+  EXPECT_TRUE(SameWeights(*again, *model));
+  EXPECT_EQ(again->shape().feed_forward, model->shape().feed_forward);
+  EXPECT_EQ(again->shape().active_expert_count,
+            model->shape().active_expert_count);
+  EXPECT_FALSE(again->is_dense_phase());
+}
+
+TEST(Exchange, AMixtralsTensorsAreEachAskedForByName) {
+  const TemporaryFolder folder;
+  ASSERT_OK(ExportHuggingFace(*MakeModel(TokenChoiceSpec()),
+                              {.folder = folder.At("hf")}));
+  const std::string path = folder.At("hf/config.json");
+  const auto import_with = [&](const char* key, int value) {
+    const std::string before = Read(path);
+    auto json = nlohmann::json::parse(before);
+    json[key] = value;
+    std::ofstream(path) << json;
+    const absl::Status status = ImportHuggingFace(folder.At("hf")).status();
+    std::ofstream(path) << before;
+    return status;
+  };
+  EXPECT_THAT(import_with("num_local_experts", 5),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("no file has tensor model.layers.0.block_"
+                                 "sparse_moe.experts.4.w1.weight")));
+  EXPECT_THAT(import_with("num_local_experts", 3),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("gate.weight is [4, 16]")));
+  EXPECT_THAT(import_with("intermediate_size", 25),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("experts.0.w1.weight is [24, 16]")));
+}
+
 TEST(Exchange, WhatHuggingFaceHasNoModelForIsRefused) {
   const TemporaryFolder folder;
   const auto expect_refused = [&](const lory::v1::ModelSpec& spec,
@@ -230,7 +270,7 @@ TEST(Exchange, ATiedHeadIsTheEmbedding) {
   foreign.SetConfig("tie_word_embeddings", true);
   foreign.tensors.pop_back();  // lm_head.weight
   foreign.Save("model.safetensors", foreign.tensors);
-  LORY_ASSERT_OK_AND_ASSIGN(const auto model, ImportLlama(foreign.path));
+  LORY_ASSERT_OK_AND_ASSIGN(const auto model, ImportHuggingFace(foreign.path));
   EXPECT_TRUE(model->parameters()
                   .Get("lm_head.weight")
                   .equal(foreign.Named("model.embed_tokens.weight")));
@@ -253,14 +293,14 @@ TEST(Exchange, ShardsAreReadByTheirIndex) {
         << nlohmann::json{{"weight_map", map}};
   };
   write_index("model-2.safetensors");
-  LORY_ASSERT_OK_AND_ASSIGN(const auto model, ImportLlama(foreign.path));
+  LORY_ASSERT_OK_AND_ASSIGN(const auto model, ImportHuggingFace(foreign.path));
   EXPECT_TRUE(SameWeights(*model, *MakeModel(DenseSpec())));
   write_index("model-1.safetensors");
   EXPECT_THAT(
-      ImportLlama(foreign.path),
+      ImportHuggingFace(foreign.path),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("has no tensor")));
   write_index("../model-2.safetensors");
-  EXPECT_THAT(ImportLlama(foreign.path),
+  EXPECT_THAT(ImportHuggingFace(foreign.path),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("not the name of a file")));
 }
@@ -270,7 +310,7 @@ TEST(Exchange, HalfPrecisionIsWidenedExactly) {
   at::Tensor& embedding = foreign.Named("model.embed_tokens.weight");
   embedding = embedding.to(at::kBFloat16);
   foreign.Save("model.safetensors", foreign.tensors);
-  LORY_ASSERT_OK_AND_ASSIGN(const auto model, ImportLlama(foreign.path));
+  LORY_ASSERT_OK_AND_ASSIGN(const auto model, ImportHuggingFace(foreign.path));
   EXPECT_TRUE(model->parameters()
                   .Get("model.embed_tokens.weight")
                   .equal(embedding.to(at::kFloat)));
@@ -280,7 +320,7 @@ TEST(Exchange, TensorsThatDoNotFitAreRefusedByName) {
   const auto import_of = [](const lory::model::NamedTensors& tensors) {
     const Foreign foreign;
     foreign.Save("model.safetensors", tensors);
-    return ImportLlama(foreign.path).status();
+    return ImportHuggingFace(foreign.path).status();
   };
   const auto says = [](absl::string_view what) {
     return AllOf(::testing::Not(::lory::testing::IsOk()),
@@ -310,13 +350,13 @@ TEST(Exchange, AFolderThatIsNoModelIsRefused) {
   const Foreign foreign;
   fs::remove(foreign.path + "/model.safetensors");
   std::ofstream(foreign.path + "/pytorch_model.bin") << "pickle";
-  EXPECT_THAT(ImportLlama(foreign.path),
+  EXPECT_THAT(ImportHuggingFace(foreign.path),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("safetensors")));
-  EXPECT_THAT(ImportLlama(foreign.path + "/nothing"),
+  EXPECT_THAT(ImportHuggingFace(foreign.path + "/nothing"),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("config.json")));
   std::ofstream(foreign.path + "/model.safetensors") << "not a tensor";
   EXPECT_THAT(
-      ImportLlama(foreign.path),
+      ImportHuggingFace(foreign.path),
       StatusIs(absl::StatusCode::kDataLoss, HasSubstr("model.safetensors")));
 }
 

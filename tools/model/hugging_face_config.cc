@@ -1,4 +1,4 @@
-#include "tools/model/llama_config.h"
+#include "tools/model/hugging_face_config.h"
 
 #include <cmath>
 #include <cstdint>
@@ -18,6 +18,22 @@ using nlohmann::ordered_json;
 constexpr char kArchitecture[] = "LlamaForCausalLM";
 constexpr char kMixtralArchitecture[] = "MixtralForCausalLM";
 constexpr char kOrigin[] = "lory_origin";
+
+// What is read, and what its class in transformers takes for a key that
+// config.json leaves out.
+struct Family {
+  const char* model_type;
+  const char* architecture;
+  bool has_experts;
+  int64_t key_value_heads;  // 0: as many as heads
+  int64_t context;
+  double rotary_base;
+  double norm_epsilon;
+};
+constexpr Family kFamilies[] = {
+    {"llama", kArchitecture, false, 0, 2048, 1e4, 1e-6},
+    {"mixtral", kMixtralArchitecture, true, 8, 131072, 1e6, 1e-5},
+};
 
 absl::Status Wrong(absl::string_view key, absl::string_view what) {
   return absl::InvalidArgumentError(
@@ -67,18 +83,20 @@ absl::StatusOr<double> ReadPositive(const ordered_json& object, const char* key,
                absl::StrCat("is ", value->dump(), ", not a number above 0"));
 }
 
-absl::Status CheckArchitecture(const ordered_json& config) {
+absl::StatusOr<const Family*> FamilyOf(const ordered_json& config) {
   const ordered_json* type = Find(config, "model_type");
   if (type == nullptr) return Wrong("model_type", "is missing");
-  if (*type != "llama") {
-    return Unsupported("model_type", *type, "\"llama\"");
+  for (const Family& family : kFamilies) {
+    if (*type != family.model_type) continue;
+    const ordered_json* names = Find(config, "architectures");
+    if (names != nullptr &&
+        *names != ordered_json::array({family.architecture})) {
+      return Unsupported("architectures", *names,
+                         absl::StrCat("[\"", family.architecture, "\"]"));
+    }
+    return &family;
   }
-  const ordered_json* names = Find(config, "architectures");
-  if (names != nullptr && *names != ordered_json::array({kArchitecture})) {
-    return Unsupported("architectures", *names,
-                       absl::StrCat("[\"", kArchitecture, "\"]"));
-  }
-  return absl::OkStatus();
+  return Unsupported("model_type", *type, "\"llama\" or \"mixtral\"");
 }
 
 // `rotary` is rope_scaling, or since transformers 5 rope_parameters.
@@ -123,7 +141,47 @@ absl::Status CheckFeatures(const ordered_json& config) {
   return absl::OkStatus();
 }
 
-absl::Status ReadSizes(const ordered_json& config, lory::v1::ModelSpec& spec) {
+// A Mixtral's experts; of others, none.
+absl::Status ReadFeedForward(const ordered_json& config, const Family& family,
+                             lory::v1::FeedForwardSpec& spec) {
+  if (!family.has_experts) {
+    spec.mutable_dense();
+    return absl::OkStatus();
+  }
+  auto& options = *spec.mutable_token_choice();
+  int64_t experts, top_k;
+  LORY_RETURN_IF_ERROR(ReadInteger(config, "num_local_experts", 8, &experts));
+  LORY_RETURN_IF_ERROR(ReadInteger(config, "num_experts_per_tok", 2, &top_k));
+  options.set_expert_count(static_cast<int32_t>(experts));
+  options.set_top_k(static_cast<int32_t>(top_k));
+  options.set_weights(lory::v1::TokenChoiceFeedForward::RENORMALISED);
+  options.set_dense_fraction(-1);
+  const ordered_json* loss = Find(config, "router_aux_loss_coef");
+  if (loss != nullptr && *loss == 0.0) {
+    options.set_balance(lory::v1::TokenChoiceFeedForward::NONE);
+    return absl::OkStatus();
+  }
+  options.set_balance(lory::v1::TokenChoiceFeedForward::HF_MIXTRAL);
+  LORY_ASSIGN_OR_RETURN(const double coefficient,
+                        ReadPositive(config, "router_aux_loss_coef", 0.001));
+  options.set_balance_coefficient(coefficient);
+  return absl::OkStatus();
+}
+
+// Without one, or with one as long as the context, all that came is seen.
+absl::Status CheckWindow(const ordered_json& config, int64_t context) {
+  if (Find(config, "sliding_window") == nullptr) return absl::OkStatus();
+  int64_t window;
+  LORY_RETURN_IF_ERROR(
+      ReadInteger(config, "sliding_window", std::nullopt, &window));
+  if (window >= context) return absl::OkStatus();
+  return Unsupported("sliding_window", config["sliding_window"],
+                     absl::StrCat("none, or one of max_position_embeddings (",
+                                  context, ") or more,"));
+}
+
+absl::Status ReadSizes(const ordered_json& config, const Family& family,
+                       lory::v1::ModelSpec& spec) {
   int64_t vocabulary, layers, width, heads, key_heads, inner, length, head;
   LORY_RETURN_IF_ERROR(
       ReadInteger(config, "vocab_size", std::nullopt, &vocabulary));
@@ -133,12 +191,13 @@ absl::Status ReadSizes(const ordered_json& config, lory::v1::ModelSpec& spec) {
       ReadInteger(config, "hidden_size", std::nullopt, &width));
   LORY_RETURN_IF_ERROR(
       ReadInteger(config, "num_attention_heads", std::nullopt, &heads));
-  LORY_RETURN_IF_ERROR(
-      ReadInteger(config, "num_key_value_heads", heads, &key_heads));
+  LORY_RETURN_IF_ERROR(ReadInteger(
+      config, "num_key_value_heads",
+      family.key_value_heads > 0 ? family.key_value_heads : heads, &key_heads));
   LORY_RETURN_IF_ERROR(
       ReadInteger(config, "intermediate_size", std::nullopt, &inner));
   LORY_RETURN_IF_ERROR(
-      ReadInteger(config, "max_position_embeddings", 2048, &length));
+      ReadInteger(config, "max_position_embeddings", family.context, &length));
   LORY_RETURN_IF_ERROR(ReadInteger(config, "head_dim", width / heads, &head));
   if (head * heads != width) {
     return absl::FailedPreconditionError(absl::StrCat(
@@ -188,7 +247,7 @@ const std::string& VariantName(const lory::config::ModelShape& shape) {
 }
 
 std::string HuggingFaceConfigJson(const lory::config::ModelShape& shape,
-                                  const LlamaConfigNotes& notes) {
+                                  const HuggingFaceConfigNotes& notes) {
   ordered_json json = {{"architectures", {kArchitecture}},
                        {"model_type", "llama"},
                        {"vocab_size", shape.vocabulary_size},
@@ -231,26 +290,31 @@ bool HasOrigin(absl::string_view text) {
          !json->contains("transformers_version");
 }
 
-absl::StatusOr<LlamaConfig> ParseLlamaConfig(absl::string_view text) {
+absl::StatusOr<HuggingFaceConfig> ParseHuggingFaceConfig(
+    absl::string_view text) {
   const absl::StatusOr<ordered_json> parsed = lory::io::ParseJsonObject(text);
   if (!parsed.ok()) return Wrong("its text", parsed.status().message());
   const ordered_json& json = *parsed;
-  LORY_RETURN_IF_ERROR(CheckArchitecture(json));
+  LORY_ASSIGN_OR_RETURN(const Family* const family, FamilyOf(json));
   LORY_RETURN_IF_ERROR(CheckFeatures(json));
-  LlamaConfig config;
-  LORY_RETURN_IF_ERROR(ReadSizes(json, config.spec));
-  LORY_ASSIGN_OR_RETURN(double base, ReadPositive(json, "rope_theta", 10000));
+  HuggingFaceConfig config;
+  LORY_RETURN_IF_ERROR(ReadSizes(json, *family, config.spec));
+  LORY_RETURN_IF_ERROR(CheckWindow(json, config.spec.sequence_length()));
+  LORY_RETURN_IF_ERROR(
+      ReadFeedForward(json, *family, *config.spec.mutable_feed_forward()));
+  LORY_ASSIGN_OR_RETURN(double base,
+                        ReadPositive(json, "rope_theta", family->rotary_base));
   if (const ordered_json* rotary = Find(json, "rope_parameters")) {
     LORY_ASSIGN_OR_RETURN(base, ReadPositive(*rotary, "rope_theta", base));
   }
   config.spec.set_rotary_base(base);
-  LORY_ASSIGN_OR_RETURN(const double epsilon,
-                        ReadPositive(json, "rms_norm_eps", 1e-6));
+  LORY_ASSIGN_OR_RETURN(
+      const double epsilon,
+      ReadPositive(json, "rms_norm_eps", family->norm_epsilon));
   config.spec.set_norm_epsilon(epsilon);
   LORY_ASSIGN_OR_RETURN(const double stddev,
                         ReadPositive(json, "initializer_range", 0.02));
   config.spec.set_init_stddev(stddev);
-  config.spec.mutable_feed_forward()->mutable_dense();
   if (const ordered_json* tied = Find(json, "tie_word_embeddings")) {
     if (!tied->is_boolean()) {
       return Wrong("tie_word_embeddings", "is neither true nor false");

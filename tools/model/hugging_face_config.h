@@ -1,5 +1,5 @@
-#ifndef LORY_TOOLS_MODEL_LLAMA_CONFIG_H_
-#define LORY_TOOLS_MODEL_LLAMA_CONFIG_H_
+#ifndef LORY_TOOLS_MODEL_HUGGING_FACE_CONFIG_H_
+#define LORY_TOOLS_MODEL_HUGGING_FACE_CONFIG_H_
 
 #include <string>
 
@@ -14,7 +14,7 @@ namespace lory::surgery {
 inline constexpr char kConfigFile[] = "config.json";
 
 // What stands beside the shape.
-struct LlamaConfigNotes {
+struct HuggingFaceConfigNotes {
   int end_of_document_id = -1;    // -1: none
   std::string dtype = "float32";  // of the weights, as torch calls it
   std::string origin;             // where the model comes from, for people
@@ -28,28 +28,32 @@ absl::string_view HuggingFaceArchitecture(
 
 // The configuration of such a model, with weights of notes.dtype.
 std::string HuggingFaceConfigJson(const lory::config::ModelShape& shape,
-                                  const LlamaConfigNotes& notes);
+                                  const HuggingFaceConfigNotes& notes);
 
 // The variant of its feed-forward as a job file names it: "token_choice".
 const std::string& VariantName(const lory::config::ModelShape& shape);
 
-// Whether `json` is what LlamaConfigJson wrote with an origin, and no other
-// program after it.
+// Whether `json` is what HuggingFaceConfigJson wrote with an origin, and no
+// other program after it.
 bool HasOrigin(absl::string_view json);
 
-struct LlamaConfig {
-  lory::v1::ModelSpec spec;  // dense
+struct HuggingFaceConfig {
+  lory::v1::ModelSpec spec;  // dense, or of a Mixtral token_choice
   // The head is the embedding, and no file need hold it.
   bool has_tied_head = false;
 };
 
-// Reads the configuration of a LlamaForCausalLM.
+// Reads the configuration of a LlamaForCausalLM or a MixtralForCausalLM, with
+// the defaults of its class for what it leaves out. How much the balance of
+// experts counted in training is read, which balance it was is not said there:
+// it is taken for transformers' own.
 //
 // INVALID_ARGUMENT: a key is missing or no such number.
 // FAILED_PRECONDITION: it asks for what our model cannot do (another
 // architecture, rotary scaling, biases, ...). Both name the key.
-absl::StatusOr<LlamaConfig> ParseLlamaConfig(absl::string_view json);
+absl::StatusOr<HuggingFaceConfig> ParseHuggingFaceConfig(
+    absl::string_view json);
 
 }  // namespace lory::surgery
 
-#endif  // LORY_TOOLS_MODEL_LLAMA_CONFIG_H_
+#endif  // LORY_TOOLS_MODEL_HUGGING_FACE_CONFIG_H_

@@ -1,4 +1,4 @@
-#include "tools/model/llama_import.h"
+#include "tools/model/hugging_face_import.h"
 
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
@@ -19,7 +19,8 @@
 #include "common/io/json_text.h"
 #include "common/io/safetensors.h"
 #include "common/io/storage.h"
-#include "tools/model/llama_config.h"
+#include "tools/model/hugging_face_config.h"
+#include "tools/model/hugging_face_tensors.h"
 #include "worker/train/torch_guard.h"
 
 namespace lory::surgery {
@@ -132,7 +133,7 @@ std::optional<at::ScalarType> FloatTypeOf(lory::io::DType dtype) {
   }
 }
 
-absl::Status CopyTensor(const Source::Entry& source, const Parameter& target) {
+absl::Status CopyTensor(const Source::Entry& source, const at::Tensor& target) {
   const TensorInfo& info = *source.info;
   const std::optional<at::ScalarType> type = FloatTypeOf(info.dtype);
   if (!type) {
@@ -140,19 +141,19 @@ absl::Status CopyTensor(const Source::Entry& source, const Parameter& target) {
         source.path, ": tensor ", info.name, " is ",
         lory::io::NameOf(info.dtype), "; F32, F16, BF16 and F64 are read"));
   }
-  if (target.value.sizes() != at::IntArrayRef(info.shape)) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        source.path, ": tensor ", info.name, " is [",
-        absl::StrJoin(info.shape, ", "), "], ", kConfigFile, " asks for [",
-        absl::StrJoin(target.value.sizes(), ", "), "]"));
+  if (target.sizes() != at::IntArrayRef(info.shape)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(source.path, ": tensor ", info.name, " is [",
+                     absl::StrJoin(info.shape, ", "), "], ", kConfigFile,
+                     " asks for [", absl::StrJoin(target.sizes(), ", "), "]"));
   }
   // Foreign files need not align their tensors.
   const at::Tensor numbers = at::empty(info.shape, *type);
   const absl::string_view bytes = source.file->Bytes(info);
   std::memcpy(numbers.mutable_data_ptr(), bytes.data(), bytes.size());
-  target.value.copy_(numbers);
+  target.copy_(numbers);
   const int64_t lost = at::isfinite(numbers).sum().item<int64_t>() -
-                       at::isfinite(target.value).sum().item<int64_t>();
+                       at::isfinite(target).sum().item<int64_t>();
   if (lost == 0) return absl::OkStatus();
   return absl::FailedPreconditionError(
       absl::StrCat(source.path, ": tensor ", info.name, " has ", lost,
@@ -170,32 +171,34 @@ absl::Status FillModel(const std::string& folder, bool has_tied_head,
           model.parameters().Get(lory::config::kEmbeddingName));
       continue;
     }
-    const auto found = source.tensors.find(parameter.name);
-    if (found == source.tensors.end()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(folder, ": no file has tensor ", parameter.name));
+    for (const auto& [name, value] : HuggingFaceTensors(parameter)) {
+      const auto found = source.tensors.find(name);
+      if (found == source.tensors.end()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat(folder, ": no file has tensor ", name));
+      }
+      LORY_RETURN_IF_ERROR(CopyTensor(found->second, value));
+      source.tensors.erase(found);
     }
-    LORY_RETURN_IF_ERROR(CopyTensor(found->second, parameter));
-    source.tensors.erase(found);
   }
   for (const auto& [name, entry] : source.tensors) {
     // A table that older versions saved; it follows from config.json.
     if (absl::EndsWith(name, ".rotary_emb.inv_freq")) continue;
-    return absl::FailedPreconditionError(
-        absl::StrCat(entry.path, ": tensor ", name,
-                     " has no place in a LLaMA model without biases"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        entry.path, ": tensor ", name, " has no place in a ",
+        HuggingFaceArchitecture(model.shape()), " without biases"));
   }
   return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Transformer>> ImportLlama(
+absl::StatusOr<std::unique_ptr<Transformer>> ImportHuggingFace(
     const std::string& folder) {
   LORY_ASSIGN_OR_RETURN(
       const std::string text,
       lory::io::LocalStorage().Read(absl::StrCat(folder, "/", kConfigFile)));
-  auto config = ParseLlamaConfig(text);
+  auto config = ParseHuggingFaceConfig(text);
   if (!config.ok()) return Annotate(config.status(), folder);
   LORY_ASSIGN_OR_RETURN(Source source, OpenWeights(folder));
   return lory::train::GuardTorch(
