@@ -30,6 +30,7 @@
 #include "tools/model/save_model.h"
 #include "tools/model/tokenizer_file.h"
 #include "tools/model/weight_ensemble.h"
+#include "worker/checkpoint/committed_folder.h"
 #include "worker/model/merge_experts.h"
 #include "worker/model/upcycle.h"
 #include "worker/train/torch_guard.h"
@@ -126,6 +127,33 @@ absl::StatusOr<Answer> RunImport(const Flags& flags) {
                .note = absl::StrCat("import of ", BaseName(flags.checkpoint)),
                .tokenizer_sha256 = std::move(tokenizer)},
               flags);
+}
+
+// Ours to Hugging Face's or theirs to ours: the folder says which it is.
+absl::StatusOr<Answer> RunConvert(const Flags& flags) {
+  const auto has = [&](const char* file) {
+    std::error_code error;
+    return std::filesystem::exists(absl::StrCat(flags.checkpoint, "/", file),
+                                   error);
+  };
+  if (has(lory::checkpoint::kManifestFile)) return RunExport(flags);
+  if (!has(kConfigFile)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        flags.checkpoint, " has neither ", lory::checkpoint::kManifestFile,
+        ", as a checkpoint of ours, nor ", kConfigFile,
+        ", as a Hugging Face folder; give the folder that has"));
+  }
+  const bool asks_for_export =
+      !flags.prompt.empty() || !flags.prompt_file.empty() ||
+      !flags.routing.empty() || !flags.routing_text.empty() ||
+      !flags.tokenizer.empty() || flags.dtype != "fp32";
+  if (asks_for_export) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        flags.checkpoint,
+        " is a Hugging Face folder, which becomes a checkpoint as it is: leave "
+        "out the routing, --tokenizer and --dtype"));
+  }
+  return RunImport(flags);
 }
 
 absl::StatusOr<std::vector<int64_t>> ParseTokens(const std::string& text) {
@@ -323,6 +351,16 @@ struct Adder {
   }
 };
 
+// `export`, and `convert`, which takes its options when it exports.
+void AddExportOptions(const Adder& adder, CLI::App* command) {
+  command
+      ->add_option("--dtype", adder.flags.dtype,
+                   "Of the weights, rounded to nearest")
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
+      ->capture_default_str();
+  adder.Routing(command);
+}
+
 void AddLogits(const Adder& adder) {
   Flags& flags = adder.flags;
   CLI::App* command = adder.Add(
@@ -423,11 +461,7 @@ void AddCommands(CLI::App& app, Flags& flags, Command& chosen) {
       RunExport);
   adder.Checkpoint(export_command);
   adder.To(export_command, "Folder of the export");
-  export_command
-      ->add_option("--dtype", flags.dtype, "Of the weights, rounded to nearest")
-      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
-      ->capture_default_str();
-  adder.Routing(export_command);
+  AddExportOptions(adder, export_command);
 
   CLI::App* import_command = adder.Add(
       "import",
@@ -438,6 +472,14 @@ void AddCommands(CLI::App& app, Flags& flags, Command& chosen) {
                    "config.json and safetensors files")
       ->required();
   adder.To(import_command, "Folder of the new checkpoint");
+
+  CLI::App* convert = adder.Add(
+      "convert", "export of a checkpoint, import of a Hugging Face folder",
+      RunConvert);
+  convert->add_option("FOLDER", flags.checkpoint, "The one or the other")
+      ->required();
+  adder.To(convert, "Folder of the other");
+  AddExportOptions(adder, convert);
 
   CLI::App* diff = adder.Add("diff", "Where two checkpoints differ", RunDiff,
                              /*compares=*/true);

@@ -70,6 +70,30 @@ TEST_F(CommandsTest, UpcyclingChangesNothingThatTheModelSays) {
   EXPECT_FALSE(fs::exists(folder.At("x")));
 }
 
+TEST_F(CommandsTest, ConvertGoesEitherWayByWhatItIsGiven) {
+  auto spec = DenseSpec();
+  spec.mutable_feed_forward()->mutable_token_choice()->set_expert_count(4);
+  for (const auto& [name, model] :
+       {std::pair("dense", DenseSpec()), std::pair("mixtral", spec)}) {
+    const std::string at = folder.At(name);
+    WriteModel(at, model);
+    LORY_ASSERT_OK_AND_ASSIGN(Answer answer,
+                              Say({"convert", at, "--to", at + "-hf"}));
+    EXPECT_THAT(answer.text, HasSubstr("ForCausalLM"));
+    ASSERT_OK(Say({"convert", at + "-hf", "--to", at + "-back"}));
+    EXPECT_TRUE(SameWeights(*Load(at + "-back"), *Load(at))) << name;
+  }
+  EXPECT_THAT(Say({"convert", folder.At("dense-hf"), "--to", folder.At("x"),
+                   "--dtype", "bf16"}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("dense-hf"), HasSubstr("--dtype"))));
+  EXPECT_THAT(
+      Say({"convert", folder.At("nothing"), "--to", folder.At("x")}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("manifest.json"), HasSubstr("config.json"))));
+  EXPECT_FALSE(fs::exists(folder.At("x")));
+}
+
 TEST_F(CommandsTest, MergeAndDiffSayWhatBecameOfAModel) {
   const std::string base = Dense(1);
   const std::string tuned = Dense(2);
