@@ -134,14 +134,15 @@ TEST_F(ServingTest, AStreamSaysPieceByPieceWhatTheWholeSays) {
 // A server whose engine works only when the test says so.
 struct SteppedTest : ServingTest {
   SteppedTest() {
-    auto made = Engine::Create({.max_active = 1}, *served.model,
-                               *tokenizer.tokenizer, RealClock(), &metrics);
+    auto made =
+        Engine::Create({.max_active = 1}, *served.model, *tokenizer.tokenizer,
+                       RealClock(), &stepped_metrics);
     EXPECT_OK(made);
     stepped = *std::move(made);
     stepped_front = std::make_unique<Front>(Front{.model = *served.model,
                                                   .tokenizer = tokenizer,
                                                   .engine = *stepped,
-                                                  .metrics = metrics,
+                                                  .metrics = stepped_metrics,
                                                   .clock = RealClock()});
     stepped_api = std::make_unique<HttpApi>(*stepped_front);
   }
@@ -150,8 +151,9 @@ struct SteppedTest : ServingTest {
   static constexpr char kAsked[] =
       R"({"prompt": "a", "temperature": 0, "max_tokens": 11)";
 
-  std::string Counted() const { return metrics.Serialize(); }
+  std::string Counted() const { return stepped_metrics.Serialize(); }
 
+  ServerMetrics stepped_metrics;  // the other engine's thread reports, too
   std::unique_ptr<Engine> stepped;
   std::unique_ptr<Front> stepped_front;
   std::unique_ptr<HttpApi> stepped_api;
