@@ -8,23 +8,19 @@ logits` agrees with transformers to 1e-4, the export is the model again bit by
 bit, and lory-server's scores and greedy text are those of transformers.
 """
 
-import json
 import shutil
 import tempfile
 import unittest
-import urllib.request
 from pathlib import Path
 
 # First: it looks for an environment that has torch.
 import llama_exchange_test as exchange
 from llama_exchange_test import lory_model, our_logits
-from serve_test import write_tokenizer
-from service import Process
+from served_model import VOCABULARY, ServedModel
 import torch
 from transformers import MixtralConfig, MixtralForCausalLM
 
 TOLERANCE = 1e-4
-VOCABULARY = 257  # of serve_test's tokenizer: a token a byte, and the end
 PROMPTS = ("def main():", "a", "In the beginning God created the heaven")
 
 
@@ -93,40 +89,20 @@ class MixtralTest(unittest.TestCase):
         self.assertGreater(
             len(list((self.folder / "hf").glob("*.safetensors"))), 2)
 
-    def serve(self, checkpoint):
-        """The address of a server that has it."""
-        tokenizer = self.folder / "tokenizer.json"
-        write_tokenizer(tokenizer)
-        server = Process("server", [
-            exchange.BIN / "lory-server", "--checkpoint", checkpoint,
-            "--tokenizer", tokenizer, "--listen", "127.0.0.1:0", "--http",
-            "127.0.0.1:0", "--threads", "1"], self.folder)
-        self.addCleanup(server.stop)
-        return server.start()["http"]
-
-    @staticmethod
-    def complete(address, **body):
-        request = urllib.request.Request(
-            f"http://{address}/v1/completions", json.dumps(body).encode(),
-            {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())["choices"][0]
-
     def test_served_text_and_scores_are_transformers(self):
         model = random_mixtral(seed=4)
-        address = self.serve(self.imported(model))
+        server = ServedModel(self.folder, self.imported(model))
+        self.addCleanup(server.stop)
         for prompt in PROMPTS:
             tokens = torch.tensor([list(prompt.encode())])
             out = model.generate(tokens, max_new_tokens=32, do_sample=False,
                                  eos_token_id=None, pad_token_id=0)[0]
             made = bytes(out.tolist()).decode("ascii")[len(prompt):]
             for inference in ("prompt", "segment"):
-                answer = self.complete(address, prompt=prompt, max_tokens=32,
-                                       temperature=0, inference=inference)
+                answer = server.complete(prompt=prompt, max_tokens=32,
+                                         temperature=0, inference=inference)
                 self.assertEqual(answer["text"], made)
-            scored = self.complete(address, prompt=prompt + made, max_tokens=0,
-                                   echo=True, logprobs=1)
-            ours = torch.tensor(scored["logprobs"]["token_logprobs"][1:])
+            ours = torch.tensor(server.scores(prompt + made))
             with torch.no_grad():
                 theirs = torch.log_softmax(model(out[None]).logits[0], 1)
             theirs = theirs[:-1].gather(1, out[1:, None])[:, 0]

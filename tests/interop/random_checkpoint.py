@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 EXPERTS = 4
-WIDTH, INNER, VOCABULARY, LAYERS, LENGTH = 48, 64, 203, 2, 64
+WIDTH, INNER, VOCABULARY, LAYERS, LENGTH = 48, 64, 257, 2, 64
 HEADS, KEY_HEADS = 4, 2
 MODEL = {"vocabulary_size": VOCABULARY, "layer_count": LAYERS, "width": WIDTH,
          "head_count": HEADS, "key_value_head_count": KEY_HEADS,

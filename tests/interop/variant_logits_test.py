@@ -6,8 +6,8 @@ Environment and skipping: as llama_exchange_test.py.
 Weights are random, experts and routers far apart, so that a wrong choice shows.
 The model is written out below in double precision, a token, a segment and an
 expert at a time, from the papers and without regard to how ours is made. Logits
-of `lory-model logits`, in fp32, agree with it to 1e-4; token choice also with
-MixtralForCausalLM of its export.
+of `lory-model logits`, in fp32, agree with it to 1e-4, and so do lory-server's
+scores; token choice also agrees with MixtralForCausalLM of its export.
 """
 
 import json
@@ -21,6 +21,7 @@ from pathlib import Path
 import llama_exchange_test as exchange
 from llama_exchange_test import lory_model, our_logits, their_logits
 from random_checkpoint import VOCABULARY, parameters_of, random_checkpoint
+from served_model import ServedModel
 import torch
 
 LENGTH = 61  # not a multiple of a segment
@@ -249,7 +250,7 @@ class VariantLogitsTest(unittest.TestCase):
 
     def close(self, name, ours, theirs):
         distance = (ours - theirs).abs().max().item()
-        print(f"{name}: logits differ by {distance:.1e} of "
+        print(f"{name}: they differ by {distance:.1e} of "
               f"{theirs.abs().max().item():.1f}", flush=True)
         self.assertLessEqual(distance, TOLERANCE)
 
@@ -264,6 +265,28 @@ class VariantLogitsTest(unittest.TestCase):
                 theirs = reference(checkpoint, shape, feed_forward, options,
                                    self.tokens)
                 self.close(name, self.logits(checkpoint), theirs)
+
+    def test_served_scores_are_those_of_the_equations(self):
+        tokens = self.tokens.tolist()
+        for name, (feed_forward, options) in VARIANTS.items():
+            if feed_forward is soft_moe:
+                continue  # refused: tests/unit/worker/serve
+            with self.subTest(name):
+                checkpoint = self.folder / name
+                random_checkpoint(checkpoint, feed_forward.__name__, options)
+                shape = json.loads(lory_model("inspect", checkpoint, "-o",
+                                              "json"))["model"]
+                theirs = torch.log_softmax(reference(
+                    checkpoint, shape, feed_forward, options, self.tokens), 1)
+                theirs = theirs[:-1].gather(1, self.tokens[1:, None])[:, 0]
+                server = ServedModel(self.folder, checkpoint)
+                self.addCleanup(server.stop)
+                # What pools a whole text pools the prompt.
+                pools_all = "allow_noncausal" in options
+                ours = server.scores(
+                    tokens, inference="prompt" if pools_all else "segment")
+                server.stop()
+                self.close(f"{name}, served", torch.tensor(ours), theirs)
 
     def test_token_choice_is_exported_as_mixtral(self):
         for top_k in (1, 2, 3):

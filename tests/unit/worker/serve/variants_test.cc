@@ -139,6 +139,24 @@ TEST_F(ServedVariants, TextsTokenByTokenAreTheEvaluatedForwardPass) {
   }
 }
 
+TEST_F(ServedVariants, AContextDecidesWhereTheTextWouldLookAhead) {
+  for (const lory::v1::ModelSpec& spec : ServedSpecs()) {
+    SCOPED_TRACE(spec.feed_forward().ShortDebugString());
+    const Served served(spec, 3);
+    MergedCache cache(*served.model, kPlenty);
+    Decoder decoder(*served.model, cache);
+    const at::NoGradGuard no_grad;
+    for (const auto inference : {Inference::kPrompt, Inference::kSegment}) {
+      SequenceState state;
+      const PromptPass pass = decoder.ReadPrompt(kTokens, /*routed_count=*/3,
+                                                 inference, kLength, state);
+      EXPECT_THAT(
+          LossesOf(decoder.Logits(pass.hidden_LD)),
+          NearTensor(EvaluatedLosses(*served.trained, 3, inference), 2e-5));
+    }
+  }
+}
+
 TEST_F(ServedVariants, TextsTogetherAreTextsAlone) {
   for (const lory::v1::ModelSpec& spec : ServedSpecs()) {
     SCOPED_TRACE(spec.feed_forward().ShortDebugString());
