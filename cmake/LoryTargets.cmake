@@ -42,10 +42,21 @@ elseif(NOT LORY_SANITIZE STREQUAL "")
 endif()
 add_link_options(-Wl,--as-needed)
 
-# lory_library(name SRCS a.cc ... DEPS lory::x ...): a static library, alias
-# lory::name. Headers are found from the root of the project.
+# Adds all sources of arg_FOLDERS but a program's main.cc to arg_SRCS.
+macro(lory_add_folders)
+  foreach(folder ${arg_FOLDERS})
+    file(GLOB found CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}
+      ${folder}/*.cc)
+    list(FILTER found EXCLUDE REGEX "/main\\.cc$")
+    list(APPEND arg_SRCS ${found})
+  endforeach()
+endmacro()
+
+# lory_library(name [SRCS a.cc ...] [FOLDERS x ...] DEPS lory::x ...): a static
+# library, alias lory::name. Headers are found from the root of the project.
 function(lory_library name)
-  cmake_parse_arguments(arg "" "" "SRCS;DEPS" ${ARGN})
+  cmake_parse_arguments(arg "" "" "SRCS;FOLDERS;DEPS" ${ARGN})
+  lory_add_folders()
   if(arg_SRCS)
     add_library(lory_${name} STATIC ${arg_SRCS})
     target_link_libraries(lory_${name} PUBLIC lory_flags ${arg_DEPS})
@@ -72,11 +83,7 @@ endfunction()
 # builds all of one label, and no more.
 function(lory_test name)
   cmake_parse_arguments(arg "" "LABEL;TIMEOUT" "SRCS;FOLDERS;DEPS" ${ARGN})
-  foreach(folder ${arg_FOLDERS})
-    file(GLOB found CONFIGURE_DEPENDS RELATIVE ${CMAKE_CURRENT_SOURCE_DIR}
-      ${folder}/*.cc)
-    list(APPEND arg_SRCS ${found})
-  endforeach()
+  lory_add_folders()
   if(NOT arg_LABEL)
     set(arg_LABEL unit)
   endif()

@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr char kStages[] = "stages";
+constexpr char kStagesFolder[] = "stages";
 constexpr size_t kShardDigits = 5;  // at least
 
 bool ConsumeShardEnd(absl::string_view* name) {
@@ -72,7 +72,7 @@ absl::Status CheckRead(const std::string& path, const std::string& output,
   const fs::path read = Resolved(path);
   const fs::path folder = Resolved(output);
   const bool is_written =
-      read == folder || IsBeneath(read, folder / kStages) ||
+      read == folder || IsBeneath(read, folder / kStagesFolder) ||
       (read.parent_path() == folder && IsDatasetFile(read.filename().string()));
   if (!is_written) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
@@ -91,8 +91,9 @@ bool HasBuild(const std::string& folder) {
   std::error_code error;
   return (!holder.empty() &&
           std::all_of(holder.begin(), holder.end(), absl::ascii_isdigit)) ||
-         fs::exists(absl::StrCat(folder, "/", kStages, "/ingest/stage.json"),
-                    error) ||
+         fs::exists(
+             absl::StrCat(folder, "/", kStagesFolder, "/ingest/stage.json"),
+             error) ||
          data::ReadDatasetManifest(absl::StrCat(folder, "/", kManifestFile))
              .ok();
 }
@@ -112,7 +113,7 @@ absl::Status CheckOutput(const CorpusSpec& spec) {
   for (fs::directory_iterator at(spec.output, error), end; !error && at != end;
        at.increment(error)) {
     const std::string name = at->path().filename().string();
-    if (!IsDatasetFile(name) && name != kStages) continue;
+    if (!IsDatasetFile(name) && name != kStagesFolder) continue;
     if (HasBuild(spec.output)) return absl::OkStatus();
     return absl::FailedPreconditionError(absl::StrCat(
         at->path().string(),

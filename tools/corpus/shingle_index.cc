@@ -8,7 +8,7 @@ namespace lory::corpus {
 namespace {
 
 // Of what is rounded; a little lower lists a little more.
-constexpr double kSpare = 1e-9;
+constexpr double kOverlapSlack = 1e-9;
 
 }  // namespace
 
@@ -37,8 +37,8 @@ std::vector<uint64_t> ShingleIndex::PrefixOf(
   }
   std::sort(by_rarity.begin(), by_rarity.end());
   // Another set that overlaps enough has this many of them.
-  const auto shared = static_cast<size_t>(
-      std::ceil(overlap_ * static_cast<double>(shingles.size()) - kSpare));
+  const auto shared = static_cast<size_t>(std::ceil(
+      overlap_ * static_cast<double>(shingles.size()) - kOverlapSlack));
   const size_t prefix_size = shingles.size() - std::max<size_t>(shared, 1) + 1;
   by_rarity.resize(std::min(prefix_size, shingles.size()));
   std::vector<uint64_t> prefix;
