@@ -7,6 +7,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "tests/support/mutations.h"
 #include "tests/support/status_matchers.h"
 
 namespace lory::data {
@@ -139,6 +140,21 @@ TEST(DatasetManifest, OtherFilesAreNotTakenForOne) {
 
 TEST(DatasetManifest, AMissingFileIsNotFound) {
   EXPECT_TRUE(absl::IsNotFound(ReadDatasetManifest("/nowhere/x").status()));
+}
+
+// What is taken in spite of it can be written down and taken again.
+TEST(DatasetManifest, MutationsAreReadOrRefused) {
+  const std::string good = SerializeDatasetManifest(ExampleDataset());
+  testing::Mutations mutations(20261127);
+  int refused = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const auto manifest = ParseDatasetManifest(mutations.Of(good));
+    refused += !manifest.ok();
+    if (!manifest.ok()) continue;
+    EXPECT_OK(ParseDatasetManifest(SerializeDatasetManifest(*manifest))) << i;
+  }
+  EXPECT_GT(refused, 1500);
+  EXPECT_LT(refused, 2990);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "common/io/storage.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/mutations.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
@@ -164,6 +165,16 @@ TEST_F(ShardFileTest, AShardWithoutSequencesIsNotMade) {
   LORY_ASSERT_OK_AND_ASSIGN(auto writer,
                             ShardWriter::Create(folder.At("s"), 2, 9));
   EXPECT_TRUE(absl::IsFailedPrecondition(writer->Finish().status()));
+}
+
+TEST_F(ShardFileTest, AMutatedIndexOpensOnlyIfItIsTheSame) {
+  Write(3, 5, 500);
+  const std::string idx = Bytes("s.idx");
+  testing::Mutations mutations(20261126);
+  for (int i = 0; i < 3000; ++i) {
+    const std::string mutated = mutations.Of(idx);
+    EXPECT_EQ(OpenWithIndex(mutated).ok(), mutated == idx) << i;
+  }
 }
 
 }  // namespace

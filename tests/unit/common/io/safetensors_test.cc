@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/faulty_storage.h"
+#include "tests/support/mutations.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
@@ -244,6 +245,30 @@ TEST_F(SafetensorsTest, TypesWeDoNotKnowAreUnimplementedNotDamaged) {
 TEST_F(SafetensorsTest, AMissingFileIsNotFound) {
   EXPECT_THAT(SafetensorsReader::Open(folder.At("no")),
               StatusIs(absl::StatusCode::kNotFound, HasSubstr("no")));
+}
+
+// Whatever opens has all tensors inside the file and of their sizes.
+TEST_F(SafetensorsTest, MutationsOpenSoundOrNotAtAll) {
+  const std::string good =
+      FileOf(absl::StrCat("{", Entry("a", "[2,3]", 0, 24), ",",
+                          Entry("b", "[1]", 24, 32, "I64"), ",",
+                          R"("__metadata__":{"format":"pt"}})"),
+             32);
+  testing::Mutations mutations(20261128);
+  int refused = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const auto reader =
+        SafetensorsReader::Open(folder.Write("t", mutations.Of(good)));
+    refused += !reader.ok();
+    if (!reader.ok()) continue;
+    for (const TensorInfo& info : (*reader)->tensors()) {
+      EXPECT_EQ((*reader)->Bytes(info).size(),
+                info.ElementCount() * SizeOf(info.dtype))
+          << i;
+    }
+  }
+  EXPECT_GT(refused, 1000);
+  EXPECT_LT(refused, 2990);
 }
 
 }  // namespace

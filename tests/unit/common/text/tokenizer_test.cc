@@ -9,6 +9,7 @@
 #include "common/text/byte_pair_tokenizer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/mutations.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
@@ -247,6 +248,25 @@ TEST_F(TokenizerFileTest, RefusesEveryTruncation) {
     EXPECT_TRUE(absl::IsInvalidArgument(
         ParseBytePairModel(json.substr(0, size)).status()));
   }
+}
+
+// What is taken in spite of it encodes any text and gives it back.
+TEST(BytePairModelMutations, AreReadOrRefused) {
+  const std::string good = SerializeBytePairModel(Example());
+  std::string text = "hello well\xff\xc3(\n  aaaa bcab ";
+  for (int byte = 0; byte < 256; ++byte) text += static_cast<char>(byte);
+  testing::Mutations mutations(20261129);
+  int refused = 0;
+  for (int i = 0; i < 5000; ++i) {
+    absl::StatusOr<BytePairModel> model =
+        ParseBytePairModel(mutations.Of(good));
+    refused += !model.ok();
+    if (!model.ok()) continue;
+    const BytePairTokenizer tokenizer(*std::move(model));
+    EXPECT_EQ(tokenizer.Decode(tokenizer.Encode(text)), text) << i;
+  }
+  EXPECT_GT(refused, 1000);
+  EXPECT_LT(refused, 4990);
 }
 
 }  // namespace
