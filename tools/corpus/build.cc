@@ -81,10 +81,37 @@ class Build {
       stage.options["keys"].push_back(
           {input.keys.text, input.keys.id, input.keys.domain});
     }
-    stage.run = [this](const std::string& folder) {
-      return Ingest(spec_.inputs, spec_.max_errors, folder, progress_);
+    LORY_RETURN_IF_ERROR(AddSampleOptions(&stage));
+    stage.run =
+        [this](const std::string& folder) -> absl::StatusOr<StageResult> {
+      std::unique_ptr<text::Tokenizer> tokenizer;
+      if (spec_.HasTokenInput()) {
+        LORY_ASSIGN_OR_RETURN(tokenizer, LoadForCorpus(spec_.tokenizer_file));
+      }
+      return Ingest(spec_.inputs, spec_.max_errors, folder, progress_,
+                    tokenizer.get());
     };
     LORY_ASSIGN_OR_RETURN(ingest_, runner_.Run(stage));
+    return absl::OkStatus();
+  }
+
+  // What else decides on the documents of inputs that are neither lines nor
+  // text; builds of those alone stay as they were.
+  absl::Status AddSampleOptions(Stage* stage) const {
+    for (size_t i = 0; i < spec_.inputs.size(); ++i) {
+      const CorpusInput& input = spec_.inputs[i];
+      const bool is_mds = input.format == InputFormat::kMds;
+      if (!is_mds && input.format != InputFormat::kMegatron) continue;
+      stage->options[absl::StrCat("samples-", i)] = {
+          {"format", is_mds ? "mds" : "megatron"},
+          {"tokens_key", input.keys.tokens},
+          {"tokens_type",
+           input.token_type ? std::string(NameOf(*input.token_type)) : ""}};
+    }
+    if (!spec_.HasTokenInput()) return absl::OkStatus();
+    LORY_ASSIGN_OR_RETURN(std::string hash,
+                          io::FileSha256Hex(spec_.tokenizer_file));
+    stage->inputs.emplace_back("tokenizer_file", std::move(hash));
     return absl::OkStatus();
   }
 
@@ -140,7 +167,12 @@ class Build {
       LORY_ASSIGN_OR_RETURN(
           const std::unique_ptr<text::Tokenizer> tokenizer,
           text::LoadTokenizer(tokenizer_.PathOf(kTokenizerFile)));
-      return Tokenize(store, *tokenizer, folder, progress_);
+      if (!spec_.HasTokenInput()) {
+        return Tokenize(store, *tokenizer, folder, progress_);
+      }
+      LORY_ASSIGN_OR_RETURN(const TokenStore given,
+                            TokenStore::Open(ingest_.folder));
+      return Tokenize(store, *tokenizer, folder, progress_, &given);
     };
     LORY_ASSIGN_OR_RETURN(tokenize_, runner_.Run(stage));
     return absl::OkStatus();

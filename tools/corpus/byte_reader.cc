@@ -164,10 +164,14 @@ class ZstdReader final : public CompressedReader {
   size_t frame_left_ = 0;  // 0: between frames
 };
 
+bool IsZstandardName(absl::string_view path) {
+  return absl::EndsWith(path, ".zst") || absl::EndsWith(path, ".zstd");
+}
+
 }  // namespace
 
 bool IsCompressedName(absl::string_view path) {
-  return absl::EndsWith(path, ".gz") || absl::EndsWith(path, ".zst");
+  return absl::EndsWith(path, ".gz") || IsZstandardName(path);
 }
 
 absl::StatusOr<std::unique_ptr<ByteReader>> ByteReader::Open(
@@ -176,7 +180,7 @@ absl::StatusOr<std::unique_ptr<ByteReader>> ByteReader::Open(
   if (file == nullptr) {
     return io::ErrnoStatus(errno, absl::StrCat("opening ", path));
   }
-  if (absl::EndsWith(path, ".zst")) {
+  if (IsZstandardName(path)) {
     return std::make_unique<ZstdReader>(path, std::move(file));
   }
   if (absl::EndsWith(path, ".gz")) {

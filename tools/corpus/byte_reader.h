@@ -12,7 +12,7 @@
 namespace lory::corpus {
 
 // The bytes of a file from begin to end: plain, .gz (any number of members) or
-// .zst (any number of frames) by its name. Thread-compatible.
+// .zst or .zstd (any number of frames) by its name. Thread-compatible.
 class ByteReader {
  public:
   // NOT_FOUND, PERMISSION_DENIED, otherwise INTERNAL.

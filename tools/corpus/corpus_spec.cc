@@ -23,6 +23,8 @@ using config::YamlNode;
 
 constexpr char kJsonLines[] = "jsonl";
 constexpr char kText[] = "text";
+constexpr char kMegatron[] = "megatron";
+constexpr char kMds[] = "mds";
 constexpr DocumentOrder kOrders[] = {DocumentOrder::kSimilarity,
                                      DocumentOrder::kReleasedCode,
                                      DocumentOrder::kRandom};
@@ -188,6 +190,42 @@ class SpecReader {
   std::vector<std::string> errors_;
 };
 
+InputFormat FormatNamed(absl::string_view name) {
+  if (name == kText) return InputFormat::kText;
+  if (name == kMegatron) return InputFormat::kMegatron;
+  if (name == kMds) return InputFormat::kMds;
+  return InputFormat::kJsonLines;
+}
+
+// Keys that say where something stands in a file of another format.
+void CheckInputKeys(SpecReader& reader, const YamlNode& node,
+                    const std::string& path, CorpusInput* input) {
+  const bool is_mds = input->format == InputFormat::kMds;
+  bool text = false;
+  for (const config::YamlEntry& entry : node.entries) {
+    const std::string here = absl::StrCat(path, ".", entry.key);
+    const bool of_mds = entry.key == "tokens_key" || entry.key == "tokens_type";
+    if (of_mds && !is_mds) {
+      reader.Fail(entry.line, here, "is for format: mds alone");
+    } else if (absl::EndsWith(entry.key, "_key") &&
+               (input->format == InputFormat::kText ||
+                input->format == InputFormat::kMegatron)) {
+      reader.Fail(
+          entry.line, here,
+          absl::StrCat(input->format == InputFormat::kText ? kText : kMegatron,
+                       " files have no keys"));
+    }
+    text = text || entry.key == "text_key";
+  }
+  if (!is_mds || !text) return;
+  for (const config::YamlEntry& entry : node.entries) {
+    if (entry.key != "tokens_key" && entry.key != "tokens_type") continue;
+    reader.Fail(entry.line, absl::StrCat(path, ".", entry.key),
+                "a document is either tokens or text (text_key)");
+  }
+  input->keys.tokens.clear();
+}
+
 void ReadInputs(SpecReader& reader, const YamlNode& node,
                 const std::string& path, const std::string& folder,
                 std::vector<CorpusInput>* inputs) {
@@ -198,19 +236,37 @@ void ReadInputs(SpecReader& reader, const YamlNode& node,
     CorpusInput& input = inputs->emplace_back();
     const std::string here = absl::StrCat(path, "[", i, "]");
     std::string format = kJsonLines;
+    std::string type;
     reader.Map(node.items[i], here,
                {{"path", reader.Path(&input.path, folder), true},
                 {"domain", reader.Name(&input.domain)},
-                {"format", reader.OneOf(&format, {kJsonLines, kText})},
+                {"format",
+                 reader.OneOf(&format, {kJsonLines, kText, kMegatron, kMds})},
                 {"text_key", reader.Text(&input.keys.text)},
                 {"id_key", reader.Text(&input.keys.id)},
-                {"domain_key", reader.Text(&input.keys.domain)}});
-    if (format != kText) continue;
-    input.format = InputFormat::kText;
-    for (const config::YamlEntry& entry : node.items[i].entries) {
-      if (!absl::EndsWith(entry.key, "_key")) continue;
-      reader.Fail(entry.line, absl::StrCat(here, ".", entry.key),
-                  "text files have no keys");
+                {"domain_key", reader.Text(&input.keys.domain)},
+                {"tokens_key", reader.Text(&input.keys.tokens)},
+                {"tokens_type", reader.OneOf(&type, TokenTypeNames())}});
+    input.format = FormatNamed(format);
+    input.token_type = TokenTypeNamed(type);
+    CheckInputKeys(reader, node.items[i], here, &input);
+  }
+}
+
+// Tokens are made into text for what looks at words, and so by the tokenizer
+// that made them.
+void CheckTokenInputs(SpecReader& reader, const YamlNode& root,
+                      const CorpusSpec& spec) {
+  if (!spec.tokenizer_file.empty()) return;
+  for (const config::YamlEntry& entry : root.entries) {
+    if (entry.key != "inputs" || entry.value.kind != YamlNode::Kind::kList) {
+      continue;
+    }
+    for (size_t i = 0; i < spec.inputs.size(); ++i) {
+      if (!HoldsTokens(spec.inputs[i])) continue;
+      reader.Fail(entry.value.items[i].line, absl::StrCat("inputs[", i, "]"),
+                  "holds tokens: tokenizer.file must be the tokenizer that "
+                  "made them");
     }
   }
 }
@@ -276,6 +332,15 @@ std::optional<DocumentOrder> OrderNamed(absl::string_view name) {
   return std::nullopt;
 }
 
+bool HoldsTokens(const CorpusInput& input) {
+  return input.format == InputFormat::kMegatron ||
+         (input.format == InputFormat::kMds && !input.keys.tokens.empty());
+}
+
+bool CorpusSpec::HasTokenInput() const {
+  return std::any_of(inputs.begin(), inputs.end(), HoldsTokens);
+}
+
 bool IsDomainName(absl::string_view name) {
   const auto is_allowed = [](unsigned char c) {
     return absl::ascii_isalnum(c) || c == '-' || c == '_' || c == '.';
@@ -334,6 +399,7 @@ absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
         }},
        {"sequence_length", reader.Whole(&spec.sequence_length, 8, 1 << 20)},
        {"shard_mb", reader.Whole(&spec.shard_megabytes, 1, 1 << 16)}});
+  CheckTokenInputs(reader, root, spec);
   LORY_RETURN_IF_ERROR(reader.status());
   return spec;
 }

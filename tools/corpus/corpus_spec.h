@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "tools/corpus/token_type.h"
 
 // corpus.yaml: what a dataset is built from and how. See
 // tools/corpus/example/corpus.yaml for every key.
@@ -17,14 +18,17 @@ namespace lory::corpus {
 // How documents follow each other in the contexts.
 enum class DocumentOrder { kSimilarity, kReleasedCode, kRandom };
 
-// What a file of an input holds: a document a line, or one in all.
-enum class InputFormat { kJsonLines, kText };
+// What a file of an input holds: a document a line, one in all, or those of an
+// indexed dataset of Megatron-LM or of MosaicML's streaming library.
+enum class InputFormat { kJsonLines, kText, kMegatron, kMds };
 
-// Where a line of JSON keeps what; "/a/b" is the "b" inside "a".
+// Where a line of JSON keeps what; "/a/b" is the "b" inside "a". Of MDS the
+// names of columns.
 struct InputKeys {
   std::string text = "text";
   std::string id = "id";
   std::string domain = "domain";
+  std::string tokens = "tokens";  // MDS alone; empty: it has text
 };
 
 struct CorpusInput {
@@ -32,10 +36,14 @@ struct CorpusInput {
   std::string domain;  // of every document in it; empty: the lines say
   InputFormat format = InputFormat::kJsonLines;
   InputKeys keys;
+  std::optional<TokenType> token_type;  // of columns that do not say it
   // Not of the file: a folder in `path` that is not read, where the build
   // writes.
   std::string left_out;
 };
+
+// Whether its documents are tokens already, of the spec's tokenizer.
+bool HoldsTokens(const CorpusInput& input);
 
 struct CorpusSpec {
   std::string name;
@@ -63,6 +71,8 @@ struct CorpusSpec {
 
   int32_t sequence_length = 1024;
   int64_t shard_megabytes = 256;
+
+  bool HasTokenInput() const;
 };
 
 // Reads `text`; relative paths in it are taken from `folder`.

@@ -2,20 +2,20 @@
 
 #include <algorithm>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
 #include "nlohmann/json.hpp"
 #include "tools/corpus/document_store.h"
 #include "tools/corpus/input_files.h"
-#include "tools/corpus/input_line.h"
+#include "tools/corpus/input_item.h"
+#include "tools/corpus/item_reader.h"
 #include "tools/corpus/line_reader.h"
 #include "tools/corpus/parallel.h"
+#include "tools/corpus/token_store.h"
 
 namespace lory::corpus {
 namespace {
@@ -27,30 +27,14 @@ constexpr int64_t kShownErrors = 20;
 constexpr int64_t kShownDuplicates = 3;
 constexpr int64_t kWrittenDuplicates = 10'000;
 // Of input that is in memory at a time, but for a single longer line.
-constexpr size_t kBatchBytes = 8 << 20;
+constexpr int64_t kBatchBytes = 8 << 20;
 constexpr int64_t kIngestGrain = 32;  // lines, or files of text
+// Of an input of tokens, to see whether its tokenizer made them, and which
+// share of them should look so.
+constexpr int64_t kComparedDocuments = 64;
+constexpr double kLeastAlike = 0.25;
 // How much text rarely takes more of than when it is compressed.
 constexpr int64_t kCompressedTimes = 16;
-
-// A line or file as it came, and what became of it.
-struct Item {
-  std::string where;  // for people
-  std::string bytes;
-  absl::StatusOr<InputLine> parsed = absl::UnknownError("not parsed");
-  DocumentId id;
-  bool empty = false;
-};
-
-// On any thread; `name` of a file of text, else unused.
-void ParseItem(const CorpusInput& input, absl::string_view name, Item* item) {
-  item->parsed = input.format == InputFormat::kText
-                     ? ParseTextFile(item->bytes, name)
-                     : ParseInputLine(item->bytes, input.keys);
-  item->bytes = {};  // what is of use was copied
-  if (!item->parsed.ok()) return;
-  item->empty = absl::StripAsciiWhitespace(item->parsed->text).empty();
-  if (!item->empty) item->id = IdOfText(item->parsed->text);
-}
 
 // What a file may take once it is read; a guess if it is compressed.
 absl::StatusOr<int64_t> BytesInMemory(const std::string& path) {
@@ -62,20 +46,24 @@ absl::StatusOr<int64_t> BytesInMemory(const std::string& path) {
 class Ingestion {
  public:
   Ingestion(std::string folder, std::unique_ptr<DocumentStoreWriter> writer,
-            int64_t max_errors, Progress& progress)
+            std::unique_ptr<TokenStoreWriter> tokens, int64_t max_errors,
+            const text::Tokenizer* tokenizer, Progress& progress)
       : folder_(std::move(folder)),
         writer_(std::move(writer)),
+        tokens_(std::move(tokens)),
         max_errors_(max_errors),
+        tokenizer_(tokenizer),
         progress_(progress) {}
 
   absl::Status ReadInput(const CorpusInput& input) {
     LORY_ASSIGN_OR_RETURN(const InputFiles found, FilesOf(input));
     skipped_ += found.skipped;
     if (input.format == InputFormat::kText) return ReadTexts(input, found);
+    begun_ = 0;
     for (const InputFile& file : found.files) {
-      LORY_RETURN_IF_ERROR(ReadLines(input, file.path));
+      LORY_RETURN_IF_ERROR(ReadItems(input, file));
     }
-    return absl::OkStatus();
+    return CheckTokenizer();
   }
 
   absl::StatusOr<StageResult> Finish() {
@@ -88,17 +76,26 @@ class Ingestion {
     LORY_RETURN_IF_ERROR(writer_->Finish());
     StageResult result;
     result.files = DocumentStoreWriter::Files();
+    if (tokens_ != nullptr) {
+      LORY_RETURN_IF_ERROR(tokens_->Finish());
+      for (const char* file : {kTokensFile, kTokenEndsFile}) {
+        result.files.push_back(file);
+      }
+      result.figures["token_documents"] = static_cast<double>(token_documents_);
+    }
     LORY_RETURN_IF_ERROR(io::LocalStorage().Write(
         absl::StrCat(folder_, "/", kDuplicatesFile), duplicate_lines_));
     result.files.push_back(kDuplicatesFile);
-    result.figures = {
-        {"documents", static_cast<double>(writer_->document_count())},
-        {"domains", static_cast<double>(writer_->domain_count())},
-        {"text_bytes", static_cast<double>(text_bytes_)},
-        {"bad_lines", static_cast<double>(bad_)},
-        {"duplicates", static_cast<double>(duplicates_)},
-        {"empty", static_cast<double>(empty_)},
-        {"skipped_files", static_cast<double>(skipped_)}};
+    for (const auto& [name, count] :
+         {std::pair{"documents", writer_->document_count()},
+          {"domains", writer_->domain_count()},
+          {"text_bytes", text_bytes_},
+          {"bad_lines", bad_},
+          {"duplicates", duplicates_},
+          {"empty", empty_},
+          {"skipped_files", skipped_}}) {
+      result.figures[name] = static_cast<double>(count);
+    }
     result.summary = absl::StrFormat(
         "%d documents, %.1f MB, %d domains; %d duplicates, %d empty, %d bad "
         "lines%s",
@@ -111,42 +108,30 @@ class Ingestion {
   }
 
  private:
-  absl::Status ReadLines(const CorpusInput& input, const std::string& path) {
-    LORY_ASSIGN_OR_RETURN(const std::unique_ptr<LineReader> lines,
-                          LineReader::Open(path));
-    std::vector<Item> batch;
-    size_t batch_bytes = 0;
-    while (true) {
-      const auto line = lines->Next();
-      if (!line.ok() && !absl::IsOutOfRange(line.status())) {
-        return line.status();
+  absl::Status ReadItems(const CorpusInput& input, const InputFile& file) {
+    LORY_ASSIGN_OR_RETURN(const std::unique_ptr<ItemReader> reader,
+                          ItemReader::Open(input, file));
+    std::vector<InputItem> batch;
+    int64_t batch_bytes = 0;
+    for (bool more = true; more;) {
+      InputItem item;
+      LORY_ASSIGN_OR_RETURN(more, reader->Next(&item));
+      batch_bytes += item.read_bytes;
+      if (more) {
+        item.compare = item.token_type && begun_++ < kComparedDocuments;
+        batch.push_back(std::move(item));
       }
-      const bool at_end = line.ok() && !*line;
-      if (at_end || batch_bytes >= kBatchBytes) {
-        ParallelFor(static_cast<int64_t>(batch.size()), kIngestGrain,
-                    [&](int64_t begin, int64_t end) {
-                      for (int64_t i = begin; i < end; ++i) {
-                        if (!batch[i].bytes.empty()) {
-                          ParseItem(input, "", &batch[i]);
-                        }
-                      }
-                    });
-        LORY_RETURN_IF_ERROR(TakeAll(input, &batch));
-        progress_.Advance(static_cast<int64_t>(batch_bytes));
-        batch_bytes = 0;
-      }
-      if (at_end) return absl::OkStatus();
-      const std::string where = absl::StrCat(path, ":", lines->line_number());
-      if (!line.ok()) {  // in its place, for the order of what is reported
-        batch.push_back({.where = where, .parsed = line.status()});
-        batch_bytes += kMaxLineBytes;
-        continue;
-      }
-      batch_bytes += (*line)->size() + 1;
-      // Blank lines are no documents and no mistakes.
-      if (absl::StripAsciiWhitespace(**line).empty()) continue;
-      batch.push_back({.where = where, .bytes = std::string(**line)});
+      if (more && batch_bytes < kBatchBytes) continue;
+      ParallelFor(static_cast<int64_t>(batch.size()), kIngestGrain,
+                  [&](int64_t begin, int64_t end) {
+                    for (int64_t i = begin; i < end; ++i) {
+                      ParseItem(input, tokenizer_, &batch[i]);
+                    }
+                  });
+      LORY_RETURN_IF_ERROR(TakeAll(input, &batch));
+      progress_.Advance(std::exchange(batch_bytes, 0));
     }
+    return absl::OkStatus();
   }
 
   absl::Status ReadTexts(const CorpusInput& input, const InputFiles& found) {
@@ -156,12 +141,12 @@ class Ingestion {
       int64_t end = first;
       int64_t bytes = 0;
       while (end < count && end - first < kIngestGrain &&
-             (end == first || bytes < static_cast<int64_t>(kBatchBytes))) {
+             (end == first || bytes < kBatchBytes)) {
         LORY_ASSIGN_OR_RETURN(const int64_t size,
                               BytesInMemory(found.files[end++].path));
         bytes += size;
       }
-      std::vector<Item> batch(end - first);
+      std::vector<InputItem> batch(end - first);
       ParallelFor(static_cast<int64_t>(batch.size()), 1,
                   [&](int64_t begin, int64_t stop) {
                     for (int64_t i = begin; i < stop; ++i) {
@@ -175,54 +160,83 @@ class Ingestion {
   }
 
   // On any thread.
-  void ReadText(const CorpusInput& input, const InputFile& file, Item* item) {
+  void ReadText(const CorpusInput& input, const InputFile& file,
+                InputItem* item) {
     item->where = file.path;
+    item->name = file.name;
     absl::StatusOr<std::string> bytes = ReadWhole(file.path, kMaxLineBytes);
-    if (!bytes.ok()) {
-      item->parsed = bytes.status();
-      return;
-    }
+    item->status = bytes.status();
+    if (!bytes.ok()) return;
     progress_.Advance(static_cast<int64_t>(bytes->size()));
     item->bytes = *std::move(bytes);
-    ParseItem(input, file.name, item);
+    ParseItem(input, tokenizer_, item);
   }
 
   // In the order they came, whatever the threads did.
-  absl::Status TakeAll(const CorpusInput& input, std::vector<Item>* batch) {
-    for (const Item& item : *batch) LORY_RETURN_IF_ERROR(Take(input, item));
+  absl::Status TakeAll(const CorpusInput& input,
+                       std::vector<InputItem>* batch) {
+    for (const InputItem& item : *batch) {
+      if (!item.status.ok()) {
+        LORY_RETURN_IF_ERROR(CountBad(item.where, item.status));
+        continue;
+      }
+      if (item.made_by_tokenizer) {
+        ++compared_;
+        alike_ += *item.made_by_tokenizer;
+      }
+      for (const InputDocument& document : item.documents) {
+        LORY_RETURN_IF_ERROR(Take(input, document));
+      }
+    }
     batch->clear();
-    return absl::OkStatus();
+    return begun_ < kComparedDocuments ? absl::OkStatus() : CheckTokenizer();
   }
 
-  absl::Status Take(const CorpusInput& input, const Item& item) {
-    const absl::Status& status = item.parsed.status();
-    if (absl::IsInvalidArgument(status) || absl::IsOutOfRange(status)) {
-      return CountBad(absl::StrCat(item.where, ": ", status.message()));
+  absl::Status Take(const CorpusInput& input, const InputDocument& document) {
+    if (!document.status.ok()) {
+      return CountBad(document.where, document.status);
     }
-    LORY_RETURN_IF_ERROR(status);
-    if (item.empty) {
+    if (document.empty) {
       ++empty_;
       return absl::OkStatus();
     }
-    if (!seen_.insert(item.id).second) {
-      CountDuplicate(item);
+    if (!seen_.insert(document.id).second) {
+      CountDuplicate(document);
       return absl::OkStatus();
     }
-    const InputLine& line = *item.parsed;
+    const InputLine& line = document.line;
     text_bytes_ += static_cast<int64_t>(line.text.size());
     const std::string& domain =
         !input.domain.empty() ? input.domain : line.domain;
-    return writer_->Append(item.id, line.name,
+    if (tokens_ != nullptr) {
+      LORY_RETURN_IF_ERROR(tokens_->Append(document.tokens));
+      token_documents_ += !document.tokens.empty();
+    }
+    return writer_->Append(document.id, line.name,
                            domain.empty() ? kNoDomain : domain, line.text);
   }
 
-  void CountDuplicate(const Item& item) {
+  // Nothing in the files says who made their tokens, but their text does.
+  absl::Status CheckTokenizer() {
+    const int64_t compared = std::exchange(compared_, 0);
+    const int64_t alike = std::exchange(alike_, 0);
+    if (compared == 0 || kLeastAlike * compared <= alike) {
+      return absl::OkStatus();
+    }
+    return absl::FailedPreconditionError(absl::StrCat(
+        "of ", compared, " documents of tokens that were looked at, ", alike,
+        " have the tokens that tokenizer.file makes of their text: another "
+        "tokenizer made them. Give that one as tokenizer.file, or the text as "
+        "input"));
+  }
+
+  void CountDuplicate(const InputDocument& item) {
     if (++duplicates_ > kWrittenDuplicates) return;
     // Without the folder: what a stage writes depends on content alone.
     const size_t slash = item.where.rfind('/');
     const nlohmann::ordered_json line = {
         {"where", item.where.substr(slash + 1)},
-        {"name", item.parsed->name},
+        {"name", item.line.name},
         {"same_as", ToHex(item.id)}};
     // Names of files need not be UTF-8; the default would throw.
     absl::StrAppend(&duplicate_lines_,
@@ -235,7 +249,12 @@ class Ingestion {
     }
   }
 
-  absl::Status CountBad(std::string what) {
+  // Errors that are not the item's own are the build's.
+  absl::Status CountBad(const std::string& where, const absl::Status& status) {
+    if (!absl::IsInvalidArgument(status) && !absl::IsOutOfRange(status)) {
+      return status;
+    }
+    const std::string what = absl::StrCat(where, ": ", status.message());
     if (++bad_ <= kShownErrors) progress_.Say(what);
     if (bad_ <= max_errors_) return absl::OkStatus();
     return absl::InvalidArgumentError(
@@ -245,7 +264,9 @@ class Ingestion {
 
   const std::string folder_;
   std::unique_ptr<DocumentStoreWriter> writer_;
+  const std::unique_ptr<TokenStoreWriter> tokens_;  // none: all is text
   const int64_t max_errors_;
+  const text::Tokenizer* const tokenizer_;
   Progress& progress_;
   absl::flat_hash_set<DocumentId> seen_;
   int64_t text_bytes_ = 0;
@@ -254,6 +275,12 @@ class Ingestion {
   std::string duplicate_lines_;
   int64_t empty_ = 0;
   int64_t skipped_ = 0;
+  int64_t token_documents_ = 0;
+  // Of this input: items of tokens that were begun, and how the first of them
+  // compare with what the tokenizer makes.
+  int64_t begun_ = 0;
+  int64_t compared_ = 0;
+  int64_t alike_ = 0;
 };
 
 // Bytes to read; 0: not known, because some of it is compressed.
@@ -262,10 +289,13 @@ absl::StatusOr<int64_t> BytesOfInputs(const std::vector<CorpusInput>& inputs) {
   for (const CorpusInput& input : inputs) {
     LORY_ASSIGN_OR_RETURN(const InputFiles found, FilesOf(input));
     for (const InputFile& file : found.files) {
-      if (IsCompressedName(file.path)) return 0;
-      LORY_ASSIGN_OR_RETURN(const int64_t bytes,
-                            io::LocalStorage().Size(file.path));
-      total += bytes;
+      LORY_ASSIGN_OR_RETURN(const auto parts, PartsOf(input, file));
+      for (const InputFile& part : parts) {
+        if (IsCompressedName(part.path)) return 0;
+        LORY_ASSIGN_OR_RETURN(const int64_t bytes,
+                              io::LocalStorage().Size(part.path));
+        total += bytes;
+      }
     }
   }
   return total;
@@ -276,12 +306,18 @@ absl::StatusOr<int64_t> BytesOfInputs(const std::vector<CorpusInput>& inputs) {
 absl::StatusOr<StageResult> Ingest(const std::vector<CorpusInput>& inputs,
                                    int64_t max_errors,
                                    const std::string& folder,
-                                   Progress& progress) {
+                                   Progress& progress,
+                                   const text::Tokenizer* tokenizer) {
   LORY_ASSIGN_OR_RETURN(const int64_t total, BytesOfInputs(inputs));
   progress.Start("ingest", total);
   LORY_ASSIGN_OR_RETURN(std::unique_ptr<DocumentStoreWriter> writer,
                         DocumentStoreWriter::Create(folder));
-  Ingestion ingestion(folder, std::move(writer), max_errors, progress);
+  std::unique_ptr<TokenStoreWriter> tokens;
+  if (tokenizer != nullptr) {
+    LORY_ASSIGN_OR_RETURN(tokens, TokenStoreWriter::Create(folder));
+  }
+  Ingestion ingestion(folder, std::move(writer), std::move(tokens), max_errors,
+                      tokenizer, progress);
   for (const CorpusInput& input : inputs) {
     LORY_RETURN_IF_ERROR(ingestion.ReadInput(input));
   }

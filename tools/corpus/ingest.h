@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/progress.h"
+#include "common/text/tokenizer.h"
 #include "tools/corpus/corpus_spec.h"
 #include "tools/corpus/stage.h"
 
@@ -19,11 +20,17 @@ inline constexpr char kDuplicatesFile[] = "duplicates.jsonl";
 // text came before are dropped and counted. Lines are parsed on all cores, a
 // few megabytes at a time.
 //
+// With a `tokenizer`, inputs may hold tokens, and a TokenStore beside the
+// documents has those of each that came as such, without its end mark, and
+// none of the others.
+//
 // INVALID_ARGUMENT: more than max_errors bad lines, or no document at all.
+// FAILED_PRECONDITION: another tokenizer made the tokens.
 absl::StatusOr<StageResult> Ingest(const std::vector<CorpusInput>& inputs,
                                    int64_t max_errors,
                                    const std::string& folder,
-                                   Progress& progress);
+                                   Progress& progress,
+                                   const text::Tokenizer* tokenizer = nullptr);
 
 }  // namespace lory::corpus
 

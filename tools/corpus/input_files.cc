@@ -11,6 +11,8 @@
 #include "common/base/status_macros.h"
 #include "common/io/errno_status.h"
 #include "common/io/storage.h"
+#include "tools/corpus/mds_index.h"
+#include "tools/corpus/megatron_tokens.h"
 
 namespace lory::corpus {
 namespace {
@@ -32,8 +34,58 @@ bool IsJsonLinesName(absl::string_view name) {
          absl::EndsWith(name, ".json");
 }
 
+bool IsReadFor(const CorpusInput& input, const fs::path& path) {
+  switch (input.format) {
+    case InputFormat::kJsonLines:
+      return IsJsonLinesName(path.string());
+    case InputFormat::kText:
+      return true;
+    case InputFormat::kMegatron:
+      return path.extension() == kMegatronIndexEnd;
+    case InputFormat::kMds:
+      return false;  // by their folders
+  }
+  return false;
+}
+
+// A .bin is read, but by its index.
+bool IsPartOfAnother(const CorpusInput& input, const fs::path& path) {
+  std::error_code error;
+  return input.format == InputFormat::kMegatron && path.extension() == ".bin" &&
+         fs::exists(fs::path(path).replace_extension(kMegatronIndexEnd), error);
+}
+
+bool HasMdsIndex(const CorpusInput& input, const fs::path& folder) {
+  std::error_code error;
+  return input.format == InputFormat::kMds &&
+         fs::is_regular_file(folder / kMdsIndexFile, error);
+}
+
+std::string WhatIsReadFor(InputFormat format) {
+  switch (format) {
+    case InputFormat::kJsonLines:
+      return "looked for *.jsonl, *.ndjson, *.json, also as .gz or .zst; for "
+             "files that are a document each say format: text";
+    case InputFormat::kText:
+      return "every file that is not hidden would be a document";
+    case InputFormat::kMegatron:
+      return "looked for *.idx, each with its .bin";
+    case InputFormat::kMds:
+      return "looked for folders with an index.json";
+  }
+  return "";
+}
+
 absl::StatusOr<InputFiles> FilesBeneath(const CorpusInput& input) {
   InputFiles found;
+  const auto add = [&](const fs::path& path) {
+    found.files.push_back(
+        {path.string(), path.lexically_relative(input.path).string()});
+  };
+  if (HasMdsIndex(input, input.path)) {
+    add(fs::path(input.path) / kMdsIndexFile);
+    return found;
+  }
   std::error_code error;
   for (auto at = fs::recursive_directory_iterator(input.path, error);
        !error && at != fs::recursive_directory_iterator();
@@ -45,28 +97,24 @@ absl::StatusOr<InputFiles> FilesBeneath(const CorpusInput& input) {
           IsSame(path, input.left_out)) {
         at.disable_recursion_pending();
         ++found.skipped;
+      } else if (HasMdsIndex(input, path)) {
+        at.disable_recursion_pending();
+        add(path / kMdsIndexFile);
       }
-      continue;
+    } else if (!IsHidden(path) && at->is_regular_file(error) &&
+               IsReadFor(input, path)) {
+      add(path);
+    } else {
+      found.skipped += !IsPartOfAnother(input, path);
     }
-    if (IsHidden(path) || !at->is_regular_file(error) ||
-        (input.format == InputFormat::kJsonLines &&
-         !IsJsonLinesName(path.string()))) {
-      ++found.skipped;
-      continue;
-    }
-    found.files.push_back(
-        {path.string(), path.lexically_relative(input.path).string()});
   }
   if (error) {
     return io::ErrnoStatus(error.value(), absl::StrCat("reading ", input.path));
   }
   if (found.files.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        input.path, " has no file to read (", found.skipped, " skipped): ",
-        input.format == InputFormat::kText
-            ? "every file that is not hidden would be a document"
-            : "looked for *.jsonl, *.ndjson, *.json, also as .gz or .zst; for "
-              "files that are a document each say format: text"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(input.path, " has no file to read (", found.skipped,
+                     " skipped): ", WhatIsReadFor(input.format)));
   }
   std::sort(
       found.files.begin(), found.files.end(),
@@ -85,6 +133,21 @@ absl::StatusOr<InputFiles> FilesOf(const CorpusInput& input) {
   return one;
 }
 
+absl::StatusOr<std::vector<InputFile>> PartsOf(const CorpusInput& input,
+                                               const InputFile& file) {
+  std::vector<InputFile> parts = {file};
+  if (input.format == InputFormat::kMegatron) {
+    parts.push_back({MegatronBinOf(file.path), MegatronBinOf(file.name)});
+  } else if (input.format == InputFormat::kMds) {
+    LORY_ASSIGN_OR_RETURN(const std::vector<MdsShard> shards,
+                          ReadMdsIndex(file.path));
+    for (const MdsShard& shard : shards) {
+      parts.push_back({shard.path, shard.name});
+    }
+  }
+  return parts;
+}
+
 absl::StatusOr<std::string> HashOf(const CorpusInput& input) {
   LORY_ASSIGN_OR_RETURN(const InputFiles found, FilesOf(input));
   std::error_code error;
@@ -94,8 +157,12 @@ absl::StatusOr<std::string> HashOf(const CorpusInput& input) {
   }
   std::string all;
   for (const InputFile& file : found.files) {
-    LORY_ASSIGN_OR_RETURN(const std::string hash, io::FileSha256Hex(file.path));
-    absl::StrAppend(&all, hash, " ", file.name, "\n");
+    LORY_ASSIGN_OR_RETURN(const auto parts, PartsOf(input, file));
+    for (const InputFile& part : parts) {
+      LORY_ASSIGN_OR_RETURN(const std::string hash,
+                            io::FileSha256Hex(part.path));
+      absl::StrAppend(&all, hash, " ", part.name, "\n");
+    }
   }
   return Sha256Hex(all);
 }

@@ -105,11 +105,15 @@ absl::StatusOr<InputLine> ParseInputLine(absl::string_view line,
   out.text = TextOf(*text);
   LORY_ASSIGN_OR_RETURN(out.name, Optional(object, keys.id, true));
   LORY_ASSIGN_OR_RETURN(out.domain, Optional(object, keys.domain, false));
-  if (!out.domain.empty() && !IsDomainName(out.domain)) {
-    return Wrong(keys.domain,
-                 "must be 1 to 64 letters, digits, '-', '_' or '.'");
+  if (!out.domain.empty()) {
+    LORY_RETURN_IF_ERROR(CheckDomain(keys.domain, out.domain));
   }
   return out;
+}
+
+absl::Status CheckDomain(absl::string_view key, absl::string_view domain) {
+  if (IsDomainName(domain)) return absl::OkStatus();
+  return Wrong(key, "must be 1 to 64 letters, digits, '-', '_' or '.'");
 }
 
 absl::StatusOr<InputLine> ParseTextFile(absl::string_view bytes,

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "tools/corpus/corpus_spec.h"
@@ -21,6 +22,9 @@ struct InputLine {
 // one of the two would be lost without a word.
 absl::StatusOr<InputLine> ParseInputLine(absl::string_view line,
                                          const InputKeys& keys = {});
+
+// INVALID_ARGUMENT: `domain` is none; names the key it came from.
+absl::Status CheckDomain(absl::string_view key, absl::string_view domain);
 
 // A whole file as a document. INVALID_ARGUMENT: it is not UTF-8.
 absl::StatusOr<InputLine> ParseTextFile(absl::string_view bytes,

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <memory>
-#include <utility>
+#include <span>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
 #include "tools/corpus/parallel.h"
@@ -13,58 +12,47 @@
 namespace lory::corpus {
 namespace {
 
-constexpr char kTokensFile[] = "tokens.i32";
-constexpr char kEndsFile[] = "ends.i64";
 // Documents in memory at a time.
 constexpr int64_t kBatch = 4096;
 
 }  // namespace
 
-absl::StatusOr<TokenStore> TokenStore::Open(const std::string& folder) {
-  LORY_ASSIGN_OR_RETURN(
-      ArrayFile<int32_t> tokens,
-      ArrayFile<int32_t>::Open(absl::StrCat(folder, "/", kTokensFile)));
-  LORY_ASSIGN_OR_RETURN(
-      ArrayFile<int64_t> ends,
-      ArrayFile<int64_t>::Open(absl::StrCat(folder, "/", kEndsFile)));
-  return TokenStore(std::move(tokens), std::move(ends));
-}
-
 absl::StatusOr<StageResult> Tokenize(const DocumentStore& store,
                                      const text::Tokenizer& tokenizer,
                                      const std::string& folder,
-                                     Progress& progress) {
+                                     Progress& progress,
+                                     const TokenStore* given) {
   progress.Start("tokenize", store.TextBytes());
-  LORY_ASSIGN_OR_RETURN(
-      std::unique_ptr<io::FileWriter> writer,
-      io::LocalStorage().Create(absl::StrCat(folder, "/", kTokensFile)));
-  std::vector<int64_t> ends;
-  int64_t total = 0;
+  LORY_ASSIGN_OR_RETURN(const std::unique_ptr<TokenStoreWriter> writer,
+                        TokenStoreWriter::Create(folder));
   for (int64_t first = 0; first < store.count(); first += kBatch) {
     const int64_t count = std::min(kBatch, store.count() - first);
     std::vector<std::vector<int32_t>> encoded(count);
     ParallelFor(count, 16, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const absl::string_view text = store.TextOf(first + i);
-        encoded[i] = tokenizer.Encode(text);
+        std::span<const int32_t> known;
+        if (given != nullptr) known = given->Of(first + i);
+        if (known.empty()) {
+          encoded[i] = tokenizer.Encode(text);
+        } else {
+          encoded[i].assign(known.begin(), known.end());
+        }
         encoded[i].push_back(tokenizer.end_of_document_id());
         progress.Advance(static_cast<int64_t>(text.size()));
       }
     });
     for (const std::vector<int32_t>& tokens : encoded) {
-      total += static_cast<int64_t>(tokens.size());
-      ends.push_back(total);
-      LORY_RETURN_IF_ERROR(writer->Append(BytesOf<int32_t>(tokens)));
+      LORY_RETURN_IF_ERROR(writer->Append(tokens));
     }
   }
-  LORY_RETURN_IF_ERROR(writer->Commit());
-  LORY_RETURN_IF_ERROR(
-      WriteArray<int64_t>(absl::StrCat(folder, "/", kEndsFile), ends));
-  return StageResult{{kTokensFile, kEndsFile},
-                     {{"tokens", static_cast<double>(total)}},
-                     absl::StrFormat("%d tokens, %.2f bytes each", total,
-                                     static_cast<double>(store.TextBytes()) /
-                                         static_cast<double>(total))};
+  LORY_RETURN_IF_ERROR(writer->Finish());
+  const double total = static_cast<double>(writer->token_count());
+  return StageResult{
+      {kTokensFile, kTokenEndsFile},
+      {{"tokens", total}},
+      absl::StrFormat("%d tokens, %.2f bytes each", writer->token_count(),
+                      static_cast<double>(store.TextBytes()) / total)};
 }
 
 }  // namespace lory::corpus

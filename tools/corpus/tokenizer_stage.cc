@@ -10,7 +10,6 @@
 #include "common/base/status_macros.h"
 #include "common/io/storage.h"
 #include "common/text/byte_pair_model.h"
-#include "common/text/tokenizer.h"
 #include "tools/corpus/byte_pair_trainer.h"
 #include "tools/corpus/parallel.h"
 
@@ -69,15 +68,22 @@ absl::StatusOr<StageResult> TrainTokenizer(const DocumentStore& store,
       absl::StrFormat("%d tokens learned from %d words", size, counts.size())};
 }
 
-absl::StatusOr<StageResult> TakeTokenizer(const std::string& path,
-                                          const std::string& folder) {
-  LORY_ASSIGN_OR_RETURN(const std::unique_ptr<text::Tokenizer> tokenizer,
+absl::StatusOr<std::unique_ptr<text::Tokenizer>> LoadForCorpus(
+    const std::string& path) {
+  LORY_ASSIGN_OR_RETURN(std::unique_ptr<text::Tokenizer> tokenizer,
                         text::LoadTokenizer(path));
   if (tokenizer->end_of_document_id() < 0) {
     return absl::FailedPreconditionError(
         absl::StrCat(path, " has no token that ends documents (",
                      text::kEndOfDocument, ")"));
   }
+  return tokenizer;
+}
+
+absl::StatusOr<StageResult> TakeTokenizer(const std::string& path,
+                                          const std::string& folder) {
+  LORY_ASSIGN_OR_RETURN(const std::unique_ptr<text::Tokenizer> tokenizer,
+                        LoadForCorpus(path));
   io::Storage& storage = io::LocalStorage();
   LORY_ASSIGN_OR_RETURN(const std::string bytes, storage.Read(path));
   LORY_RETURN_IF_ERROR(

@@ -2,11 +2,13 @@
 #define LORY_TOOLS_CORPUS_TOKENIZER_STAGE_H_
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "common/base/progress.h"
+#include "common/text/tokenizer.h"
 #include "tools/corpus/document_store.h"
 #include "tools/corpus/stage.h"
 
@@ -23,8 +25,12 @@ absl::StatusOr<StageResult> TrainTokenizer(const DocumentStore& store,
                                            const std::string& folder,
                                            Progress& progress);
 
-// Takes over the tokenizer at `path`. FAILED_PRECONDITION: it has no token
-// that ends documents.
+// The tokenizer at `path`. FAILED_PRECONDITION: it has no token that ends
+// documents.
+absl::StatusOr<std::unique_ptr<text::Tokenizer>> LoadForCorpus(
+    const std::string& path);
+
+// Takes over the tokenizer at `path`; as LoadForCorpus.
 absl::StatusOr<StageResult> TakeTokenizer(const std::string& path,
                                           const std::string& folder);
 

@@ -142,9 +142,44 @@ TEST(CorpusSpec, AnInputSaysHowItIsRead) {
   EXPECT_EQ(spec.inputs[2].keys.id, "url");
   EXPECT_EQ(spec.inputs[2].keys.domain, "/meta/set");
   ExpectError("  - {path: x, format: txt}\n",
-              "inputs[1].format: must be jsonl or text, not 'txt'");
+              "inputs[1].format: must be jsonl or text or megatron or mds, not "
+              "'txt'");
   ExpectError("  - {path: x, format: text, id_key: y}\n",
               "inputs[1].id_key: text files have no keys");
+}
+
+TEST(CorpusSpec, InputsOfTokensNeedTheTokenizerThatMadeThem) {
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const CorpusSpec spec,
+      Parse("  - {path: m, format: megatron}\n"
+            "  - {path: i, format: mds, tokens_key: ids, tokens_type: int64}\n"
+            "  - {path: t, format: mds, text_key: body}\n"
+            "tokenizer: {file: t.json}\n"));
+  EXPECT_FALSE(HoldsTokens(spec.inputs[0]));
+  EXPECT_TRUE(HoldsTokens(spec.inputs[1]));
+  EXPECT_TRUE(HoldsTokens(spec.inputs[2]));
+  EXPECT_EQ(spec.inputs[2].keys.tokens, "ids");
+  EXPECT_EQ(spec.inputs[2].token_type, TokenType::kInt64);
+  EXPECT_FALSE(HoldsTokens(spec.inputs[3]));
+  EXPECT_EQ(spec.inputs[3].keys.text, "body");
+  EXPECT_OK(Parse("  - {path: t, format: mds, text_key: body}\n"));
+  for (const char* format : {"megatron", "mds"}) {
+    ExpectError(absl::StrCat("  - {path: m, format: ", format, "}\n"),
+                "corpus.yaml:5: inputs[1]: holds tokens: tokenizer.file must");
+  }
+}
+
+TEST(CorpusSpec, KeysOfTokensAreForMdsAlone) {
+  ExpectError("  - {path: x, tokens_key: y}\n",
+              "inputs[1].tokens_key: is for format: mds alone");
+  ExpectError("  - {path: x, format: megatron, tokens_type: int32}\n",
+              "inputs[1].tokens_type: is for format: mds alone");
+  ExpectError("  - {path: x, format: megatron, text_key: y}\n",
+              "inputs[1].text_key: megatron files have no keys");
+  ExpectError("  - {path: x, format: mds, text_key: y, tokens_key: z}\n",
+              "inputs[1].tokens_key: a document is either tokens or text");
+  ExpectError("  - {path: x, format: mds, tokens_type: float32}\n",
+              "inputs[1].tokens_type: must be uint8 or int8 or");
 }
 
 TEST(CorpusSpec, DomainNamesCannotLeadOutOfAFolder) {
