@@ -7,9 +7,9 @@
 Builds datasets undisturbed, then again and again into other folders, each time
 with kill -9 somewhere on the way, until that many kills have hit a running
 build. The build that goes on after a kill must give the same bytes: shards,
-manifest, and what every stage left. Two corpora take turns: one plain file, and
-one of folders, compressed and text files with a mixture and the released walk.
-Exit code 1 when one does not.
+manifest, and what every stage left. Three corpora take turns: one plain file,
+one of folders, compressed and text files with a mixture and the released walk,
+and one of tokens and text. Exit code 1 when one does not.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -31,16 +32,26 @@ MOST_KILLS = 4
 COMMON = """name: crash
 output: out
 held_out: {fraction: 0.05}
-tokenizer: {vocabulary_size: 600}
 embed: {dimensions: 256}
 neighbors: {near_duplicate: 0.9}
 sequence_length: 64
 shard_mb: 1
 """
-PLAIN = COMMON + """inputs:
+TRAINED = COMMON + "tokenizer: {vocabulary_size: 600}\n"
+PLAIN = TRAINED + """inputs:
   - path: in.jsonl
 """
-VARIED = COMMON + """inputs:
+# No more tokens than bytes and the end mark: a byte is a token.
+BYTES = COMMON + """tokenizer: {vocabulary_size: 257}
+inputs:
+  - path: in.jsonl
+"""
+TOKENS = COMMON + """tokenizer: {file: tokenizer.json}
+inputs:
+  - {path: tokens.idx, format: megatron, domain: tokens}
+  - {path: in.jsonl}
+"""
+VARIED = TRAINED + """inputs:
   - {path: lines}
   - {path: texts, format: text, domain: texts}
 mixture: {topic-0: 1, topic-1: 2, topic-2: 1, texts: 1}
@@ -60,13 +71,13 @@ def documents(seed):
             yield {**line, "id": f"c{i}", "text": " ".join(words[:-1])}
 
 
-def write_plain(folder, seed):
+def write_plain(folder, seed, _):
     lines = [json.dumps(line) + "\n" for line in documents(seed)]
     (folder / "in.jsonl").write_text("".join(lines))
     (folder / "corpus.yaml").write_text(PLAIN)
 
 
-def write_varied(folder, seed):
+def write_varied(folder, seed, _):
     """A third each as lines, as compressed lines and as text files."""
     for name in ("lines", "texts/deep"):
         (folder / name).mkdir(parents=True)
@@ -82,6 +93,34 @@ def write_varied(folder, seed):
     (folder / "corpus.yaml").write_text(VARIED)
 
 
+def write_tokens(folder, seed, program):
+    """Half as tokens in Megatron's layout, half as lines."""
+    lines = list(documents(seed))
+    half = len(lines) // 2
+    with tempfile.TemporaryDirectory(prefix="lory-bytes-") as name:
+        bytewise = Path(name)
+        text = "".join(json.dumps(line) + "\n" for line in lines[:50])
+        (bytewise / "in.jsonl").write_text(text)
+        (bytewise / "corpus.yaml").write_text(BYTES)
+        finish(program, bytewise)
+        shutil.copy(bytewise / "out/tokenizer.json", folder)
+    model = json.loads((folder / "tokenizer.json").read_text())["model"]
+    # The layout's own letter for the space; all others stand for themselves.
+    texts = [line["text"].replace(" ", "\u0120") for line in lines[:half]]
+    tokens = [[model["vocab"][letter] for letter in text] for text in texts]
+    lengths = [len(document) for document in tokens]
+    begins = [4 * sum(lengths[:i]) for i in range(half)]
+    (folder / "tokens.bin").write_bytes(
+        b"".join(struct.pack(f"<{len(ids)}i", *ids) for ids in tokens))
+    (folder / "tokens.idx").write_bytes(
+        b"MMIDIDX\0\0" +
+        struct.pack(f"<QBQQ{half}i{half}q{half + 1}q", 1, 4, half, half + 1,
+                    *lengths, *begins, *range(half + 1)))
+    text = "".join(json.dumps(line) + "\n" for line in lines[half:])
+    (folder / "in.jsonl").write_text(text)
+    (folder / "corpus.yaml").write_text(TOKENS)
+
+
 class Corpus:
     """A corpus, and what an undisturbed build makes of it."""
 
@@ -90,7 +129,7 @@ class Corpus:
         self.calm = root / f"calm-{write.__name__}"
         self.inputs = root / f"inputs-{write.__name__}"
         self.inputs.mkdir()
-        write(self.inputs, seed)
+        write(self.inputs, seed, program)
         shutil.copytree(self.inputs, self.calm)
         begin = time.monotonic()
         finish(program, self.calm)
@@ -161,7 +200,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="lory-crash-") as name:
         root = Path(name)
         corpora = [Corpus(program, root, write, options.seed)
-                   for write in (write_plain, write_varied)]
+                   for write in (write_plain, write_varied, write_tokens)]
         kills = builds = 0
         while kills < options.kills or builds < len(corpora):
             hit, odd = corpora[builds % len(corpora)].disturb(root / "killed",
