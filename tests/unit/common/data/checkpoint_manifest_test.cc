@@ -5,6 +5,7 @@
 #include "common/data/dataset_manifest.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/mutations.h"
 #include "tests/support/status_matchers.h"
 
 namespace lory::data {
@@ -137,6 +138,21 @@ TEST(CheckpointManifest, APartOutsideTheFolderIsRefused) {
   EXPECT_THAT(
       ParseCheckpointManifest(text),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("parts[1].file")));
+}
+
+TEST(CheckpointManifest, MutationsAreReadOrRefused) {
+  const std::string good = SerializeCheckpointManifest(Example());
+  testing::Mutations mutations(20261204);
+  int refused = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const auto manifest = ParseCheckpointManifest(mutations.Of(good));
+    refused += !manifest.ok();
+    if (!manifest.ok()) continue;
+    EXPECT_OK(ParseCheckpointManifest(SerializeCheckpointManifest(*manifest)))
+        << i;
+  }
+  EXPECT_GT(refused, 1000);
+  EXPECT_LT(refused, 2990);
 }
 
 }  // namespace

@@ -1,9 +1,11 @@
 #include "tools/corpus/corpus_spec.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/io/storage.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/mutations.h"
 #include "tests/support/status_matchers.h"
 
 namespace lory::corpus {
@@ -194,6 +196,25 @@ TEST(CorpusSpec, DomainNamesCannotLeadOutOfAFolder) {
 
 TEST(CorpusSpec, AMissingFileIsNotFound) {
   EXPECT_TRUE(absl::IsNotFound(ReadCorpusSpec("/nowhere/c.yaml").status()));
+}
+
+TEST(CorpusSpec, MutationsAreReadOrRefusedWithALine) {
+  const std::string good = absl::StrCat(
+      kMinimal, "  - {path: m, format: mds, tokens_key: t}\n",
+      "tokenizer: {file: t.json}\nmixture: {a: 1, b: 2.5}\n",
+      "holdout_domains: [c]\nneighbors: {k: 3, near_duplicate: 0.9}\n");
+  lory::testing::Mutations mutations(20261202);
+  int refused = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const auto spec = ParseCorpusSpec(mutations.Of(good), "c.yaml", "/data");
+    refused += !spec.ok();
+    EXPECT_TRUE(spec.ok() ||
+                (spec.status().code() == kInvalid &&
+                 absl::StrContains(spec.status().message(), "c.yaml:")))
+        << spec.status();
+  }
+  EXPECT_GT(refused, 500);
+  EXPECT_LT(refused, 1990);
 }
 
 }  // namespace

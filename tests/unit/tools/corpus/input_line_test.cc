@@ -3,6 +3,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/mutations.h"
 #include "tests/support/status_matchers.h"
 
 namespace lory::corpus {
@@ -99,6 +100,25 @@ TEST(ParseTextFile, TakesTheWholeFileWithoutItsByteOrderMark) {
   EXPECT_THAT(
       ParseTextFile("\xff", "x"),
       StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("not UTF-8")));
+}
+
+TEST(ParseInputLine, MutationsAreReadOrRefused) {
+  const std::string good =
+      R"({"id":17,"meta":{"set":"news"},"text":"a\n\u00e9\ud83d\ude42 z"})";
+  testing::Mutations mutations(20261130);
+  int refused = 0;
+  for (int i = 0; i < 10'000; ++i) {
+    const auto line =
+        ParseInputLine(mutations.Of(good), {.domain = "/meta/set"});
+    refused += !line.ok();
+    if (!line.ok()) {
+      EXPECT_TRUE(absl::IsInvalidArgument(line.status())) << line.status();
+    } else if (!line->domain.empty()) {
+      EXPECT_TRUE(IsDomainName(line->domain)) << i;
+    }
+  }
+  EXPECT_GT(refused, 3000);
+  EXPECT_LT(refused, 9990);
 }
 
 }  // namespace

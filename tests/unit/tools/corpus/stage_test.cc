@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/captured_progress.h"
+#include "tests/support/mutations.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 #include "tools/corpus/build_lock.h"
@@ -152,6 +153,23 @@ TEST(BuildLock, ASecondBuildIsRefusedUntilTheFirstEnds) {
                          HasSubstr(absl::StrCat("(process ", ::getpid()))));
   }
   EXPECT_OK(BuildLock::Take(folder.At("new/folder")));
+}
+
+TEST_F(StageTest, AMutatedRecordIsReadOrDamaged) {
+  const StageRecord record = {.folder = "f",
+                              .fingerprint = std::string(64, 'a'),
+                              .outputs = {{"out", 7, std::string(64, 'b')}},
+                              .figures = {{"bytes", 7}}};
+  const std::string good = SerializeStageRecord(Writing("x"), record);
+  testing::Mutations mutations(20261201);
+  int refused = 0;
+  for (int i = 0; i < 5000; ++i) {
+    const auto read = ParseStageRecord(mutations.Of(good), "f");
+    refused += !read.ok();
+    EXPECT_TRUE(read.ok() || absl::IsDataLoss(read.status())) << read.status();
+  }
+  EXPECT_GT(refused, 1000);
+  EXPECT_LT(refused, 4990);
 }
 
 }  // namespace
