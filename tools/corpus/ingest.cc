@@ -63,7 +63,7 @@ class Ingestion {
     for (const InputFile& file : found.files) {
       LORY_RETURN_IF_ERROR(ReadItems(input, file));
     }
-    return CheckTokenizer();
+    return CheckTokenizer(input);
   }
 
   absl::StatusOr<StageResult> Finish() {
@@ -189,7 +189,8 @@ class Ingestion {
       }
     }
     batch->clear();
-    return begun_ < kComparedDocuments ? absl::OkStatus() : CheckTokenizer();
+    return begun_ < kComparedDocuments ? absl::OkStatus()
+                                       : CheckTokenizer(input);
   }
 
   absl::Status Take(const CorpusInput& input, const InputDocument& document) {
@@ -217,14 +218,14 @@ class Ingestion {
   }
 
   // Nothing in the files says who made their tokens, but their text does.
-  absl::Status CheckTokenizer() {
+  absl::Status CheckTokenizer(const CorpusInput& input) {
     const int64_t compared = std::exchange(compared_, 0);
     const int64_t alike = std::exchange(alike_, 0);
     if (compared == 0 || kLeastAlike * compared <= alike) {
       return absl::OkStatus();
     }
     return absl::FailedPreconditionError(absl::StrCat(
-        "of ", compared, " documents of tokens that were looked at, ", alike,
+        input.path, ": of ", compared, " documents looked at, ", alike,
         " have the tokens that tokenizer.file makes of their text: another "
         "tokenizer made them. Give that one as tokenizer.file, or the text as "
         "input"));

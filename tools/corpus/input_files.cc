@@ -6,11 +6,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "common/base/hash.h"
 #include "common/base/status_macros.h"
 #include "common/io/errno_status.h"
 #include "common/io/storage.h"
+#include "tools/corpus/byte_reader.h"
 #include "tools/corpus/mds_index.h"
 #include "tools/corpus/megatron_tokens.h"
 
@@ -29,7 +29,7 @@ bool IsSame(const fs::path& a, const fs::path& b) {
 }
 
 bool IsJsonLinesName(absl::string_view name) {
-  if (!absl::ConsumeSuffix(&name, ".gz")) absl::ConsumeSuffix(&name, ".zst");
+  if (IsCompressedName(name)) name = name.substr(0, name.rfind('.'));
   return absl::EndsWith(name, ".jsonl") || absl::EndsWith(name, ".ndjson") ||
          absl::EndsWith(name, ".json");
 }

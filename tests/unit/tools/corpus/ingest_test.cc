@@ -196,6 +196,15 @@ TEST_F(IngestFolderTest, OfAFolderOfLinesOnlyThoseFilesAreRead) {
   EXPECT_THAT(result.summary, HasSubstr("5 files or folders skipped"));
 }
 
+TEST_F(IngestTest, ZstandardFilesMayEndInZstOrZstd) {
+  folder.Write("in/a.jsonl.zst", Zstandard("{\"text\":\"x\"}\n"));
+  folder.Write("in/b.jsonl.zstd", Zstandard("{\"text\":\"y\"}\n"));
+  LORY_ASSERT_OK_AND_ASSIGN(const StageResult result,
+                            Ingest({{.path = folder.At("in")}}, 0,
+                                   folder.At("out"), captured.progress()));
+  EXPECT_EQ(result.figures.at("documents"), 2);
+}
+
 TEST_F(IngestFolderTest, AFileThatIsNoTextIsCounted) {
   folder.Write("in/e.bin", "\xff\xfe");
   folder.Write("in/f.empty", "");

@@ -178,7 +178,8 @@ TEST_F(TokenInputTest, AnotherTokenizersTokensAreRefused) {
   }
   EXPECT_THAT(Take(Megatron(documents), 1000),
               StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("another tokenizer made them"),
+                       AllOf(HasSubstr("in/a.idx: of 64 documents looked at, "),
+                             HasSubstr("another tokenizer made them"),
                              HasSubstr("tokenizer.file"))));
 }
 
