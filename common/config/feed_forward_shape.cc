@@ -250,8 +250,8 @@ absl::Status CheckAllowed(absl::string_view path, absl::string_view why,
       path, "allow_noncausal",
       absl::StrCat("is not set, but ", why,
                    " lets every token see all of its sequence, so that the "
-                   "loss is no likelihood and the model generates no text; "
-                   "set it to true where that is what you want"));
+                   "loss is no likelihood; set it to true where that is what "
+                   "you want"));
 }
 
 absl::Status ResolveSmear(absl::string_view path, FeedForwardSpec& spec,

@@ -64,7 +64,7 @@ struct ModelShape {
   // Share of the steps that train the dense model.
   double dense_fraction = 0;
   // Whether, outside of training, no token sees later ones but, in some
-  // variants, those of a first segment. Otherwise the model generates no text.
+  // variants, those of a first segment.
   bool is_causal = true;
   // In a few words: "8 experts, segments of 256".
   std::string feed_forward_summary;
