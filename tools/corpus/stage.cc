@@ -14,6 +14,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr char kRecordFile[] = "stage.json";
+// Of everything else in the record.
+constexpr char kOwnHash[] = "sha256";
+
+std::string Dump(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
 
 Json WhatItIsMadeFrom(const Stage& stage) {
   Json inputs = Json::object();
@@ -75,13 +81,14 @@ std::string SerializeStageRecord(const Stage& stage,
                                {"sha256", output.sha256}});
   }
   json["figures"] = record.figures;
-  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  json[kOwnHash] = Sha256Hex(Dump(json));
+  return Dump(json) + "\n";
 }
 
 absl::StatusOr<StageRecord> ParseStageRecord(absl::string_view text,
                                              std::string folder) {
-  const Json json = Json::parse(text.begin(), text.end(), nullptr,
-                                /*allow_exceptions=*/false);
+  Json json = Json::parse(text.begin(), text.end(), nullptr,
+                          /*allow_exceptions=*/false);
   const absl::Status damaged =
       absl::DataLossError(absl::StrCat(folder, "/stage.json is damaged"));
   if (!json.is_object() || !json.contains("fingerprint") ||
@@ -90,6 +97,9 @@ absl::StatusOr<StageRecord> ParseStageRecord(absl::string_view text,
       !json["figures"].is_object()) {
     return damaged;
   }
+  const Json hash = json.value(kOwnHash, Json());
+  json.erase(kOwnHash);
+  if (hash != Sha256Hex(Dump(json))) return damaged;
   StageRecord record;
   record.folder = std::move(folder);
   record.fingerprint = json["fingerprint"].get<std::string>();
