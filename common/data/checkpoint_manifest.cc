@@ -2,10 +2,12 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
@@ -18,10 +20,17 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr char kTokenizer[] = "tokenizer_sha256";
+constexpr char kNotAHash[] = "is not 64 digits of 0 to 9 and a to f";
 
 absl::Status Wrong(absl::string_view key, absl::string_view what) {
   return absl::InvalidArgumentError(
       absl::StrCat("checkpoint manifest: ", key, " ", what));
+}
+
+bool IsSha256Hex(absl::string_view text) {
+  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
+           return absl::ascii_isxdigit(c) && !absl::ascii_isupper(c);
+         });
 }
 
 // Reads members of one object; the first thing wrong stays in `status`.
@@ -158,13 +167,13 @@ absl::StatusOr<CheckpointManifest> ParseCheckpointManifest(
   manifest.previous_sha256 = fields.Text("previous_manifest_sha256");
   if (fields.Find(kTokenizer) != nullptr) {
     manifest.tokenizer_sha256 = fields.Text(kTokenizer);
-    if (absl::HexStringToBytes(manifest.tokenizer_sha256).size() != 32) {
-      fields.Fail(kTokenizer, "is not 64 digits");
+    if (!IsSha256Hex(manifest.tokenizer_sha256)) {
+      fields.Fail(kTokenizer, kNotAHash);
     }
   }
   const ordered_json* parts = fields.Get("parts");
   const ordered_json* spec = fields.Get("spec");
-  if (digest.size() != 64) fields.Fail("sample_digest", "is not 64 digits");
+  if (!IsSha256Hex(digest)) fields.Fail("sample_digest", kNotAHash);
   LORY_RETURN_IF_ERROR(fields.status());
   checkpoint.set_name(
       absl::StrCat(manifest.job, "/checkpoints/", checkpoint.step()));

@@ -1,5 +1,6 @@
 #include "common/data/checkpoint_manifest.h"
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/data/dataset_manifest.h"
@@ -60,11 +61,31 @@ TEST(CheckpointManifest, TheTokenizerIsToldWhereItIsKnown) {
   const std::string text = SerializeCheckpointManifest(manifest);
   EXPECT_EQ(ParseCheckpointManifest(text)->tokenizer_sha256,
             manifest.tokenizer_sha256);
-  for (const char* wrong : {"\"\"", "\"bbbb\"", "7"}) {
+  const auto quoted = [](size_t count, char digit) {
+    return absl::StrCat("\"", std::string(count, digit), "\"");
+  };
+  for (const std::string& wrong :
+       {quoted(0, 'b'), quoted(4, 'b'), quoted(63, 'b'), quoted(65, 'b'),
+        quoted(64, 'B'), quoted(64, 'z'), std::string("7")}) {
     EXPECT_THAT(ParseCheckpointManifest(absl::StrReplaceAll(
                     text, {{"\"" + manifest.tokenizer_sha256 + "\"", wrong}})),
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          HasSubstr("tokenizer_sha256 is not")))
+        << wrong;
+  }
+}
+
+TEST(CheckpointManifest, TheSampleDigestIsSixtyFourDigits) {
+  const std::string text = SerializeCheckpointManifest(Example());
+  const std::string digest = absl::BytesToHexString(std::string(32, '\x5a'));
+  EXPECT_THAT(text, HasSubstr(digest));
+  for (const std::string& wrong :
+       {digest + "5", digest.substr(1), std::string(64, 'g'),
+        std::string(64, 'A')}) {
+    EXPECT_THAT(
+        ParseCheckpointManifest(absl::StrReplaceAll(text, {{digest, wrong}})),
+        StatusIs(absl::StatusCode::kInvalidArgument,
+                 HasSubstr("sample_digest is not 64 digits")))
         << wrong;
   }
 }
