@@ -227,7 +227,11 @@ void MakeMixtral(const lory::v1::TokenChoiceFeedForward& options,
   json.erase("attention_bias");
   json["num_local_experts"] = options.expert_count();
   json["num_experts_per_tok"] = options.top_k();
-  json["router_aux_loss_coef"] = options.balance_coefficient();
+  // Its class knows one balance loss; others' coefficients mean other things.
+  json["router_aux_loss_coef"] =
+      options.balance() == lory::v1::TokenChoiceFeedForward::HF_MIXTRAL
+          ? options.balance_coefficient()
+          : 0.0;
   json["router_jitter_noise"] = 0.0;
   json["output_router_logits"] = false;
   json["sliding_window"] = nullptr;
@@ -299,7 +303,9 @@ absl::StatusOr<HuggingFaceConfig> ParseHuggingFaceConfig(
   LORY_RETURN_IF_ERROR(CheckFeatures(json));
   HuggingFaceConfig config;
   LORY_RETURN_IF_ERROR(ReadSizes(json, *family, config.spec));
-  LORY_RETURN_IF_ERROR(CheckWindow(json, config.spec.sequence_length()));
+  if (family->has_experts) {  // LlamaForCausalLM looks at no window
+    LORY_RETURN_IF_ERROR(CheckWindow(json, config.spec.sequence_length()));
+  }
   LORY_RETURN_IF_ERROR(
       ReadFeedForward(json, *family, *config.spec.mutable_feed_forward()));
   LORY_ASSIGN_OR_RETURN(double base,

@@ -76,6 +76,7 @@ TEST(HuggingFaceConfig, WhatOurModelCannotDoIsRefusedByName) {
               refused("architectures"));
   EXPECT_THAT(With("hidden_act", "gelu"), refused("hidden_act"));
   EXPECT_THAT(With("head_dim", 16), refused("head_dim"));
+  EXPECT_OK(With("sliding_window", 1));  // its class has none
   EXPECT_THAT(With("quantization_config", {{"bits", 4}}),
               refused("quantization_config"));
 }
@@ -173,6 +174,27 @@ TEST(HuggingFaceConfig, AMixtralThatOurModelIsNotIsRefusedByName) {
   EXPECT_THAT(status("num_local_experts", 257), fails(kWrong, "expert_count"));
   EXPECT_THAT(status("router_aux_loss_coef", -1),
               fails(kWrong, "router_aux_loss_coef"));
+}
+
+TEST(HuggingFaceConfig, OnlyTheBalanceLossOfAMixtralIsWritten) {
+  using TokenChoice = lory::v1::TokenChoiceFeedForward;
+  LORY_ASSERT_OK_AND_ASSIGN(const HuggingFaceConfig config,
+                            ParseHuggingFaceConfig(Mixtral().dump()));
+  for (const auto& [balance, again] :
+       {std::pair(TokenChoice::HF_MIXTRAL, TokenChoice::HF_MIXTRAL),
+        std::pair(TokenChoice::SWITCH, TokenChoice::NONE),
+        std::pair(TokenChoice::NONE, TokenChoice::NONE)}) {
+    lory::v1::ModelSpec spec = config.spec;
+    spec.mutable_feed_forward()->mutable_token_choice()->set_balance(balance);
+    LORY_ASSERT_OK_AND_ASSIGN(const auto shape,
+                              lory::config::ResolveModelShape(spec));
+    const std::string text = HuggingFaceConfigJson(shape, {});
+    EXPECT_EQ(nlohmann::json::parse(text)["router_aux_loss_coef"],
+              balance == TokenChoice::HF_MIXTRAL ? 0.25 : 0.0);
+    LORY_ASSERT_OK_AND_ASSIGN(const HuggingFaceConfig back,
+                              ParseHuggingFaceConfig(text));
+    EXPECT_EQ(back.spec.feed_forward().token_choice().balance(), again);
+  }
 }
 
 TEST(HuggingFaceConfig, DeepNestingIsRefused) {
