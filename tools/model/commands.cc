@@ -89,8 +89,7 @@ absl::StatusOr<Answer> RunExport(const Flags& flags) {
   LORY_ASSIGN_OR_RETURN(
       const ModelPointer model,
       AsRouted(std::move(checkpoint.model), choice, PointerTo(tokenizer)));
-  std::string origin = absl::StrCat(checkpoint.manifest.job, " at step ",
-                                    checkpoint.manifest.checkpoint.step());
+  std::string origin = OriginName(checkpoint.manifest);
   if (choice.kind != RoutingChoice::Kind::kNone) {
     absl::StrAppend(&origin, " ", DescribeRouting(choice));
   }
@@ -120,13 +119,14 @@ absl::StatusOr<Answer> Save(const Transformer& model, SaveTarget target,
 absl::StatusOr<Answer> RunImport(const Flags& flags) {
   LORY_ASSIGN_OR_RETURN(const ModelPointer model,
                         ImportHuggingFace(flags.checkpoint));
-  LORY_ASSIGN_OR_RETURN(std::string tokenizer,
+  SaveTarget target{.verb = "import",
+                    .note = "import of " + BaseName(flags.checkpoint)};
+  LORY_ASSIGN_OR_RETURN(target.tokenizer_sha256,
                         lory::text::TokenizerSha256(flags.checkpoint));
-  return Save(*model,
-              {.verb = "import",
-               .note = absl::StrCat("import of ", BaseName(flags.checkpoint)),
-               .tokenizer_sha256 = std::move(tokenizer)},
-              flags);
+  LORY_ASSIGN_OR_RETURN(Answer answer, Save(*model, std::move(target), flags));
+  answer.text +=
+      WhyTokenizerIsOfNoUse(flags.checkpoint, model->shape().vocabulary_size);
+  return answer;
 }
 
 // Ours to Hugging Face's or theirs to ours: the folder says which it is.

@@ -1,6 +1,10 @@
 #include "tools/model/tokenizer_file.h"
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
 
 namespace lory::surgery {
 
@@ -16,6 +20,25 @@ std::string TokenizerConfigJson(const TokenizerFile& file,
     json["eos_token"] = file.end_of_document;
   }
   return json.dump(2) + "\n";
+}
+
+std::string WhyTokenizerIsOfNoUse(const std::string& folder,
+                                  int64_t vocabulary_size) {
+  const std::string path = absl::StrCat(folder, "/", kTokenizerFile);
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return "";
+  const auto tokenizer = lory::text::LoadTokenizer(path);
+  std::string why;
+  if (!tokenizer.ok()) {
+    why = std::string(tokenizer.status().message());
+  } else if ((*tokenizer)->vocabulary_size() != vocabulary_size) {
+    why = absl::StrCat(path, ": a vocabulary of ",
+                       (*tokenizer)->vocabulary_size(), ", the model's is ",
+                       vocabulary_size);
+  }
+  if (why.empty()) return "";
+  return absl::StrCat("no dataset can be made for it here, for its tokenizer ",
+                      "cannot be used: ", why, "\n");
 }
 
 std::vector<int64_t> EncodeText(const TokenizerFile& file,

@@ -18,6 +18,12 @@ using ::lory::text::TokenizerFile;
 std::string TokenizerConfigJson(const TokenizerFile& file,
                                 int64_t sequence_length);
 
+// Why the tokenizer.json in `folder` cannot be used with a model of
+// `vocabulary_size` ids here: a line for people. Empty: it can, or there is
+// none.
+std::string WhyTokenizerIsOfNoUse(const std::string& folder,
+                                  int64_t vocabulary_size);
+
 // Token ids of `text` as models take them.
 std::vector<int64_t> EncodeText(const TokenizerFile& file,
                                 absl::string_view text);

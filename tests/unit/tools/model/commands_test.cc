@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/hash.h"
@@ -20,6 +21,8 @@ using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Matcher;
+using ::testing::Not;
 
 // What a command line answers; CLI11's error is an INVALID_ARGUMENT here.
 absl::StatusOr<Answer> Say(std::vector<std::string> arguments) {
@@ -73,13 +76,14 @@ TEST_F(CommandsTest, UpcyclingChangesNothingThatTheModelSays) {
 TEST_F(CommandsTest, ConvertGoesEitherWayByWhatItIsGiven) {
   auto spec = DenseSpec();
   spec.mutable_feed_forward()->mutable_token_choice()->set_expert_count(4);
-  for (const auto& [name, model] :
-       {std::pair("dense", DenseSpec()), std::pair("mixtral", spec)}) {
+  for (const auto& [name, model, architecture] :
+       {std::tuple("dense", DenseSpec(), "LlamaForCausalLM"),
+        std::tuple("mixtral", spec, "MixtralForCausalLM")}) {
     const std::string at = folder.At(name);
     WriteModel(at, model);
     LORY_ASSERT_OK_AND_ASSIGN(Answer answer,
                               Say({"convert", at, "--to", at + "-hf"}));
-    EXPECT_THAT(answer.text, HasSubstr("ForCausalLM"));
+    EXPECT_THAT(answer.text, HasSubstr(architecture));
     ASSERT_OK(Say({"convert", at + "-hf", "--to", at + "-back"}));
     EXPECT_TRUE(SameWeights(*Load(at + "-back"), *Load(at))) << name;
   }
@@ -284,9 +288,28 @@ TEST_F(CommandsTest, AnImportTakesNoteOfTheTokenizerBesideTheModel) {
   ASSERT_OK(Say({"import", hf, "--to", folder.At("a")}));
   EXPECT_EQ(LoadCheckpoint(folder.At("a"))->manifest.tokenizer_sha256, "");
   folder.Write("hf/tokenizer.json", "{}");
-  ASSERT_OK(Say({"import", hf, "--to", folder.At("b")}));
+  // Also of one that cannot be read here, which is said.
+  LORY_ASSERT_OK_AND_ASSIGN(const Answer answer,
+                            Say({"import", hf, "--to", folder.At("b")}));
+  EXPECT_THAT(answer.text, AllOf(HasSubstr("no dataset can be made"),
+                                 HasSubstr(hf + "/tokenizer.json")));
   EXPECT_EQ(LoadCheckpoint(folder.At("b"))->manifest.tokenizer_sha256,
             Sha256Hex("{}"));
+}
+
+TEST_F(CommandsTest, AnImportSaysWhetherItsTokenizerFits) {
+  const std::string data = lory::eval::WriteByteDataset(folder);
+  for (const bool fits : {true, false}) {
+    const auto spec = fits ? lory::eval::OfBytes(DenseSpec()) : DenseSpec();
+    const std::string at = folder.At(absl::StrCat("model-", fits));
+    ASSERT_OK(Say({"export", WriteModel(at, spec), "--to", at + "-hf"}));
+    fs::copy_file(data + "/tokenizer.json", at + "-hf/tokenizer.json");
+    LORY_ASSERT_OK_AND_ASSIGN(const Answer answer,
+                              Say({"import", at + "-hf", "--to", at + "-b"}));
+    EXPECT_THAT(answer.text,
+                fits ? Matcher<std::string>(Not(HasSubstr("tokenizer")))
+                     : HasSubstr("a vocabulary of 257, the model's is"));
+  }
 }
 
 TEST_F(CommandsTest, ATokenizerThatIsNotTheModelsIsRefused) {
