@@ -158,6 +158,7 @@ TEST_F(ServedVariants, AContextDecidesWhereTheTextWouldLookAhead) {
 }
 
 TEST_F(ServedVariants, TextsTogetherAreTextsAlone) {
+  at::set_num_threads(3);
   for (const lory::v1::ModelSpec& spec : ServedSpecs()) {
     SCOPED_TRACE(spec.feed_forward().ShortDebugString());
     const Served served(spec);
