@@ -20,6 +20,9 @@ class LoryRouter final : public Router {
   RoutingUnit unit() const override {
     return {RoutingUnit::Kind::kSegment, segment_length_};
   }
+  RoutingUnit PromptUnit() const override {
+    return {RoutingUnit::Kind::kText, 0};
+  }
   bool merges() const override { return true; }
   at::Tensor Weights(const at::Tensor& deciding_URD) const override;
   at::Tensor FirstWeights() const override;

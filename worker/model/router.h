@@ -28,6 +28,10 @@ struct RoutingUnit {
   int64_t Deciding(int64_t count) const {
     return length == 0 ? count : std::min(length, count);
   }
+  // Decisions of a text of `count` tokens, 1 or more.
+  int64_t DecisionsOf(int64_t count) const {
+    return kind == Kind::kText ? 1 : (count + length - 1) / length;
+  }
 };
 
 // What a layer's feed-forward decides at inference: how much of each expert a
@@ -43,6 +47,10 @@ class Router {
   virtual ~Router() = default;
 
   virtual RoutingUnit unit() const = 0;
+
+  // The unit where a prompt is read to be answered: a model of segments may
+  // take the prompt, and what follows, as one.
+  virtual RoutingUnit PromptUnit() const { return unit(); }
 
   // What the weights are for: the experts' matrices, which are summed to one
   // feed-forward, or the outputs of those experts whose weight is not zero.

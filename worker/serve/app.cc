@@ -65,6 +65,13 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(const AppOptions& options) {
 
 absl::Status App::Load(const AppOptions& options) {
   LORY_ASSIGN_OR_RETURN(model_, ServedModel::Open(options.checkpoint));
+  if (options.inference == Inference::kSegment && !model_->shape().is_causal) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--inference: is segment, but the model (",
+        model_->shape().feed_forward_summary,
+        ") routes by all of a text, which is not there while it is written; "
+        "start with --inference prompt, which routes by the prompt"));
+  }
   LORY_ASSIGN_OR_RETURN(tokenizer_, OpenTokenizer(options, *model_));
   LORY_ASSIGN_OR_RETURN(
       engine_, Engine::Create(options.engine, *model_, *tokenizer_.tokenizer,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
 #include "common/base/error_detail.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/status_convert.h"
@@ -24,6 +25,26 @@ absl::StatusOr<GenerationPiece> NextOf(Generation& generation,
     auto piece = generation.Next(kPatience);
     if (piece.has_value()) return *std::move(piece);
   }
+}
+
+// A response must fit a message of gRPC, 4 MiB.
+constexpr int64_t kMostShares = 400'000;
+
+absl::Status CheckRouteSize(const GenerationRequest& request,
+                            const ServedModel& model) {
+  const auto tokens = static_cast<int64_t>(request.tokens.size());
+  if (request.inference == Inference::kPrompt || tokens == 0) {
+    return absl::OkStatus();
+  }
+  const int64_t shares = model.router(0).unit().DecisionsOf(tokens) *
+                         model.shape().layer_count *
+                         model.shape().expert_count;
+  if (shares <= kMostShares) return absl::OkStatus();
+  return FieldErrors(
+      {{"text", absl::StrCat("gives ", shares, " shares (decisions x layers x "
+                             "experts), a response holds ", kMostShares,
+                             ": send less, or ask for INFERENCE_PROMPT, the "
+                             "mean over tokens")}});
 }
 
 }  // namespace
@@ -137,6 +158,7 @@ absl::Status InferenceServiceRpc::RouteText(
   LORY_ASSIGN_OR_RETURN(asked.inference, InferenceOf(request.inference()));
   asked.tokens = front_.Encode(request.text());
   response.set_token_count(static_cast<int32_t>(asked.tokens.size()));
+  LORY_RETURN_IF_ERROR(CheckRouteSize(asked, front_.model));
   asked.wants_routing = true;
   LORY_ASSIGN_OR_RETURN(const GenerationPiece piece,
                         ReadOnly(context, std::move(asked)));

@@ -32,14 +32,8 @@ at::Tensor FeedForward(const FeedForwardWeights& weights,
 }  // namespace
 
 model::RoutingUnit ServedFeedForward::UnitOf(Inference inference) const {
-  const model::RoutingUnit unit = model_.router(0).unit();
-  // Lory's own way to answer a prompt: as if that were one segment, and what
-  // follows too.
-  if (inference == Inference::kPrompt && unit.kind == Kind::kSegment &&
-      model_.merges()) {
-    return {.kind = Kind::kText, .length = 0};
-  }
-  return unit;
+  const model::Router& router = model_.router(0);
+  return inference == Inference::kPrompt ? router.PromptUnit() : router.unit();
 }
 
 void ServedFeedForward::Give(int64_t layer, const at::Tensor& weights_X,

@@ -81,6 +81,7 @@ absl::Status ServedModel::Load() {
   if (lory::checkpoint::IsOfDensePhase(manifest_, shape_)) {
     shape_ = lory::config::DensePhaseShape(shape_);
   }
+  LORY_RETURN_IF_ERROR(MakeRouters());
   LORY_ASSIGN_OR_RETURN(reader_, lory::checkpoint::CheckpointReader::Open(
                                      "", manifest_.checkpoint, [] {}));
   LORY_ASSIGN_OR_RETURN(embedding_VD_,
@@ -94,10 +95,12 @@ absl::Status ServedModel::Load() {
   for (int64_t i = 0; i < shape_.layer_count; ++i) {
     LORY_RETURN_IF_ERROR(LoadLayer(i));
   }
-  return LoadRouters();
+  if (routing_ == nullptr) return absl::OkStatus();
+  return reader_->Load(routing_->NamedValues());
 }
 
-absl::Status ServedModel::LoadRouters() {
+// Before anything is read, as this may be refused. Their numbers come later.
+absl::Status ServedModel::MakeRouters() {
   if (shape_.feed_forward == FeedForwardKind::kDense) return absl::OkStatus();
   std::vector<ParameterShape> shapes;
   for (ParameterShape& parameter : lory::config::ParameterShapes(shape_)) {
@@ -105,7 +108,6 @@ absl::Status ServedModel::LoadRouters() {
     shapes.push_back(std::move(parameter));
   }
   routing_ = std::make_unique<lory::model::ParameterStore>(shapes);
-  LORY_RETURN_IF_ERROR(reader_->Load(routing_->NamedValues()));
   for (int64_t i = 0; i < shape_.layer_count; ++i) {
     auto router = lory::model::MakeRouter(shape_, *routing_, i);
     if (router == nullptr) {

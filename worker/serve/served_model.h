@@ -109,7 +109,7 @@ class ServedModel {
       const std::string& name) const;
   absl::Status LoadLayer(int64_t index);
   absl::Status LoadExperts(const std::string& prefix);
-  absl::Status LoadRouters();
+  absl::Status MakeRouters();
 
   lory::data::CheckpointManifest manifest_;
   lory::config::ModelShape shape_;
