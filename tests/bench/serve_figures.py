@@ -115,6 +115,12 @@ class Server:
                 raise SystemExit(f"{program} ended")
             time.sleep(0.02)
         self.address = json.loads(ready.read_text())["http"]
+        self.seed = 1
+
+    def choose_seed(self, tokens):
+        """One whose text does not end before."""
+        self.seed = next(seed for seed in range(1, 1000)
+                         if self.complete(tokens, seed) == tokens)
 
     def __enter__(self):
         return self
@@ -123,17 +129,18 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
 
-    def complete(self, tokens):
+    def complete(self, tokens, seed=None):
         """Tokens made: fewer than asked for when the text ends before."""
         connection = http.client.HTTPConnection(self.address, timeout=300)
         connection.request("POST", "/v1/completions", json.dumps({
-            "prompt": PROMPT, "max_tokens": tokens, "seed": 1}),
+            "prompt": PROMPT, "max_tokens": tokens,
+            "seed": self.seed if seed is None else seed}),
             {"Content-Type": "application/json"})
         answer = json.loads(connection.getresponse().read())
         return answer["usage"]["completion_tokens"]
 
     def race(self, tokens, requests):
-        """Tokens made after the first of each request, and the seconds."""
+        """Seconds until all have their tokens."""
         made = []
         threads = [threading.Thread(
             target=lambda: made.append(self.complete(tokens)))
@@ -143,13 +150,15 @@ class Server:
             thread.start()
         for thread in threads:
             thread.join()
-        return sum(made) - requests, time.monotonic() - begin
+        seconds = time.monotonic() - begin
+        if made != [tokens] * requests:
+            raise SystemExit(f"of {requests} requests came {made} tokens")
+        return seconds
 
     def speed(self, tokens, requests):
         """Tokens a second after the first ones."""
-        _, first = self.race(1, requests)
-        made, seconds = self.race(tokens, requests)
-        return made / (seconds - first)
+        first = self.race(1, requests)
+        return requests * (tokens - 1) / (self.race(tokens, requests) - first)
 
     def anonymous(self):
         status = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -199,7 +208,7 @@ def main():
             servers[name] = stack.enter_context(Server(
                 Path(options.bin) / "lory-server", checkpoint,
                 folder / "tokenizer.json"))
-            servers[name].complete(2)
+            servers[name].choose_seed(options.tokens)
         memory = {name: server.anonymous() for name, server in servers.items()}
         speeds = {name: [] for name in servers}
         for _ in range(options.rounds):
