@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 #include <system_error>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/hash.h"
@@ -21,6 +23,11 @@ namespace fs = std::filesystem;
 
 bool IsHidden(const fs::path& path) {
   return absl::StartsWith(path.filename().string(), ".");
+}
+
+// With the slash at its end.
+std::string FolderOf(absl::string_view path) {
+  return std::string(path.substr(0, path.rfind('/') + 1));
 }
 
 bool IsSame(const fs::path& a, const fs::path& b) {
@@ -64,8 +71,8 @@ bool HasMdsIndex(const CorpusInput& input, const fs::path& folder) {
 std::string WhatIsReadFor(InputFormat format) {
   switch (format) {
     case InputFormat::kJsonLines:
-      return "looked for *.jsonl, *.ndjson, *.json, also as .gz or .zst; for "
-             "files that are a document each say format: text";
+      return "looked for *.jsonl, *.ndjson, *.json, also as .gz, .zst or "
+             ".zstd; for files that are a document each say format: text";
     case InputFormat::kText:
       return "every file that is not hidden would be a document";
     case InputFormat::kMegatron:
@@ -76,21 +83,52 @@ std::string WhatIsReadFor(InputFormat format) {
   return "";
 }
 
+// Leaves out each index that another further out was merged from: one in whose
+// folder the other has shards.
+absl::Status LeaveOutMerged(std::vector<InputFile>* indexes) {
+  absl::flat_hash_set<std::string> merged;
+  for (const InputFile& outer : *indexes) {
+    std::vector<MdsShard> shards;
+    for (const InputFile& inner : *indexes) {
+      const std::string folder = FolderOf(inner.path);
+      if (outer.path == inner.path ||
+          !absl::StartsWith(folder, FolderOf(outer.path))) {
+        continue;
+      }
+      if (shards.empty()) {
+        LORY_ASSIGN_OR_RETURN(shards, ReadMdsIndex(outer.path));
+      }
+      if (std::any_of(shards.begin(), shards.end(), [&](const MdsShard& shard) {
+            return absl::StartsWith(shard.path, folder);
+          })) {
+        merged.insert(inner.path);
+      }
+    }
+  }
+  std::erase_if(*indexes, [&](const InputFile& index) {
+    return merged.contains(index.path);
+  });
+  return absl::OkStatus();
+}
+
 absl::StatusOr<InputFiles> FilesBeneath(const CorpusInput& input) {
   InputFiles found;
   const auto add = [&](const fs::path& path) {
     found.files.push_back(
         {path.string(), path.lexically_relative(input.path).string()});
   };
+  constexpr int kNotBeneathOne = std::numeric_limits<int>::max();
+  int index_depth = kNotBeneathOne;  // of what is beneath an index
   if (HasMdsIndex(input, input.path)) {
     add(fs::path(input.path) / kMdsIndexFile);
-    return found;
+    index_depth = 0;
   }
   std::error_code error;
   for (auto at = fs::recursive_directory_iterator(input.path, error);
        !error && at != fs::recursive_directory_iterator();
        at.increment(error)) {
     const fs::path& path = at->path();
+    if (at.depth() < index_depth) index_depth = kNotBeneathOne;
     if (at->is_directory(error)) {
       // The iterator does not follow links.
       if (IsHidden(path) || at->is_symlink(error) ||
@@ -98,14 +136,15 @@ absl::StatusOr<InputFiles> FilesBeneath(const CorpusInput& input) {
         at.disable_recursion_pending();
         ++found.skipped;
       } else if (HasMdsIndex(input, path)) {
-        at.disable_recursion_pending();
         add(path / kMdsIndexFile);
+        index_depth = std::min(index_depth, at.depth() + 1);
       }
     } else if (!IsHidden(path) && at->is_regular_file(error) &&
                IsReadFor(input, path)) {
       add(path);
     } else {
-      found.skipped += !IsPartOfAnother(input, path);
+      found.skipped +=
+          index_depth == kNotBeneathOne && !IsPartOfAnother(input, path);
     }
   }
   if (error) {
@@ -115,6 +154,9 @@ absl::StatusOr<InputFiles> FilesBeneath(const CorpusInput& input) {
     return absl::InvalidArgumentError(
         absl::StrCat(input.path, " has no file to read (", found.skipped,
                      " skipped): ", WhatIsReadFor(input.format)));
+  }
+  if (input.format == InputFormat::kMds) {
+    LORY_RETURN_IF_ERROR(LeaveOutMerged(&found.files));
   }
   std::sort(
       found.files.begin(), found.files.end(),

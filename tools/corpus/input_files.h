@@ -25,12 +25,14 @@ struct InputFiles {
 
 // A file is itself. Of a folder all that lies beneath, but for what begins
 // with a dot and the input's `left_out`; as JSON lines only *.jsonl, *.ndjson
-// and *.json, each also as .gz or .zst; of Megatron's only *.idx; of MDS only
-// index.json, and nothing else of a folder that has one. Links are followed to
+// and *.json, each also as .gz, .zst or .zstd; of Megatron's only *.idx; of MDS
+// only index.json, and nothing else of a folder that has one, but for an index
+// beneath whose folder the outer one names no shard in. Links are followed to
 // files, not to folders.
 //
 // NOT_FOUND: there is no such file or folder. INVALID_ARGUMENT: the folder has
-// no file to read; says what it looked for.
+// no file to read; says what it looked for. Those of ReadMdsIndex, of an index
+// that has another beneath.
 absl::StatusOr<InputFiles> FilesOf(const CorpusInput& input);
 
 // All that is read for one of them: itself, the .bin of a .idx, the shards of

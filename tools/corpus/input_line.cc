@@ -19,10 +19,6 @@ namespace json = simdjson::dom;
 // Of a line without a text, shown so that its key can be guessed.
 constexpr size_t kShownKeys = 8;
 
-absl::Status Wrong(absl::string_view key, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("\"", key, "\" ", what));
-}
-
 // The value of a key; none: not there.
 absl::StatusOr<std::optional<json::element>> Find(const json::object& object,
                                                   const std::string& key) {
@@ -36,7 +32,7 @@ absl::StatusOr<std::optional<json::element>> Find(const json::object& object,
   std::optional<json::element> found;
   for (const auto& [name, element] : object) {
     if (absl::string_view(name.data(), name.size()) != key) continue;
-    if (found) return Wrong(key, "comes twice");
+    if (found) return BadValue(key, "comes twice");
     found = element;
   }
   return found;
@@ -71,7 +67,7 @@ absl::StatusOr<std::string> Optional(const json::object& object,
   if (may_number && value->is_uint64()) {
     return absl::StrCat(value->get_uint64().value_unsafe());
   }
-  return Wrong(key, "is no text");
+  return BadValue(key, "is no text");
 }
 
 }  // namespace
@@ -101,7 +97,7 @@ absl::StatusOr<InputLine> ParseInputLine(absl::string_view line,
         absl::StrCat("no \"", keys.text, "\" (its keys: ", KeysOf(object),
                      "; inputs[].text_key says which is the text)"));
   }
-  if (!text->is_string()) return Wrong(keys.text, "is no text");
+  if (!text->is_string()) return BadValue(keys.text, "is no text");
   out.text = TextOf(*text);
   LORY_ASSIGN_OR_RETURN(out.name, Optional(object, keys.id, true));
   LORY_ASSIGN_OR_RETURN(out.domain, Optional(object, keys.domain, false));
@@ -111,9 +107,13 @@ absl::StatusOr<InputLine> ParseInputLine(absl::string_view line,
   return out;
 }
 
+absl::Status BadValue(absl::string_view key, absl::string_view what) {
+  return absl::InvalidArgumentError(absl::StrCat("\"", key, "\" ", what));
+}
+
 absl::Status CheckDomain(absl::string_view key, absl::string_view domain) {
   if (IsDomainName(domain)) return absl::OkStatus();
-  return Wrong(key, "must be 1 to 64 letters, digits, '-', '_' or '.'");
+  return BadValue(key, "must be 1 to 64 letters, digits, '-', '_' or '.'");
 }
 
 absl::StatusOr<InputLine> ParseTextFile(absl::string_view bytes,

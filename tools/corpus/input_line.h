@@ -23,6 +23,9 @@ struct InputLine {
 absl::StatusOr<InputLine> ParseInputLine(absl::string_view line,
                                          const InputKeys& keys = {});
 
+// INVALID_ARGUMENT that says what is wrong with the value of a key or column.
+absl::Status BadValue(absl::string_view key, absl::string_view what);
+
 // INVALID_ARGUMENT: `domain` is none; names the key it came from.
 absl::Status CheckDomain(absl::string_view key, absl::string_view domain);
 

@@ -83,7 +83,7 @@ class MdsItems final : public ItemReader {
   MdsItems(const CorpusInput& input, const InputFile& file,
            std::vector<MdsShard> shards)
       : input_(input),
-        folder_(absl::StripSuffix(file.name, kMdsIndexFile)),
+        folder_(file.name.substr(0, file.name.rfind('/') + 1)),
         shards_(std::move(shards)) {}
 
   absl::StatusOr<bool> Next(InputItem* item) override {

@@ -29,8 +29,8 @@ struct MdsShard {
   std::vector<MdsColumn> columns;  // in the order of their bytes
 };
 
-// Reads index.json; every shard that has samples must be there, plain or as
-// .gz or .zstd, and as large as the index says.
+// Reads index.json; every shard must be there, plain or as .gz or .zstd, and
+// as large as the index says.
 //
 // NOT_FOUND: no such index, or a shard is missing. INVALID_ARGUMENT: it is
 // none, or of a kind that is not read. DATA_LOSS: a shard has another size.

@@ -71,10 +71,6 @@ uint64_t LoadNumber(absl::string_view bytes) {
   return value;
 }
 
-absl::Status BadValue(absl::string_view column, absl::string_view what) {
-  return absl::InvalidArgumentError(absl::StrCat("\"", column, "\" ", what));
-}
-
 // Takes off the shape, which must be that of a list, and returns its length.
 absl::StatusOr<uint64_t> TakeShape(absl::string_view column,
                                    absl::string_view* value) {
@@ -100,9 +96,11 @@ std::optional<TokenType> NumberType(const MdsColumn& column) {
   return TokenTypeNamed(column.encoding == "int" ? "int64" : column.encoding);
 }
 
-// A column of ids or domains, which need not be there.
+// A column of ids or domains, which need not be there: one that is merely
+// called so, as nobody asked for any other, may hold anything.
 absl::StatusOr<int> FindWords(const std::vector<MdsColumn>& columns,
-                              const std::string& name, absl::string_view key) {
+                              const std::string& name, absl::string_view key,
+                              const std::string& if_not_asked) {
   const int place = PlaceOf(columns, name);
   if (place < 0) return place;
   const MdsColumn& column = columns[place];
@@ -110,6 +108,7 @@ absl::StatusOr<int> FindWords(const std::vector<MdsColumn>& columns,
   if (number ? column.size == BytesEach(*number) : column.encoding == "str") {
     return place;
   }
+  if (name == if_not_asked) return -1;
   return absl::InvalidArgumentError(
       absl::StrCat("column ", name, " is ", column.encoding, ": inputs[].", key,
                    " must name one of str or int"));
@@ -136,10 +135,13 @@ absl::StatusOr<MdsSampleReader> MdsSampleReader::Create(
     const std::vector<MdsColumn>& columns, const CorpusInput& input) {
   MdsSampleReader reader;
   reader.columns_ = columns;
-  LORY_ASSIGN_OR_RETURN(reader.id_,
-                        FindWords(columns, input.keys.id, "id_key"));
-  LORY_ASSIGN_OR_RETURN(reader.domain_,
-                        FindWords(columns, input.keys.domain, "domain_key"));
+  LORY_ASSIGN_OR_RETURN(
+      reader.id_, FindWords(columns, input.keys.id, "id_key", InputKeys().id));
+  if (input.domain.empty()) {
+    LORY_ASSIGN_OR_RETURN(reader.domain_,
+                          FindWords(columns, input.keys.domain, "domain_key",
+                                    InputKeys().domain));
+  }
   reader.is_text_ = input.keys.tokens.empty();
   reader.content_ =
       PlaceOf(columns, reader.is_text_ ? input.keys.text : input.keys.tokens);
@@ -169,15 +171,19 @@ absl::Status MdsSampleReader::SetContent(const CorpusInput& input) {
   if (parts[0] != kArray || parts.size() > 3) {
     return wrong("tokens are read from ndarray and bytes");
   }
+  if (input.token_type) {
+    return wrong("it says the type itself; leave inputs[].tokens_type out");
+  }
   is_array_ = true;
   if (parts.size() > 1 && !(type_ = TokenTypeNamed(parts[1]))) {
     return wrong("token ids are whole numbers");
   }
   if (parts.size() < 3) return absl::OkStatus();
   has_shape_ = true;
+  const int64_t each = BytesEach(*type_);
   int64_t length = 0;
   if (!absl::SimpleAtoi(parts[2], &length) || length < 1 ||
-      column.size != length * BytesEach(*type_)) {
+      column.size % each != 0 || column.size / each != length) {
     return wrong(absl::StrCat("a list of tokens in ", column.size,
                               " bytes has another shape"));
   }

@@ -21,6 +21,7 @@ using ::lory::testing::TemporaryFolder;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 const auto kInvalidMds = absl::StatusCode::kInvalidArgument;
 const auto kDamagedMds = absl::StatusCode::kDataLoss;
@@ -252,6 +253,13 @@ TEST(MdsSampleReader, ColumnsThatHoldNoTokensAreNamedWithTheKeyThatMendsIt) {
               StatusIs(kInvalidMds, HasSubstr("has another shape")));
   EXPECT_THAT(ReaderOf("ndarray:int32:2", 9),
               StatusIs(kInvalidMds, HasSubstr("in 9 bytes has another shape")));
+  // More tokens than can be counted: their bytes would be 8 again.
+  EXPECT_THAT(ReaderOf("ndarray:int64:2305843009213693953", 8),
+              StatusIs(kInvalidMds, HasSubstr("in 8 bytes has another shape")));
+  for (const char* own : {"ndarray", "ndarray:int32", "ndarray:int64"}) {
+    EXPECT_THAT(ReaderOf(own, 0, TokenType::kInt64),
+                StatusIs(kInvalidMds, HasSubstr("tokens_type out")));
+  }
   EXPECT_THAT(ReaderOf("ndarray:int32:2:3"),
               StatusIs(kInvalidMds, HasSubstr("read")));
   CorpusInput input;
@@ -264,9 +272,30 @@ TEST(MdsSampleReader, ColumnsThatHoldNoTokensAreNamedWithTheKeyThatMendsIt) {
   input.keys.tokens = "";
   EXPECT_THAT(MdsSampleReader::Create({{"text", "bytes"}}, input),
               StatusIs(kInvalidMds, HasSubstr("must name one of str")));
-  EXPECT_THAT(MdsSampleReader::Create({{"text", "str"}, {"id", "jpeg"}}, input),
+}
+
+TEST(MdsSampleReader, OnlyColumnsThatWereAskedForMustHoldNamesAndDomains) {
+  CorpusInput input;
+  input.keys = {.id = "key", .domain = "from", .tokens = ""};
+  const auto create = [&](const char* name) {
+    return MdsSampleReader::Create({{"text", "str"}, {name, "jpeg"}}, input);
+  };
+  EXPECT_THAT(create("key"),
               StatusIs(kInvalidMds,
-                       HasSubstr("column id is jpeg: inputs[].id_key must")));
+                       HasSubstr("column key is jpeg: inputs[].id_key must")));
+  EXPECT_THAT(create("from"),
+              StatusIs(kInvalidMds, HasSubstr("inputs[].domain_key must")));
+  input.domain = "web";  // of all, so that no column is asked
+  EXPECT_OK(create("from"));
+  input = {};
+  input.keys.tokens = "";
+  for (const char* name : {"id", "domain"}) {
+    LORY_ASSERT_OK_AND_ASSIGN(const auto reader, create(name));
+    LORY_ASSERT_OK_AND_ASSIGN(const auto document,
+                              reader.Read(MdsSample({"words", "\xff"})));
+    EXPECT_EQ(document.name, "");
+    EXPECT_EQ(document.domain, "");
+  }
 }
 
 TEST(MdsSampleReader, NamesAndDomainsComeFromTheirColumns) {
@@ -319,10 +348,19 @@ TEST_F(MdsTest, MutationsOfAnIndexAreReadOrRefused) {
   Mutations mutations(20261124);
   int refused = 0;
   for (int i = 0; i < 3000; ++i) {
-    refused +=
-        !ReadMdsIndex(folder.Write("index.json", mutations.Of(good))).ok();
+    const auto shards =
+        ReadMdsIndex(folder.Write("index.json", mutations.Of(good)));
+    refused += !shards.ok();
+    if (!shards.ok()) continue;
+    for (const MdsShard& shard : *shards) {
+      EXPECT_THAT(shard.path, StartsWith(folder.At("shard")));
+      EXPECT_LE(4 * shard.samples, shard.raw_bytes);
+      const auto samples = MdsSampleReader::Create(shard.columns, {});
+      EXPECT_FALSE(samples.ok() && samples->Read("a").ok());
+    }
   }
   EXPECT_GT(refused, 1000);
+  EXPECT_LT(refused, 2990);
 }
 
 TEST_F(MdsTest, MutationsOfAShardAreReadOrRefused) {
