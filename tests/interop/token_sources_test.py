@@ -85,6 +85,7 @@ class TokenSources(unittest.TestCase):
         cls.tokenizer = f"{{file: {cls.folder}/trained/tokenizer.json}}"
         cls.expected = cls.build("of-text", "in.jsonl")
         encoder = Tokenizer.from_file(str(cls.folder / "trained/tokenizer.json"))
+        cls.encoder = encoder
         cls.tokens = [encoder.encode(text).ids for text in cls.texts]
         cls.end = encoder.token_to_id(END)
 
@@ -185,20 +186,43 @@ class TokenSources(unittest.TestCase):
         figures = json.loads(
             (self.folder / "of-fixed/stages/ingest/stage.json").read_text())
         read = figures["figures"]
-        whole = sum(len(part) > 0 for i in range(0, len(stream), 32)
-                    for part in self.parts(stream[i:i + 32]))
-        self.assertEqual(read["token_documents"] + read["duplicates"] +
-                         read["empty"] + read["bad_lines"], whole)
+        pieces = [part for i in range(0, len(stream), 32)
+                  for part in self.parts(stream[i:i + 32])]
+        kept = self.first_of_each_text(pieces)
+        self.assertEqual(self.stored("of-fixed"), kept)
+        self.assertEqual(read["bad_lines"], 0)
+        self.assertEqual(read["token_documents"], len(kept))
+        self.assertEqual(read["duplicates"] + read["empty"],
+                         len(pieces) - len(kept))
 
     def parts(self, sample):
         """As many documents as there are marks, and the rest if any."""
         parts, part = [], []
         for token in sample:
-            part.append(token)
             if token == self.end:
                 parts.append(part)
                 part = []
-        return parts + [part]
+            else:
+                part.append(token)
+        return parts + ([part] if part else [])
+
+    def first_of_each_text(self, pieces):
+        """Without pieces that are nothing but space. What a cut leaves of a
+        character is U+FFFD here and no part of the text there."""
+        kept = {}
+        for piece in pieces:
+            text = self.encoder.decode(piece).strip("\ufffd")
+            if text.strip(" \t\n\v\f\r"):
+                kept.setdefault(text, piece)
+        return list(kept.values())
+
+    def stored(self, name):
+        """The tokens of each document that was taken, in their order."""
+        folder = self.folder / name / "stages/ingest"
+        tokens = numpy.fromfile(folder / "tokens.i32", "<i4")
+        ends = numpy.fromfile(folder / "ends.i64", "<i8")
+        begins = [0, *ends[:-1]]
+        return [tokens[a:b].tolist() for a, b in zip(begins, ends)]
 
     def test_megatrons_reader_reads_our_shards(self):
         shard = IndexedDataset(str(self.folder / "of-text/train-00000"))

@@ -81,7 +81,12 @@ class Build {
       stage.options["keys"].push_back(
           {input.keys.text, input.keys.id, input.keys.domain});
     }
-    LORY_RETURN_IF_ERROR(AddSampleOptions(&stage));
+    AddTokenFormatOptions(&stage);
+    if (spec_.HasTokenInput()) {
+      LORY_ASSIGN_OR_RETURN(std::string hash,
+                            io::FileSha256Hex(spec_.tokenizer_file));
+      stage.inputs.emplace_back("tokenizer_file", std::move(hash));
+    }
     stage.run =
         [this](const std::string& folder) -> absl::StatusOr<StageResult> {
       std::unique_ptr<text::Tokenizer> tokenizer;
@@ -97,22 +102,18 @@ class Build {
 
   // What else decides on the documents of inputs that are neither lines nor
   // text; builds of those alone stay as they were.
-  absl::Status AddSampleOptions(Stage* stage) const {
+  void AddTokenFormatOptions(Stage* stage) const {
     for (size_t i = 0; i < spec_.inputs.size(); ++i) {
       const CorpusInput& input = spec_.inputs[i];
       const bool is_mds = input.format == InputFormat::kMds;
       if (!is_mds && input.format != InputFormat::kMegatron) continue;
       stage->options[absl::StrCat("samples-", i)] = {
+          {"version", 2},  // of how they are taken apart
           {"format", is_mds ? "mds" : "megatron"},
           {"tokens_key", input.keys.tokens},
           {"tokens_type",
            input.token_type ? std::string(NameOf(*input.token_type)) : ""}};
     }
-    if (!spec_.HasTokenInput()) return absl::OkStatus();
-    LORY_ASSIGN_OR_RETURN(std::string hash,
-                          io::FileSha256Hex(spec_.tokenizer_file));
-    stage->inputs.emplace_back("tokenizer_file", std::move(hash));
-    return absl::OkStatus();
   }
 
   absl::Status RunSplit(const DocumentStore& store) {

@@ -26,11 +26,13 @@ constexpr int64_t kShownErrors = 20;
 // Duplicates are shown and written down as examples, and counted in any case.
 constexpr int64_t kShownDuplicates = 3;
 constexpr int64_t kWrittenDuplicates = 10'000;
-// Of input that is in memory at a time, but for a single longer line.
+// Of input that is in memory at a time, but for a single longer line: whichever
+// is reached first. Items may have no bytes at all.
 constexpr int64_t kBatchBytes = 8 << 20;
+constexpr size_t kBatchItems = 1 << 14;
 constexpr int64_t kIngestGrain = 32;  // lines, or files of text
-// Of an input of tokens, to see whether its tokenizer made them, and which
-// share of them should look so.
+// Of a file of tokens, to see whether its tokenizer made them, and which share
+// of them should look so.
 constexpr int64_t kComparedDocuments = 64;
 constexpr double kLeastAlike = 0.25;
 // How much text rarely takes more of than when it is compressed.
@@ -59,11 +61,10 @@ class Ingestion {
     LORY_ASSIGN_OR_RETURN(const InputFiles found, FilesOf(input));
     skipped_ += found.skipped;
     if (input.format == InputFormat::kText) return ReadTexts(input, found);
-    begun_ = 0;
     for (const InputFile& file : found.files) {
       LORY_RETURN_IF_ERROR(ReadItems(input, file));
     }
-    return CheckTokenizer(input);
+    return absl::OkStatus();
   }
 
   absl::StatusOr<StageResult> Finish() {
@@ -118,10 +119,13 @@ class Ingestion {
       LORY_ASSIGN_OR_RETURN(more, reader->Next(&item));
       batch_bytes += item.read_bytes;
       if (more) {
-        item.compare = item.token_type && begun_++ < kComparedDocuments;
+        // Until so many could tell, however many are empty or too short to.
+        item.compare = item.token_type && compared_ < kComparedDocuments;
         batch.push_back(std::move(item));
       }
-      if (more && batch_bytes < kBatchBytes) continue;
+      if (more && batch_bytes < kBatchBytes && batch.size() < kBatchItems) {
+        continue;
+      }
       ParallelFor(static_cast<int64_t>(batch.size()), kIngestGrain,
                   [&](int64_t begin, int64_t end) {
                     for (int64_t i = begin; i < end; ++i) {
@@ -129,8 +133,10 @@ class Ingestion {
                     }
                   });
       LORY_RETURN_IF_ERROR(TakeAll(input, &batch));
+      LORY_RETURN_IF_ERROR(CheckTokenizer(file, /*is_whole=*/!more));
       progress_.Advance(std::exchange(batch_bytes, 0));
     }
+    compared_ = alike_ = 0;
     return absl::OkStatus();
   }
 
@@ -180,17 +186,17 @@ class Ingestion {
         LORY_RETURN_IF_ERROR(CountBad(item.where, item.status));
         continue;
       }
-      if (item.made_by_tokenizer) {
+      if (item.made_by_tokenizer && compared_ < kComparedDocuments) {
         ++compared_;
         alike_ += *item.made_by_tokenizer;
       }
+      empty_ += item.empty_documents;
       for (const InputDocument& document : item.documents) {
         LORY_RETURN_IF_ERROR(Take(input, document));
       }
     }
     batch->clear();
-    return begun_ < kComparedDocuments ? absl::OkStatus()
-                                       : CheckTokenizer(input);
+    return absl::OkStatus();
   }
 
   absl::Status Take(const CorpusInput& input, const InputDocument& document) {
@@ -217,15 +223,14 @@ class Ingestion {
                            domain.empty() ? kNoDomain : domain, line.text);
   }
 
-  // Nothing in the files says who made their tokens, but their text does.
-  absl::Status CheckTokenizer(const CorpusInput& input) {
-    const int64_t compared = std::exchange(compared_, 0);
-    const int64_t alike = std::exchange(alike_, 0);
-    if (compared == 0 || kLeastAlike * compared <= alike) {
+  // Nothing in a file says who made its tokens, but their text does.
+  absl::Status CheckTokenizer(const InputFile& file, bool is_whole) const {
+    if (!is_whole && compared_ < kComparedDocuments) return absl::OkStatus();
+    if (kLeastAlike * compared_ <= alike_) {
       return absl::OkStatus();
     }
     return absl::FailedPreconditionError(absl::StrCat(
-        input.path, ": of ", compared, " documents looked at, ", alike,
+        file.path, ": of ", compared_, " documents looked at, ", alike_,
         " have the tokens that tokenizer.file makes of their text: another "
         "tokenizer made them. Give that one as tokenizer.file, or the text as "
         "input"));
@@ -277,20 +282,21 @@ class Ingestion {
   int64_t empty_ = 0;
   int64_t skipped_ = 0;
   int64_t token_documents_ = 0;
-  // Of this input: items of tokens that were begun, and how the first of them
-  // compare with what the tokenizer makes.
-  int64_t begun_ = 0;
+  // How the first items of this file that can tell compare with what the
+  // tokenizer makes.
   int64_t compared_ = 0;
   int64_t alike_ = 0;
 };
 
-// Bytes to read; 0: not known, because some of it is compressed.
+// Bytes of items to read; 0: not known, because some of it is compressed.
 absl::StatusOr<int64_t> BytesOfInputs(const std::vector<CorpusInput>& inputs) {
   int64_t total = 0;
   for (const CorpusInput& input : inputs) {
     LORY_ASSIGN_OR_RETURN(const InputFiles found, FilesOf(input));
     for (const InputFile& file : found.files) {
-      LORY_ASSIGN_OR_RETURN(const auto parts, PartsOf(input, file));
+      LORY_ASSIGN_OR_RETURN(auto parts, PartsOf(input, file));
+      // What only says where the items are is none of them.
+      if (parts.size() > 1) parts.erase(parts.begin());
       for (const InputFile& part : parts) {
         if (IsCompressedName(part.path)) return 0;
         LORY_ASSIGN_OR_RETURN(const int64_t bytes,

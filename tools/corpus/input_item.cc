@@ -23,8 +23,9 @@ void AddTokens(const text::Tokenizer& tokenizer, InputItem* item) {
     item->status = found.status();
     return;
   }
-  for (size_t i = 0; i < found->size(); ++i) {
-    TokenDocument& from = (*found)[i];
+  item->empty_documents = found->empty;
+  const bool is_one = found->documents.size() == 1 && found->empty == 0;
+  for (TokenDocument& from : found->documents) {
     if (item->compare && !item->made_by_tokenizer) {
       item->made_by_tokenizer = IsMadeBy(tokenizer, from.tokens);
     }
@@ -33,9 +34,9 @@ void AddTokens(const text::Tokenizer& tokenizer, InputItem* item) {
     document.status = from.status;
     document.line = {std::move(from.text), item->name, item->domain};
     document.tokens = std::move(from.tokens);
-    if (found->size() == 1) continue;
-    absl::StrAppend(&document.where, ", document ", i);
-    absl::StrAppend(&document.line.name, ".", i);
+    if (is_one) continue;
+    absl::StrAppend(&document.where, ", document ", from.number);
+    absl::StrAppend(&document.line.name, ".", from.number);
   }
 }
 

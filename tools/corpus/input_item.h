@@ -37,6 +37,7 @@ struct InputItem {
   bool compare = false;  // whether to fill in made_by_tokenizer
   std::optional<bool> made_by_tokenizer;
   std::vector<InputDocument> documents;
+  int64_t empty_documents = 0;  // beside those, without a token
 };
 
 // Makes documents of the bytes, which it drops, unless the status says that

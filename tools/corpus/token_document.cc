@@ -15,16 +15,43 @@ namespace {
 constexpr size_t kLeastCompared = 8;
 constexpr size_t kMostCompared = 4096;
 
+// Of a character in UTF-8 all bytes but the first begin with these bits.
+bool GoesOn(char byte) { return (static_cast<uint8_t>(byte) & 0xc0) == 0x80; }
+
+bool IsUtf8(absl::string_view text) {
+  return simdjson::validate_utf8(text.data(), text.size());
+}
+
+// Without the rest of a character at the begin, and the first of one at the
+// end, where the tokens may be cut; `text` itself if that does not mend it.
+std::string WithoutCutCharacters(const std::string& text, bool cut_begin,
+                                 bool cut_end) {
+  constexpr size_t kMostCut = 3;  // of the four that a character has at most
+  absl::string_view whole = text;
+  for (size_t i = 0; cut_begin && i < kMostCut; ++i) {
+    if (!whole.empty() && GoesOn(whole.front())) whole.remove_prefix(1);
+  }
+  for (size_t i = 0; cut_end && i <= kMostCut && i <= whole.size(); ++i) {
+    const absl::string_view kept = whole.substr(0, whole.size() - i);
+    if (!kept.empty() && IsUtf8(kept)) return std::string(kept);
+  }
+  return !whole.empty() && IsUtf8(whole) ? std::string(whole) : text;
+}
+
 TokenDocument Decoded(std::vector<int32_t> tokens,
-                      const text::Tokenizer& tokenizer) {
+                      const text::Tokenizer& tokenizer, bool cut_begin,
+                      bool cut_end) {
   TokenDocument document;
   document.text = tokenizer.Decode(tokens);
   document.tokens = std::move(tokens);
-  const std::string& text = document.text;
-  if (text.size() > kMaxLineBytes) {
+  if (document.text.size() > kMaxLineBytes) {
     document.status = absl::OutOfRangeError(
         absl::StrCat("its text is longer than ", kMaxLineBytes >> 20, " MiB"));
-  } else if (!simdjson::validate_utf8(text.data(), text.size())) {
+    return document;
+  }
+  if (IsUtf8(document.text)) return document;
+  document.text = WithoutCutCharacters(document.text, cut_begin, cut_end);
+  if (!IsUtf8(document.text)) {
     document.status =
         absl::InvalidArgumentError("the text of its tokens is not UTF-8");
   }
@@ -33,20 +60,30 @@ TokenDocument Decoded(std::vector<int32_t> tokens,
 
 }  // namespace
 
-absl::StatusOr<std::vector<TokenDocument>> DocumentsOf(
-    absl::string_view bytes, TokenType type, const text::Tokenizer& tokenizer) {
+absl::StatusOr<SampleDocuments> DocumentsOf(absl::string_view bytes,
+                                            TokenType type,
+                                            const text::Tokenizer& tokenizer) {
   std::vector<int32_t> tokens;
   LORY_RETURN_IF_ERROR(
       AppendTokens(bytes, type, tokenizer.vocabulary_size(), &tokens));
-  std::vector<TokenDocument> documents;
+  SampleDocuments found;
   auto begin = tokens.begin();
+  int64_t number = 0;
   do {
     const auto end =
         std::find(begin, tokens.end(), tokenizer.end_of_document_id());
-    documents.push_back(Decoded({begin, end}, tokenizer));
+    if (begin == end) {
+      ++found.empty;
+    } else {
+      found.documents.push_back(Decoded({begin, end}, tokenizer,
+                                        begin == tokens.begin(),
+                                        end == tokens.end()));
+      found.documents.back().number = number;
+    }
+    ++number;
     begin = end == tokens.end() ? end : end + 1;
   } while (begin != tokens.end());
-  return documents;
+  return found;
 }
 
 std::optional<bool> IsMadeBy(const text::Tokenizer& tokenizer,

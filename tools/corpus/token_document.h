@@ -16,10 +16,18 @@ namespace lory::corpus {
 
 // A document that came as tokens.
 struct TokenDocument {
+  int64_t number = 0;           // in its sample
   std::vector<int32_t> tokens;  // without its end mark
-  std::string text;             // what they stand for
+  // What they stand for, without what of it is cut off: a sample of a fixed
+  // number of tokens may begin and end inside a character.
+  std::string text;
   // INVALID_ARGUMENT: the text is no UTF-8. OUT_OF_RANGE: it is too long.
   absl::Status status;
+};
+
+struct SampleDocuments {
+  std::vector<TokenDocument> documents;  // those that have tokens
+  int64_t empty = 0;                     // others, numbered with them
 };
 
 // The documents in the tokens of a sample: the end mark of `tokenizer` ends
@@ -27,8 +35,9 @@ struct TokenDocument {
 // ends the last. At least one, which may be empty.
 //
 // INVALID_ARGUMENT: an id outside the vocabulary.
-absl::StatusOr<std::vector<TokenDocument>> DocumentsOf(
-    absl::string_view bytes, TokenType type, const text::Tokenizer& tokenizer);
+absl::StatusOr<SampleDocuments> DocumentsOf(absl::string_view bytes,
+                                            TokenType type,
+                                            const text::Tokenizer& tokenizer);
 
 // Whether `tokenizer` makes about the same tokens out of the document's text,
 // which another's would not come near to; none: too short to tell. Marks that

@@ -71,6 +71,18 @@ struct TokenInputTest : ::testing::Test {
     }
     return documents;
   }
+  // Of a tokenizer that learned the same pieces in another order.
+  std::vector<std::vector<int32_t>> OfAnother() {
+    auto documents = Encoded();
+    const auto pieces =
+        static_cast<int32_t>(topics.tokenizer->vocabulary_size() - 257);
+    for (auto& tokens : documents) {
+      for (int32_t& token : tokens) {
+        if (token > 256) token = 257 + (token - 257 + 11) % pieces;
+      }
+    }
+    return documents;
+  }
   absl::StatusOr<StageResult> Take(const CorpusInput& input,
                                    int64_t max_errors = 0) {
     return Ingest({input}, max_errors, folder.At("out"), captured.progress(),
@@ -167,29 +179,101 @@ TEST_F(TokenInputTest, BadDocumentsAreReportedAndCounted) {
 }
 
 TEST_F(TokenInputTest, AnotherTokenizersTokensAreRefused) {
-  // One that learned the same pieces in another order.
-  auto documents = Encoded();
-  const auto pieces =
-      static_cast<int32_t>(topics.tokenizer->vocabulary_size() - 257);
-  for (auto& tokens : documents) {
-    for (int32_t& token : tokens) {
-      if (token > 256) token = 257 + (token - 257 + 11) % pieces;
-    }
-  }
-  EXPECT_THAT(Take(Megatron(documents), 1000),
+  EXPECT_THAT(Take(Megatron(OfAnother()), 1000),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        AllOf(HasSubstr("in/a.idx: of 64 documents looked at, "),
                              HasSubstr("another tokenizer made them"),
                              HasSubstr("tokenizer.file"))));
 }
 
+TEST_F(TokenInputTest, EveryFileIsLookedAt) {
+  // A good one first, which has more documents than are looked at.
+  Megatron(Encoded());
+  WriteMegatron(folder, "in/b", OfAnother());
+  const CorpusInput input = {.path = folder.At("in"),
+                             .format = InputFormat::kMegatron};
+  EXPECT_THAT(Take(input, 1000),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("in/b.idx: of 64 documents looked at, ")));
+}
+
+TEST_F(TokenInputTest, WhatIsTooShortToTellIsNotOneOfThoseLookedAt) {
+  auto documents = OfAnother();
+  std::vector<std::vector<int32_t>> all(20'000);  // more than a batch
+  for (size_t i = 0; i < 100; ++i) all[i] = Encode("one");
+  all.insert(all.end(), documents.begin(), documents.begin() + 10);
+  EXPECT_THAT(Take(Megatron(all), 1000),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("in/a.idx: of 10 documents looked at, ")));
+}
+
 TEST_F(TokenInputTest, MarksAndCutWordsAreNoSignOfAnotherTokenizer) {
+  auto json =
+      nlohmann::json::parse(*io::LocalStorage().Read(topics.tokenizer_path));
+  const auto mask = static_cast<int32_t>(topics.tokenizer->vocabulary_size());
+  nlohmann::json added = json["added_tokens"][0];
+  added["id"] = mask;
+  added["content"] = "<|mask|>";
+  json["added_tokens"].push_back(added);
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const auto tokenizer,
+      LoadForCorpus(folder.Write("masks.json", json.dump())));
+  ASSERT_EQ(tokenizer->vocabulary_size(), mask + 1);
   auto documents = Encoded();
   for (size_t i = 0; i < documents.size(); ++i) {
-    documents[i].erase(documents[i].begin(), documents[i].begin() + i % 5);
-    documents[i].resize(documents[i].size() - 1 - i % 3);
+    auto& tokens = documents[i];
+    tokens.erase(tokens.begin(), tokens.begin() + i % 5);
+    tokens.resize(tokens.size() - 1 - i % 3);
+    tokens.insert(tokens.begin() + tokens.size() / 2, {mask, mask});
   }
-  ASSERT_OK(Take(Megatron(documents)));
+  LORY_ASSERT_OK_AND_ASSIGN(const StageResult result,
+                            Ingest({Megatron(documents)}, 0, folder.At("out"),
+                                   captured.progress(), tokenizer.get()));
+  EXPECT_EQ(result.figures.at("documents"), 240);
+  EXPECT_THAT(Tokens().Of(3), ElementsAreArray(documents[3]));
+}
+
+TEST_F(TokenInputTest, ManyEndMarksAreCountedAndNotKept) {
+  std::vector<int32_t> marks(100'000, EndMark());
+  std::vector<int32_t> between = marks;
+  const std::vector<int32_t> word = Encode("alone");
+  between.insert(between.begin() + 50'000, word.begin(), word.end());
+  LORY_ASSERT_OK_AND_ASSIGN(const StageResult result,
+                            Take(Mds({marks, between, {}})));
+  EXPECT_EQ(result.figures.at("documents"), 1);
+  EXPECT_EQ(result.figures.at("empty"), 200'000);
+  EXPECT_EQ(Store().NameOf(0), "shard.00000.mds:1.50000");
+}
+
+TEST_F(TokenInputTest, ASampleMayBeCutInsideACharacter) {
+  // Of four bytes; a token each, so that the text has them all.
+  std::vector<int32_t> face;
+  for (const char c : std::string("\xf0\x9f\x99\x82")) {
+    face.push_back(Encode(std::string(1, c))[0]);
+  }
+  const std::vector<int32_t> word = Encode("word");
+  const auto join = [](std::vector<int32_t> a, const std::vector<int32_t>& b) {
+    a.insert(a.end(), b.begin(), b.end());
+    return a;
+  };
+  std::vector<std::vector<int32_t>> samples;
+  for (int i = 1; i < 4; ++i) {
+    samples.push_back(join(
+        {face.begin() + i, face.end()},
+        join(Encode(absl::StrCat("a", i)), {face.begin(), face.begin() + i})));
+  }
+  // Neither where a mark ends a document, nor in the middle of one.
+  samples.push_back(join(join(word, {face[0], EndMark()}), word));
+  samples.push_back(join(join(word, {face[1]}), word));
+  LORY_ASSERT_OK_AND_ASSIGN(const StageResult result, Take(Mds(samples), 2));
+  EXPECT_EQ(result.figures.at("bad_lines"), 2);
+  const DocumentStore store = Store();
+  ASSERT_EQ(store.count(), 4);
+  for (int i = 1; i < 4; ++i) {
+    EXPECT_EQ(store.TextOf(i - 1), absl::StrCat("a", i));
+    EXPECT_THAT(Tokens().Of(i - 1), ElementsAreArray(samples[i - 1]));
+  }
+  EXPECT_EQ(store.NameOf(3), "shard.00000.mds:3.1");
 }
 
 TEST_F(TokenInputTest, AMissingShardAndACutIndexEndTheBuild) {
@@ -241,6 +325,16 @@ TEST_F(TokenInputTest, FoldersAreSearchedForIndexes) {
   LORY_ASSERT_OK_AND_ASSIGN(const InputFiles indexes, FilesOf(input));
   ASSERT_EQ(indexes.files.size(), 1u);
   EXPECT_EQ(indexes.files[0].name, "mds/one/index.json");
+  // Named as the folder has it, whatever the index is called.
+  const std::string index = folder.At("all/mds/one/index.json");
+  WriteMds(folder, "all/mds/one", {"tokens"}, {"ndarray"},
+           {MdsSample({DynamicArray(Encode("some words"))})});
+  std::filesystem::rename(index, folder.At("all/mds/one/foo.json"));
+  CorpusInput by_file = input;
+  by_file.path = folder.At("all/mds/one/foo.json");
+  ASSERT_OK(Take(by_file));
+  EXPECT_EQ(Store().NameOf(0), "shard.00000.mds:0");
+  std::filesystem::rename(folder.At("all/mds/one/foo.json"), index);
   // A folder with an index is read by that alone.
   input.path = folder.At("all/mds/one");
   EXPECT_EQ(FilesOf(input)->files[0].name, "index.json");
@@ -248,6 +342,31 @@ TEST_F(TokenInputTest, FoldersAreSearchedForIndexes) {
   EXPECT_THAT(
       FilesOf(input),
       StatusIs(kInvalidInput, HasSubstr("looked for folders with an index")));
+}
+
+TEST_F(TokenInputTest, AnIndexBeneathAnotherIsReadUnlessTheOuterOneHasIt) {
+  WriteMds(folder, "in", {"tokens"}, {"ndarray"}, {});
+  WriteMds(folder, "in/more/deep", {"tokens"}, {"ndarray"}, {});
+  WriteMds(folder, "in/.old", {"tokens"}, {"ndarray"}, {});
+  const auto names = [&](const std::string& path) {
+    std::vector<std::string> found;
+    const auto files =
+        FilesOf({.path = folder.At(path), .format = InputFormat::kMds});
+    EXPECT_OK(files);
+    for (const InputFile& file : files->files) found.push_back(file.name);
+    EXPECT_EQ(files->skipped, 1);  // the hidden one
+    return found;
+  };
+  EXPECT_THAT(names("in"), ElementsAre("index.json", "more/deep/index.json"));
+  // As the streaming library merges indexes.
+  const std::string index = folder.At("in/index.json");
+  folder.Write("in/index.json",
+               absl::StrReplaceAll(*io::LocalStorage().Read(index),
+                                   {{"shard.0", "more/deep/shard.0"}}));
+  EXPECT_THAT(names("in"), ElementsAre("index.json"));
+  folder.Write("in/index.json", "{}");
+  EXPECT_THAT(FilesOf({.path = folder.At("in"), .format = InputFormat::kMds}),
+              StatusIs(kInvalidInput, HasSubstr("in/index.json: ")));
 }
 
 // ---- whole builds ----
