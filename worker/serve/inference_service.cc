@@ -37,12 +37,13 @@ absl::Status CheckRouteSize(const GenerationRequest& request,
     return absl::OkStatus();
   }
   const int64_t shares = model.router(0).unit().DecisionsOf(tokens) *
-                         model.shape().layer_count *
-                         model.shape().expert_count;
+                         model.shape().layer_count * model.shape().expert_count;
   if (shares <= kMostShares) return absl::OkStatus();
   return FieldErrors(
-      {{"text", absl::StrCat("gives ", shares, " shares (decisions x layers x "
-                             "experts), a response holds ", kMostShares,
+      {{"text", absl::StrCat("gives ", shares,
+                             " shares (decisions x layers x "
+                             "experts), a response holds ",
+                             kMostShares,
                              ": send less, or ask for INFERENCE_PROMPT, the "
                              "mean over tokens")}});
 }

@@ -55,8 +55,9 @@ void ExpectSameBits(const Operation& operation,
 
 // Sizes are odd, and large enough for more than one task.
 TEST_P(ThreadsTest, SwigluDoesNotDependOnThem) {
-  ExpectSameBits([](const auto& leaves) { return Swiglu(leaves[0], leaves[1]); },
-                 {Leaf({1001, 333}), Leaf({1001, 333})}, GetParam());
+  ExpectSameBits(
+      [](const auto& leaves) { return Swiglu(leaves[0], leaves[1]); },
+      {Leaf({1001, 333}), Leaf({1001, 333})}, GetParam());
 }
 
 TEST_P(ThreadsTest, RmsNormDoesNotDependOnThem) {
