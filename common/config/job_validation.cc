@@ -5,9 +5,11 @@
 #include <string>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 #include "common/config/field_checks.h"
 #include "common/config/model_shape.h"
 #include "common/config/optimizer_defaults.h"
@@ -18,6 +20,7 @@ namespace {
 using ::lory::v1::JobSpec;
 
 constexpr int64_t kMaxDurationSeconds = 365 * 24 * 3600;
+constexpr char kModel[] = "spec.model.";
 constexpr size_t kMaxLabels = 64;
 constexpr size_t kMaxLabelKey = 63;
 constexpr size_t kMaxLabelValue = 255;
@@ -38,6 +41,8 @@ class Violations {
     if (!(value > high) || std::isinf(value)) return;  // inf: told already
     Add(field, absl::StrCat(value, " is above ", high, ", the most there is"));
   }
+
+  void Add(FieldViolation violation) { found_.push_back(std::move(violation)); }
 
   // A status of field_checks.h.
   void AddStatus(const absl::Status& status) {
@@ -105,6 +110,21 @@ void CheckOptimizer(const lory::v1::OptimizerSpec& spec, Violations& found) {
   }
 }
 
+// What every model must say, of the names that ModelSpec has for it.
+std::vector<std::string> MissingSizes(const lory::v1::ModelSpec& model) {
+  const std::pair<const char*, int64_t> sizes[] = {
+      {"vocabulary_size", model.vocabulary_size()},
+      {"layer_count", model.layer_count()},
+      {"width", model.width()},
+      {"head_count", model.head_count()},
+      {"sequence_length", model.sequence_length()}};
+  std::vector<std::string> missing;
+  for (const auto& [field, value] : sizes) {
+    if (value == 0) missing.emplace_back(field);
+  }
+  return missing;
+}
+
 // What the model is asked for where there is one that is not a checkpoint's.
 void CheckModel(const JobSpec& spec, Violations& found) {
   if (!spec.has_model() && (!spec.init_from().empty() || NeedsWeights(spec))) {
@@ -113,16 +133,18 @@ void CheckModel(const JobSpec& spec, Violations& found) {
   const absl::Status status = ValidateModelSpec(spec.model(), "spec.model");
   if (spec.init_from().empty()) return found.AddStatus(status);
   // Somebody who wrote one key of it alone expects the checkpoint's others.
-  std::vector<std::string> missing;
-  for (const FieldViolation& violation : ViolationsIn(status)) {
-    if (absl::StartsWith(violation.description, "0 is not in ")) {
-      missing.push_back(violation.field.substr(violation.field.rfind('.') + 1));
-    }
+  const std::vector<std::string> missing = MissingSizes(spec.model());
+  if (!missing.empty()) {
+    found.Add("model",
+              absl::StrCat("with init_from it is left out, to be the "
+                           "checkpoint's, or written whole; ",
+                           absl::StrJoin(missing, ", "), " missing or 0"));
   }
-  if (missing.empty()) return found.AddStatus(status);
-  found.Add("model", absl::StrCat("with init_from it is left out, to be the "
-                                  "checkpoint's, or written whole; ",
-                                  absl::StrJoin(missing, ", "), " missing"));
+  for (FieldViolation& violation : ViolationsIn(status)) {
+    const absl::string_view field = absl::StripPrefix(violation.field, kModel);
+    if (absl::c_linear_search(missing, field)) continue;  // told already
+    found.Add(std::move(violation));
+  }
 }
 
 // What kinds need.

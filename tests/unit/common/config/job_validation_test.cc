@@ -91,6 +91,13 @@ TEST(ValidateJobSpec, PartOfAModelIsNotLaidOverThatOfACheckpoint) {
   EXPECT_THAT(violations[0].description,
               AllOf(HasSubstr("to be the checkpoint's, or written whole"),
                     HasSubstr("layer_count"), HasSubstr("width")));
+  // Mistakes in what is there are told as well.
+  model.set_vocabulary_size(1);
+  const auto both = FieldViolationsOf(ValidateJobSpec(spec));
+  ASSERT_EQ(both.size(), 2u);
+  EXPECT_EQ(both[0].field, "spec.model");
+  EXPECT_EQ(both[1].field, "spec.model.vocabulary_size");
+  model.set_vocabulary_size(256);
   // One that is whole is told of its own mistakes.
   spec.mutable_model()->MergeFrom(Good().model());
   spec.mutable_model()->set_width(3);
