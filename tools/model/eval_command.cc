@@ -104,15 +104,21 @@ absl::Status CheckGivenOnce(const char* flag,
   return absl::OkStatus();
 }
 
-// What a file is called in the tables: its last part, or where others have the
-// same, as it was given.
+// What a file is called in the tables: its last part, or where other files or
+// domains have the same, as it was given, with a slash.
 std::string FileName(const std::string& path,
-                     const std::vector<std::string>& all) {
+                     const std::vector<std::string>& all,
+                     const std::vector<TextSet>& sets) {
   const std::string name = BaseName(path);
   const auto is_same = [&](const std::string& other) {
     return BaseName(other) == name;
   };
-  return std::count_if(all.begin(), all.end(), is_same) > 1 ? path : name;
+  const bool is_domain =
+      std::any_of(sets.begin(), sets.end(),
+                  [&](const TextSet& set) { return set.name == name; });
+  if (is_domain && path == name) return "./" + path;
+  return is_domain || std::count_if(all.begin(), all.end(), is_same) > 1 ? path
+                                                                         : name;
 }
 
 absl::StatusOr<TextSet> OpenText(const std::string& path, std::string name,
@@ -154,9 +160,10 @@ absl::Status AddFiles(const EvalFlags& flags, const Transformer& model,
   }
   LORY_RETURN_IF_ERROR(CheckGivenOnce("--text", flags.text));
   for (const std::string& path : flags.text) {
-    LORY_ASSIGN_OR_RETURN(sets.emplace_back(),
-                          OpenText(path, FileName(path, flags.text), window,
-                                   stride, flags.sequences, *tokenizer));
+    LORY_ASSIGN_OR_RETURN(
+        sets.emplace_back(),
+        OpenText(path, FileName(path, flags.text, sets), window, stride,
+                 flags.sequences, *tokenizer));
   }
   return absl::OkStatus();
 }

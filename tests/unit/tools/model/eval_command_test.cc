@@ -19,6 +19,7 @@ using ::lory::model::LorySpec;
 using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 constexpr char kItems[] =
@@ -223,6 +224,27 @@ TEST_F(EvalCommandTest, WhatWouldCountTwiceIsRefused) {
   EXPECT_EQ(texts[0]["name"], text);
   EXPECT_EQ(texts[1]["name"], copy);
   EXPECT_EQ(texts[2]["name"], "third.txt");
+}
+
+TEST_F(EvalCommandTest, AFileOfADomainsNameIsToldApartFromIt) {
+  const std::string model = Model("dense", OfBytes(DenseSpec()));
+  const std::string text = folder.Write("seen", "a text of some bytes");
+  const auto names = [&](const std::string& path) {
+    const auto said =
+        Run({model, "--data", data, "--text", path, "-o", "json"});
+    EXPECT_OK(said);
+    std::vector<std::string> all;
+    const auto json = nlohmann::json::parse(*said);
+    for (const auto& each : json["texts"]) {
+      all.push_back(each["name"]);
+    }
+    return all;
+  };
+  EXPECT_THAT(names(text), ElementsAre("seen", "unseen", text));
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.path());
+  EXPECT_THAT(names("seen"), ElementsAre("seen", "unseen", "./seen"));
+  fs::current_path(before);
 }
 
 TEST_F(EvalCommandTest, OneItemHasNoErrorOfItsMean) {
