@@ -69,6 +69,23 @@ absl::Status CheckNothingIsLost(const std::string& path, const std::string& csv,
       "results up");
 }
 
+// OK, or that tables stand at `path` of which no rows tell what would be lost.
+// Where all jobs have succeeded, nothing is.
+absl::Status CheckTablesAreWhole(const std::string& path,
+                                 const std::vector<StudyJob>& jobs) {
+  const bool all_succeeded = std::all_of(
+      jobs.begin(), jobs.end(),
+      [](const StudyJob& job) { return job.job.state() == Job::SUCCEEDED; });
+  if (all_succeeded) return absl::OkStatus();
+  return WithHint(
+      absl::FailedPreconditionError(absl::StrCat(
+          path, " stands there without ", kRows,
+          ", so that nobody can tell whether it has results of jobs that the "
+          "coordinator has no more: it was left as it is")),
+      "--to ANOTHER_FOLDER for what is there now; --force to give the old "
+      "results up");
+}
+
 }  // namespace
 
 std::string StudyFolder(const StudyFile& study, const std::string& to) {
@@ -101,16 +118,18 @@ absl::Status WriteStudyFolder(const std::string& folder, const StudyFile& study,
                               const std::string& time, bool force) {
   LORY_RETURN_IF_ERROR(CheckStudyFolder(folder, study));
   io::Storage& storage = io::LocalStorage();
+  const std::string tables = absl::StrCat(folder, "/", kTables);
   const std::string rows = absl::StrCat(folder, "/", kRows);
   const std::string picture = absl::StrCat(folder, "/", kPicture);
   std::error_code error;
   if (!force && fs::exists(rows, error)) {
     LORY_ASSIGN_OR_RETURN(const std::string csv, storage.Read(rows));
     LORY_RETURN_IF_ERROR(CheckNothingIsLost(rows, csv, jobs));
+  } else if (!force && fs::exists(tables, error)) {
+    LORY_RETURN_IF_ERROR(CheckTablesAreWhole(tables, jobs));
   }
   const std::string plot = StudyPlot(study, jobs);
-  LORY_RETURN_IF_ERROR(storage.Write(absl::StrCat(folder, "/", kTables),
-                                     StudyMarkdown(study, jobs, time)));
+  LORY_RETURN_IF_ERROR(storage.Write(tables, StudyMarkdown(study, jobs, time)));
   LORY_RETURN_IF_ERROR(storage.Write(rows, StudyCsv(study, jobs)));
   return plot.empty() ? storage.Remove(picture) : storage.Write(picture, plot);
 }

@@ -45,6 +45,29 @@ TEST_F(StudyFolderTest, ResultsOfJobsThatAreGoneAreKept) {
   EXPECT_EQ(Result("results.csv"), rows);
 }
 
+TEST_F(StudyFolderTest, TablesWithoutTheirRowsAreKept) {
+  ASSERT_EQ(Study("run").code, 0);
+  const std::string rows = Result("results.csv");
+  std::filesystem::remove(folder.At("small.results/results.csv"));
+  // All that they can have is there still.
+  EXPECT_EQ(Study("report").code, 0);
+  EXPECT_EQ(Result("results.csv"), rows);
+  const std::string tables = Result("results.md");
+  std::filesystem::remove(folder.At("small.results/results.csv"));
+  fake.Change([this] { fake.jobs.clear(); });
+  Outcome outcome = Study("report");
+  EXPECT_EQ(outcome.code, 5);
+  EXPECT_THAT(outcome.err,
+              AllOf(HasSubstr("small.results/results.md stands there without "
+                              "results.csv"),
+                    HasSubstr("--force")));
+  EXPECT_EQ(Result("results.md"), tables);
+  EXPECT_FALSE(std::filesystem::exists(folder.At("small.results/results.csv")));
+  outcome = Study("report", kStudy, {"--force"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(Result("results.md"), HasSubstr("0 of 4 jobs succeeded"));
+}
+
 TEST_F(StudyFolderTest, ResultsOfOthersAreNeverWrittenOver) {
   for (const char* name : {"results.md", "results.csv", "results.svg"}) {
     for (const char* content : {"mine", "# Study smaller\n"}) {
