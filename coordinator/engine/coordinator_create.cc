@@ -105,9 +105,12 @@ absl::Status Coordinator::CheckInitial(const NewJob& job) const {
   if (!job.initial_name.empty()) {
     LORY_RETURN_IF_ERROR(FindInitial(job.initial_name).status());
   }
-  // Old manifests name a dataset alone, and one of that name may be known here.
+  // Old manifests name a dataset alone. That of a job of this service is the
+  // one known here; another service's may have nothing but the name of it.
   std::string trained = job.initial_tokenizer;
-  if (trained.empty()) trained = TokenizerOf(state_, job.initial_dataset);
+  if (trained.empty() && !job.initial_name.empty()) {
+    trained = TokenizerOf(state_, job.initial_dataset);
+  }
   const absl::Status same = text::CheckSameTokenizer(
       {absl::StrCat("spec.dataset: ", job.spec.dataset()),
        TokenizerOf(state_, job.spec.dataset())},

@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/fleet.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
 
 // Jobs that begin from the checkpoint of another, or only measure it.
 namespace lory::testing {
@@ -167,6 +168,34 @@ TEST_F(InitialWeightsTest, AnOldManifestIsJudgedByTheNameOfItsDataset) {
   EXPECT_EQ(ReasonOf(SubmitOn("datasets/other")), "TOKENIZER_DIFFERS");
   AddDataset("datasets/fleet", "another");
   EXPECT_OK(SubmitOn("datasets/other"));
+}
+
+TEST_F(InitialWeightsTest, AnOldManifestOfAnotherServiceFitsAny) {
+  TrainTiny();
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const auto checkpoint,
+      fleet_.core().GetCheckpoint("jobs/tiny/checkpoints/20"));
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const std::string text,
+      fleet_.storage().Read(checkpoint.folder() + "/manifest.json"));
+  LORY_ASSERT_OK_AND_ASSIGN(auto manifest, data::ParseCheckpointManifest(text));
+  // What they called datasets/fleet is none of ours.
+  const TemporaryFolder theirs;
+  manifest.tokenizer_sha256.clear();
+  ASSERT_OK(fleet_.storage().Write(
+      theirs.At("manifest.json"), data::SerializeCheckpointManifest(manifest)));
+  AddDataset("datasets/other", "another");
+  fleet_.CrashCoordinator();
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const auto core,
+      coordinator::Coordinator::Create(
+          {.storage_root = "/storage", .data_roots = {theirs.path()}},
+          fleet_.journal(), fleet_.clock(), fleet_.storage()));
+  lory::v1::CreateJobRequest request;
+  request.set_job_id("tuned");
+  *request.mutable_spec() = From(theirs.path());
+  request.mutable_spec()->set_dataset("datasets/other");
+  EXPECT_OK(core->CreateJob(request));
 }
 
 TEST_F(InitialWeightsTest, ACheckpointStaysWhileAJobIsToBeginFromIt) {
