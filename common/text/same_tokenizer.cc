@@ -24,7 +24,7 @@ absl::Status CheckSameTokenizer(const TokenizerIdentity& used,
   return absl::FailedPreconditionError(absl::StrCat(
       used.of, " has the tokenizer with SHA-256 ", Short(used.sha256), "..., ",
       expected.of, " has ", Short(expected.sha256),
-      "...: the same token ids mean other text; ", remedy));
+      "...: the same token ids may mean other text; ", remedy));
 }
 
 }  // namespace lory::text

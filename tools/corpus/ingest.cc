@@ -34,7 +34,7 @@ constexpr int64_t kIngestGrain = 32;  // lines, or files of text
 // Of a file of tokens, to see whether its tokenizer made them, and which share
 // of them should look so.
 constexpr int64_t kComparedDocuments = 64;
-constexpr double kLeastAlike = 0.25;
+constexpr double kLeastAlike = 0.5;
 // How much text rarely takes more of than when it is compressed.
 constexpr int64_t kCompressedTimes = 16;
 

@@ -164,7 +164,8 @@ absl::Status FillModel(const std::string& folder, bool has_tied_head,
                        Source& source, Transformer& model) {
   at::NoGradGuard no_grad;
   const std::string head(lory::config::kHeadName);
-  if (has_tied_head) source.tensors.erase(head);
+  // As transformers has it: a head that is in the file is the head.
+  has_tied_head = has_tied_head && !source.tensors.contains(head);
   for (const Parameter& parameter : model.parameters().parameters()) {
     if (has_tied_head && parameter.name == head) {
       parameter.value.copy_(
