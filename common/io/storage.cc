@@ -27,6 +27,11 @@ namespace fs = std::filesystem;
 constexpr size_t kBufferBytes = 1 << 18;
 constexpr size_t kReadBytes = 1 << 20;
 
+// The folder a path lies in; of a bare name the working directory.
+fs::path FolderOf(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
 absl::Status SyncFolder(const std::string& folder) {
   const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return ErrnoStatus(errno, absl::StrCat("opening ", folder));
@@ -42,14 +47,14 @@ absl::Status SyncFolder(const std::string& folder) {
 absl::Status MakeFolders(const fs::path& folder) {
   struct stat info;
   if (::stat(folder.c_str(), &info) == 0) return absl::OkStatus();
-  if (folder.has_parent_path() && folder.parent_path() != folder) {
-    LORY_RETURN_IF_ERROR(MakeFolders(folder.parent_path()));
+  if (FolderOf(folder) != folder) {
+    LORY_RETURN_IF_ERROR(MakeFolders(FolderOf(folder)));
   }
   if (::mkdir(folder.c_str(), 0777) != 0) {
     if (errno == EEXIST) return absl::OkStatus();
     return ErrnoStatus(errno, absl::StrCat("making folder ", folder.string()));
   }
-  return SyncFolder(folder.parent_path().string());
+  return SyncFolder(FolderOf(folder).string());
 }
 
 absl::Status WriteFully(int fd, absl::string_view bytes,
@@ -97,7 +102,7 @@ class LocalFileWriter final : public FileWriter {
       return ErrnoStatus(errno, absl::StrCat("renaming to ", path_));
     }
     committed_ = true;
-    return SyncFolder(fs::path(path_).parent_path().string());
+    return SyncFolder(FolderOf(path_).string());
   }
 
  private:
@@ -152,7 +157,7 @@ class PosixStorage final : public Storage {
 
   absl::StatusOr<std::unique_ptr<FileWriter>> Create(
       const std::string& path) override {
-    const fs::path folder = fs::path(path).parent_path();
+    const fs::path folder = FolderOf(path);
     LORY_RETURN_IF_ERROR(MakeFolders(folder));
     // Random, so that two writers of one path do not write into each other.
     std::string temporary =

@@ -87,14 +87,14 @@ class Build {
                             io::FileSha256Hex(spec_.tokenizer_file));
       stage.inputs.emplace_back("tokenizer_file", std::move(hash));
     }
-    stage.run =
-        [this](const std::string& folder) -> absl::StatusOr<StageResult> {
-      std::unique_ptr<text::Tokenizer> tokenizer;
-      if (spec_.HasTokenInput()) {
-        LORY_ASSIGN_OR_RETURN(tokenizer, LoadForCorpus(spec_.tokenizer_file));
-      }
+    // One that cannot be read is found before hours of text are.
+    std::unique_ptr<text::Tokenizer> tokenizer;
+    if (!spec_.tokenizer_file.empty()) {
+      LORY_ASSIGN_OR_RETURN(tokenizer, LoadForCorpus(spec_.tokenizer_file));
+    }
+    stage.run = [&](const std::string& folder) {
       return Ingest(spec_.inputs, spec_.max_errors, folder, progress_,
-                    tokenizer.get());
+                    spec_.HasTokenInput() ? tokenizer.get() : nullptr);
     };
     LORY_ASSIGN_OR_RETURN(ingest_, runner_.Run(stage));
     return absl::OkStatus();

@@ -49,6 +49,16 @@ TEST_F(LocalStorageTest, WhatIsWrittenIsReadBack) {
   EXPECT_EQ(size, 3'000'001);
 }
 
+TEST_F(LocalStorageTest, ABareNameIsInTheWorkingDirectory) {
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  EXPECT_OK(storage.Write("bare", "x"));
+  EXPECT_OK(storage.Write("new/bare", "y"));
+  std::filesystem::current_path(before);
+  EXPECT_EQ(storage.Read(folder.At("bare")).value_or(""), "x");
+  EXPECT_EQ(storage.Read(folder.At("new/bare")).value_or(""), "y");
+}
+
 TEST_F(LocalStorageTest, ManySmallAppendsKeepTheirOrder) {
   LORY_ASSERT_OK_AND_ASSIGN(auto writer, storage.Create(folder.At("f")));
   std::string expected;

@@ -1,6 +1,7 @@
 #include "tools/corpus/build.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <set>
 
@@ -352,7 +353,11 @@ TEST_F(BuildTest, ATokenizerCanBeTakenOver) {
   spec.tokenizer_file = folder.Write("u.json", "{}");
   EXPECT_THAT(
       BuildDataset(spec, {}, captured.progress()),
-      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("tokenizer: ")));
+      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("u.json")));
+  // Before anything is read.
+  spec.output = folder.At("other");
+  EXPECT_FALSE(BuildDataset(spec, {}, captured.progress()).ok());
+  EXPECT_FALSE(std::filesystem::exists(folder.At("other/stages/ingest")));
 }
 
 TEST_F(BuildTest, MoreNeighborsThanDocumentsAreAllOfThem) {
