@@ -118,9 +118,9 @@ class Server:
         self.seed = 1
 
     def choose_seed(self, tokens):
-        """One whose text does not end before."""
-        self.seed = next(seed for seed in range(1, 1000)
-                         if self.complete(tokens, seed) == tokens)
+        """The first whose text does not end before."""
+        while self.complete(tokens) < tokens:
+            self.seed += 1
 
     def __enter__(self):
         return self
@@ -129,12 +129,11 @@ class Server:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()
 
-    def complete(self, tokens, seed=None):
+    def complete(self, tokens):
         """Tokens made: fewer than asked for when the text ends before."""
         connection = http.client.HTTPConnection(self.address, timeout=300)
         connection.request("POST", "/v1/completions", json.dumps({
-            "prompt": PROMPT, "max_tokens": tokens,
-            "seed": self.seed if seed is None else seed}),
+            "prompt": PROMPT, "max_tokens": tokens, "seed": self.seed}),
             {"Content-Type": "application/json"})
         answer = json.loads(connection.getresponse().read())
         return answer["usage"]["completion_tokens"]
