@@ -19,7 +19,7 @@ class ServedModel:
         self.process = Process("server", [
             exchange.BIN / "lory-server", "--checkpoint", checkpoint,
             "--tokenizer", tokenizer, "--listen", "127.0.0.1:0", "--http",
-            "127.0.0.1:0", "--threads", "1"], folder)
+            "127.0.0.1:0", "--threads", "1", "--soft-moe", "prompt"], folder)
         self.address = self.process.start()["http"]
 
     def stop(self):

@@ -269,8 +269,6 @@ class VariantLogitsTest(unittest.TestCase):
     def test_served_scores_are_those_of_the_equations(self):
         tokens = self.tokens.tolist()
         for name, (feed_forward, options) in VARIANTS.items():
-            if feed_forward is soft_moe:
-                continue  # refused: tests/unit/worker/serve
             with self.subTest(name):
                 checkpoint = self.folder / name
                 random_checkpoint(checkpoint, feed_forward.__name__, options)

@@ -26,7 +26,8 @@ struct Pass {
   // At inference: tokens of each sequence, from the first, that are a prompt. A
   // mixture that the first segment's or a pool's own tokens decide then looks
   // at no token after them, so that what follows the prompt is predicted
-  // without being seen. 0: it looks at whatever is there, as in training.
+  // without being seen; slots are filled with no other. 0: it looks at whatever
+  // is there, as in training.
   int64_t prompt_length = 0;
   // At inference of a Lory model: a sequence is one segment (PROMPT inference).
   bool one_segment = false;

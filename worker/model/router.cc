@@ -6,6 +6,7 @@
 #include "worker/model/lory_feed_forward.h"
 #include "worker/model/prefix_routing_feed_forward.h"
 #include "worker/model/smear_feed_forward.h"
+#include "worker/model/soft_moe_feed_forward.h"
 #include "worker/model/token_choice_feed_forward.h"
 #include "worker/model/weight_ensembling_feed_forward.h"
 
@@ -32,6 +33,8 @@ std::unique_ptr<Router> MakeRouter(const lory::config::ModelShape& shape,
       return std::make_unique<ExpertChoiceRouter>(shape, parameters, layer);
     case FeedForwardKind::kSmear:
       return std::make_unique<SmearRouter>(shape, parameters, layer);
+    case FeedForwardKind::kSoftMoe:
+      return std::make_unique<SoftMoeRouter>(shape, parameters, layer);
     case FeedForwardKind::kWeightEnsembling:
       return std::make_unique<WeightEnsemblingRouter>(shape, parameters, layer);
     default:

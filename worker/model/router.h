@@ -41,7 +41,8 @@ struct RoutingUnit {
 //
 // Holds handles to parameters of the model that owns it. Thread-compatible.
 // Letters: worker/model/shapes.h; X are the matrices of the bank of experts, E
-// in all variants but WEMoE, whose first is the base.
+// in all variants but WEMoE, whose first is the base, and Soft MoE, where each
+// has several slots.
 class Router {
  public:
   virtual ~Router() = default;
@@ -64,6 +65,16 @@ class Router {
   // its own tokens decide.
   virtual at::Tensor FirstWeights() const { return at::Tensor(); }
 
+  // Whether experts go through mixtures of tokens, their slots, in place of the
+  // tokens: Weights are then those of the slots' outputs.
+  virtual bool has_slots() const { return false; }
+
+  // What is in the slots that these tokens fill, in order of experts: LD -> XD.
+  // Undefined without slots.
+  virtual at::Tensor FillSlots(const at::Tensor& /*tokens_LD*/) const {
+    return at::Tensor();
+  }
+
   // The part each expert has in what a unit is given: UX -> UE. Rows sum to
   // one, or to zero where no expert has a weight.
   virtual at::Tensor Shares(const at::Tensor& weights_UX) const;
@@ -71,7 +82,7 @@ class Router {
 
 // The router of layer `layer` of the variant that `shape` names; of its
 // parameters those that IsRoutingParameter are asked for. Null: a dense
-// feed-forward, or one in which no token can be read before those after it.
+// feed-forward.
 std::unique_ptr<Router> MakeRouter(const lory::config::ModelShape& shape,
                                    const ParameterStore& parameters,
                                    int64_t layer);

@@ -64,7 +64,8 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(const AppOptions& options) {
 }
 
 absl::Status App::Load(const AppOptions& options) {
-  LORY_ASSIGN_OR_RETURN(model_, ServedModel::Open(options.checkpoint));
+  LORY_ASSIGN_OR_RETURN(model_,
+                        ServedModel::Open(options.checkpoint, options.slots));
   if (options.inference == Inference::kSegment && !model_->shape().is_causal) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--inference: is segment, but the model (",

@@ -28,6 +28,7 @@ struct AppOptions {
   std::string http_token_file;  // empty: on loopback only
   rpc::TlsFiles tls;
   Inference inference = Inference::kPrompt;
+  SlotFilling slots = SlotFilling::kRefuse;
   Engine::Options engine;
   absl::Duration request_timeout = absl::Minutes(10);
   int thread_count = 0;    // of LibTorch; 0: one a core

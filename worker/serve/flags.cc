@@ -76,12 +76,19 @@ std::optional<int> ParseFlags(int argc, char** argv, AppOptions& options) {
            "How experts are merged where a request does not say: prompt (once) "
            "or segment (as in training)")
       .OneOf({"prompt", "segment"});
+  std::string slots = "refuse";
+  line.Add("--soft-moe", slots,
+           "A Soft MoE model reads no text from left to right: refuse it, or "
+           "let the prompt alone fill its slots (prompt)")
+      .OneOf({"refuse", "prompt"});
   AddAddresses(line, options);
   AddLimits(line, options);
   line.AddLogFormat(options.log_format, "text or json");
   if (const auto exit = line.Parse(argc, argv)) return exit;
   options.inference =
       inference == "prompt" ? Inference::kPrompt : Inference::kSegment;
+  options.slots =
+      slots == "prompt" ? SlotFilling::kPrompt : SlotFilling::kRefuse;
   return std::nullopt;
 }
 

@@ -93,7 +93,10 @@ at::Tensor ServedFeedForward::Read(const at::Tensor& normed_LD, int64_t layer,
   const model::RoutingUnit unit = UnitOf(options.inference);
   if (unit.kind == Kind::kToken) {
     weights_UX = router.Weights(normed_LD.unsqueeze(1));
-    return Mix(layer, normed_LD, weights_UX);
+    if (!router.has_slots()) return Mix(layer, normed_LD, weights_UX);
+    state.slots_XD =
+        SlotsOf(layer, normed_LD.narrow(0, 0, options.routed_count));
+    return at::matmul(weights_UX, state.slots_XD);
   }
   if (unit.kind == Kind::kSegment) {
     return ReadSegments(normed_LD, layer, options, state, weights_UX);
@@ -134,6 +137,18 @@ at::Tensor ServedFeedForward::ReadSegments(const at::Tensor& normed_LD,
   return at::cat(outs, 0);
 }
 
+at::Tensor ServedFeedForward::SlotsOf(int64_t layer,
+                                      const at::Tensor& tokens_LD) const {
+  const int64_t experts = model_.shape().expert_count;
+  const std::vector<at::Tensor> filled =
+      model_.router(layer).FillSlots(tokens_LD).chunk(experts);
+  std::vector<at::Tensor> outs;
+  for (int64_t i = 0; i < experts; ++i) {
+    outs.push_back(FeedForward(model_.expert(layer, i), filled[i]));
+  }
+  return at::cat(outs, 0);
+}
+
 at::Tensor ServedFeedForward::Shares(const at::Tensor& weights_UX,
                                      int64_t layer, int64_t length,
                                      Inference inference) const {
@@ -159,12 +174,27 @@ void ServedFeedForward::TurnSegment(int64_t layer, int64_t segment_length,
   state.segment_sum_D.zero_();
 }
 
+at::Tensor ServedFeedForward::StepTokens(
+    const at::Tensor& normed_BD, int64_t layer,
+    std::span<const FeedForwardStep> steps) {
+  const at::Tensor weights_BX =
+      model_.router(layer).Weights(normed_BD.unsqueeze(1));
+  if (!model_.router(layer).has_slots()) {
+    return Mix(layer, normed_BD, weights_BX);
+  }
+  std::vector<at::Tensor> outs;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    outs.push_back(at::matmul(weights_BX[static_cast<int64_t>(i)],
+                              steps[i].state->slots_XD));
+  }
+  return at::stack(outs);
+}
+
 at::Tensor ServedFeedForward::Step(const at::Tensor& normed_BD, int64_t layer,
                                    std::span<const FeedForwardStep> steps) {
   if (model_.has_experts() &&
       model_.router(layer).unit().kind == Kind::kToken) {
-    return Mix(layer, normed_BD,
-               model_.router(layer).Weights(normed_BD.unsqueeze(1)));
+    return StepTokens(normed_BD, layer, steps);
   }
   std::map<const FeedForwardWeights*, std::vector<int64_t>> rows_by_weights;
   std::vector<at::Tensor> mixed;

@@ -27,6 +27,8 @@ struct FeedForwardState {
   at::Tensor mixed_X;
   // Sum of the tokens of the newest segment so far, where segments are routed.
   at::Tensor segment_sum_D;
+  // Outputs of the slots that the prompt filled, where experts have slots.
+  at::Tensor slots_XD;
 };
 
 // What a decision needs to know of a text.
@@ -76,6 +78,9 @@ class ServedFeedForward {
   at::Tensor ReadSegments(const at::Tensor& normed_LD, int64_t layer,
                           const ReadOptions& options, FeedForwardState& state,
                           at::Tensor& weights_UX);
+  // Step where each token decides for itself.
+  at::Tensor StepTokens(const at::Tensor& normed_BD, int64_t layer,
+                        std::span<const FeedForwardStep> steps);
   // Gives a text what `weights_X` say, until it is given something else;
   // `passing`: only for the moment, and no later text is thought of.
   void Give(int64_t layer, const at::Tensor& weights_X, bool passing,
@@ -86,6 +91,8 @@ class ServedFeedForward {
   // Each row through the experts that have a weight for it.
   at::Tensor Mix(int64_t layer, const at::Tensor& rows_RD,
                  const at::Tensor& weights_RE) const;
+  // What experts make of their slots, which tokens_LD fill.
+  at::Tensor SlotsOf(int64_t layer, const at::Tensor& tokens_LD) const;
   // Gives a text whose next token begins a segment what the one before says.
   void TurnSegment(int64_t layer, int64_t segment_length,
                    FeedForwardState& state);

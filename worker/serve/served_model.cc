@@ -59,7 +59,7 @@ at::Tensor MergeMatrix(const std::vector<FeedForwardWeights>& experts,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ServedModel>> ServedModel::Open(
-    const std::string& folder) {
+    const std::string& folder, SlotFilling slots) {
   auto model = absl::WrapUnique(new ServedModel);
   LORY_ASSIGN_OR_RETURN(model->manifest_,
                         lory::checkpoint::ReadCommittedFolder(folder));
@@ -70,18 +70,18 @@ absl::StatusOr<std::unique_ptr<ServedModel>> ServedModel::Open(
   }
   model->files_ = FileMarks::Of(parts);
   const absl::Status loaded =
-      lory::train::GuardTorch("loading", [&] { return model->Load(); });
+      lory::train::GuardTorch("loading", [&] { return model->Load(slots); });
   if (!loaded.ok()) return Annotate(loaded, folder);
   return model;
 }
 
-absl::Status ServedModel::Load() {
+absl::Status ServedModel::Load(SlotFilling slots) {
   LORY_ASSIGN_OR_RETURN(shape_, lory::config::ResolveModelShape(
                                     manifest_.spec.model(), "spec.model"));
   if (lory::checkpoint::IsOfDensePhase(manifest_, shape_)) {
     shape_ = lory::config::DensePhaseShape(shape_);
   }
-  LORY_RETURN_IF_ERROR(MakeRouters());
+  LORY_RETURN_IF_ERROR(MakeRouters(slots));
   LORY_ASSIGN_OR_RETURN(reader_, lory::checkpoint::CheckpointReader::Open(
                                      "", manifest_.checkpoint, [] {}));
   LORY_ASSIGN_OR_RETURN(embedding_VD_,
@@ -100,7 +100,7 @@ absl::Status ServedModel::Load() {
 }
 
 // Before anything is read, as this may be refused. Their numbers come later.
-absl::Status ServedModel::MakeRouters() {
+absl::Status ServedModel::MakeRouters(SlotFilling slots) {
   if (shape_.feed_forward == FeedForwardKind::kDense) return absl::OkStatus();
   std::vector<ParameterShape> shapes;
   for (ParameterShape& parameter : lory::config::ParameterShapes(shape_)) {
@@ -110,11 +110,13 @@ absl::Status ServedModel::MakeRouters() {
   routing_ = std::make_unique<lory::model::ParameterStore>(shapes);
   for (int64_t i = 0; i < shape_.layer_count; ++i) {
     auto router = lory::model::MakeRouter(shape_, *routing_, i);
-    if (router == nullptr) {
+    if (router->has_slots() && slots == SlotFilling::kRefuse) {
       return absl::FailedPreconditionError(absl::StrCat(
           "its feed-forward (", shape_.feed_forward_summary,
           ") lets every token see those after it, so that there is no text to "
-          "make; `lory-model eval` and `lory-model logits` read whole texts"));
+          "make; `lory-server --soft-moe prompt` lets the prompt alone fill "
+          "the slots, `lory-model eval` and `lory-model logits` read whole "
+          "texts"));
     }
     routers_.push_back(std::move(router));
   }

@@ -33,6 +33,12 @@ using SharedWeights = std::shared_ptr<const FeedForwardWeights>;
 // shares.
 using Routing = std::vector<float>;
 
+// How a model is served whose experts have slots (Soft MoE).
+enum class SlotFilling {
+  kRefuse,  // not at all: the model as it was trained reads no text by tokens
+  kPrompt,  // the prompt's tokens fill them; those after it fill none
+};
+
 // A checkpoint as lory-server holds it: what all tokens share is in memory,
 // experts stay in the mapped files and are read while they are merged, or while
 // a token goes through them. So the process needs memory for a dense model,
@@ -56,10 +62,10 @@ class ServedModel {
   //
   // NOT_FOUND: no such folder. INVALID_ARGUMENT: it is no checkpoint; says what
   // it is instead. DATA_LOSS: a part is missing or altered.
-  // FAILED_PRECONDITION: no token of the model can be read before those after
-  // it (Soft MoE). RESOURCE_EXHAUSTED: memory.
+  // FAILED_PRECONDITION: its experts have slots, and nobody said what fills
+  // them. RESOURCE_EXHAUSTED: memory.
   static absl::StatusOr<std::unique_ptr<ServedModel>> Open(
-      const std::string& folder);
+      const std::string& folder, SlotFilling slots = SlotFilling::kRefuse);
 
   // Of the checkpoint; of a dense phase: the dense model's.
   const lory::config::ModelShape& shape() const { return shape_; }
@@ -100,7 +106,7 @@ class ServedModel {
  private:
   ServedModel() = default;
 
-  absl::Status Load();
+  absl::Status Load(SlotFilling slots);
   absl::StatusOr<at::Tensor> Read(const std::string& name) const;
   // One matrix of each expert, as it lies in its file.
   absl::StatusOr<std::vector<at::Tensor>> MapExperts(
@@ -109,7 +115,7 @@ class ServedModel {
       const std::string& name) const;
   absl::Status LoadLayer(int64_t index);
   absl::Status LoadExperts(const std::string& prefix);
-  absl::Status MakeRouters();
+  absl::Status MakeRouters(SlotFilling slots);
 
   lory::data::CheckpointManifest manifest_;
   lory::config::ModelShape shape_;

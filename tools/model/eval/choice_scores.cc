@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <span>
 #include <utility>
 
 #include "common/base/status_macros.h"
@@ -42,7 +41,7 @@ int64_t LikeliestBy(const std::vector<double>& log_likelihoods,
 // end, which no position before sees.
 std::vector<double> ScoreRows(const Transformer& model,
                               const std::vector<int64_t>& context,
-                              std::span<const std::vector<int64_t>> choices,
+                              const std::vector<std::vector<int64_t>>& choices,
                               const Pass& pass) {
   const int64_t rows = static_cast<int64_t>(choices.size());
   const int64_t given = static_cast<int64_t>(context.size());
@@ -79,17 +78,9 @@ ItemScores ScoreItem(const Transformer& model, const ChoiceItem& item,
       .prompt_length = static_cast<int64_t>(encoded.context.size()),
       .one_segment = is_lory && inference == Inference::kPrompt};
   ItemScores scores{.item = &item, .bytes = encoded.bytes};
-  // In Soft MoE alone a prompt decides nothing: what fills up a row would.
-  const bool together = model.shape().feed_forward != FeedForwardKind::kSoftMoe;
-  const std::span<const std::vector<int64_t>> choices(encoded.choices);
-  const size_t step = together ? choices.size() : 1;
-  for (size_t i = 0; i < choices.size(); i += step) {
-    const std::vector<double> some =
-        ScoreRows(model, encoded.context, choices.subspan(i, step), pass);
-    scores.log_likelihoods.insert(scores.log_likelihoods.end(), some.begin(),
-                                  some.end());
-  }
-  for (const auto& choice : choices) {
+  scores.log_likelihoods =
+      ScoreRows(model, encoded.context, encoded.choices, pass);
+  for (const auto& choice : encoded.choices) {
     scores.tokens.push_back(static_cast<int64_t>(choice.size()));
   }
   return scores;

@@ -81,6 +81,28 @@ TEST(SoftMoe, EveryTokenMovesEveryPositionOfItsSequence) {
   }
 }
 
+TEST(SoftMoe, BehindAPromptTokensMoveNoneButThemselves) {
+  const Variant variant(Spec());
+  const Pass pass = {.prompt_length = 5};
+  for (int64_t position = 0; position < Variant::kTokens; ++position) {
+    const at::Tensor moved_L = variant.Moved(position, pass)[0];
+    if (position < 5) {
+      EXPECT_TRUE(moved_L.all().item<bool>()) << position;
+    } else {
+      EXPECT_EQ(variant.FirstMoved(position, pass), position);
+      EXPECT_EQ(moved_L.sum().item<int64_t>(), 1);
+    }
+  }
+}
+
+TEST(SoftMoe, APromptReadsAsIfNothingFollowedIt) {
+  Variant variant(Spec());
+  const at::Tensor whole_BLD = variant.Out({.prompt_length = 5});
+  variant.hidden_BLD = variant.hidden_BLD.narrow(1, 0, 5);
+  EXPECT_THAT(whole_BLD.narrow(1, 0, 5),
+              NearTensor(variant.Out(kInferencePass), 1e-12));
+}
+
 TEST(SoftMoe, StatisticsAreWhatEachTokenGetsFromEachExpert) {
   const Variant variant(Spec(4, 3));
   const at::Tensor routing_RE =

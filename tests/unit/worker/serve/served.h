@@ -23,7 +23,8 @@ struct Served {
   explicit Served(const lory::v1::ModelSpec& spec, uint64_t seed = 1)
       : trained(lory::model::MakeModel(spec, seed)) {
     auto opened = ServedModel::Open(
-        lory::surgery::WriteModel(folder.At("model"), spec, seed));
+        lory::surgery::WriteModel(folder.At("model"), spec, seed),
+        SlotFilling::kPrompt);
     EXPECT_OK(opened);
     model = *std::move(opened);
   }

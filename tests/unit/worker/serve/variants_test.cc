@@ -77,6 +77,15 @@ lory::v1::ModelSpec SmearSpec(int32_t pool) {
   return spec;
 }
 
+lory::v1::ModelSpec SoftMoeSpec(int32_t slots) {
+  lory::v1::ModelSpec spec = DenseSpec();
+  auto* options = spec.mutable_feed_forward()->mutable_soft_moe();
+  options->set_expert_count(4);
+  options->set_slots_per_expert(slots);
+  options->set_allow_noncausal(true);
+  return spec;
+}
+
 // All that are served but the dense one.
 std::vector<lory::v1::ModelSpec> ServedSpecs() {
   std::vector<lory::v1::ModelSpec> specs = lory::model::LeakingSpecs();
@@ -91,6 +100,8 @@ std::vector<lory::v1::ModelSpec> ServedSpecs() {
   specs.push_back(EnsemblingSpec(WeightEnsembling::LINEAR, 5));
   specs.push_back(EnsemblingSpec(WeightEnsembling::TWO_LAYERS, 5));
   specs.push_back(EnsemblingSpec(WeightEnsembling::TWO_LAYERS, 0));
+  specs.push_back(SoftMoeSpec(1));
+  specs.push_back(SoftMoeSpec(3));
   specs.push_back(LorySpec(lory::v1::LoryFeedForward::LEARNED));
   return specs;
 }
@@ -246,7 +257,7 @@ TEST_F(ServedVariants, RoutingIsOfTokensSegmentsOrTheWholeText) {
 
 TEST_F(ServedVariants, RoutingOfAPromptIsTheMeanOverItsTokens) {
   for (const auto& spec : {TokenChoiceSpec(2, TokenChoice::RENORMALISED),
-                           lory::model::LeakingSpecs()[2]}) {
+                           SoftMoeSpec(2), lory::model::LeakingSpecs()[2]}) {
     const auto each = RoutingOf(spec, Inference::kSegment)[1];
     const auto all = RoutingOf(spec, Inference::kPrompt)[1];
     ASSERT_EQ(all.size(), 1);
@@ -279,19 +290,43 @@ TEST_F(ServedVariants, ARequestThatTheVariantCannotAnswerIsRefused) {
   EXPECT_OK(submit(whole, Inference::kPrompt));
   EXPECT_OK(submit(EnsemblingSpec(WeightEnsembling::TWO_LAYERS, 5),
                    Inference::kSegment));
+  EXPECT_OK(submit(SoftMoeSpec(2), Inference::kPrompt));
+  EXPECT_THAT(submit(SoftMoeSpec(2), Inference::kSegment),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("inference"), HasSubstr("prompt"))));
 }
 
-TEST_F(ServedVariants, SoftMoeIsRefusedWithWhatReadsIt) {
-  lory::v1::ModelSpec spec = DenseSpec();
-  auto* options = spec.mutable_feed_forward()->mutable_soft_moe();
-  options->set_expert_count(4);
-  options->set_allow_noncausal(true);
+TEST_F(ServedVariants, SoftMoeIsRefusedUntilSomebodySaysWhatFillsItsSlots) {
   const lory::testing::TemporaryFolder folder;
-  EXPECT_THAT(
-      ServedModel::Open(lory::surgery::WriteModel(folder.At("model"), spec)),
-      StatusIs(absl::StatusCode::kFailedPrecondition,
-               AllOf(HasSubstr(folder.At("model")), HasSubstr("slots"),
-                     HasSubstr("lory-model eval"))));
+  const std::string model =
+      lory::surgery::WriteModel(folder.At("model"), SoftMoeSpec(2));
+  EXPECT_THAT(ServedModel::Open(model),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr(model), HasSubstr("slots"),
+                             HasSubstr("--soft-moe prompt"),
+                             HasSubstr("lory-model eval"))));
+  EXPECT_OK(ServedModel::Open(model, SlotFilling::kPrompt));
+}
+
+// What was not there when the slots were filled changes nothing before it.
+TEST_F(ServedVariants, SlotsOfAPromptLeaveTheRestCausal) {
+  const Served served(SoftMoeSpec(3), 3);
+  MergedCache cache(*served.model, kPlenty);
+  Decoder decoder(*served.model, cache);
+  const at::NoGradGuard no_grad;
+  const auto read = [&](const std::vector<int64_t>& tokens) {
+    SequenceState state;
+    return decoder
+        .ReadPrompt(tokens, /*routed_count=*/4, Inference::kPrompt, kLength,
+                    state)
+        .hidden_LD;
+  };
+  std::vector<int64_t> changed = kTokens;
+  changed[8] = 3;
+  const at::Tensor before = read(kTokens);
+  const at::Tensor after = read(changed);
+  EXPECT_THAT(after.narrow(0, 0, 8), NearTensor(before.narrow(0, 0, 8), 1e-6));
+  EXPECT_GT((after[8] - before[8]).abs().max().item<float>(), 1e-3);
 }
 
 // Experts that tokens go through are read at every step.
