@@ -1,6 +1,7 @@
 #include "worker/daemon/progress_metrics.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/repeated_ptr_field.h"
@@ -42,19 +43,36 @@ void SetRouting(const std::string& job,
   }
 }
 
-// Layers together, so that the count of series stays small.
 void SetDomainRouting(const std::string& job, const DomainLoss& domain,
-                      Registry& registry) {
+                      bool by_expert, Registry& registry) {
   for (const LayerRouting& layer : domain.routing()) {
-    registry.Set("lory_trainer_domain_routing_entropy_nats",
-                 {{"job", job},
-                  {"domain", domain.domain()},
-                  {"layer", absl::StrCat(layer.layer())}},
+    Labels labels = {{"job", job},
+                     {"domain", domain.domain()},
+                     {"layer", absl::StrCat(layer.layer())}};
+    registry.Set("lory_trainer_domain_routing_entropy_nats", labels,
                  layer.entropy());
+    registry.Set("lory_trainer_domain_unrouted_ratio", labels,
+                 layer.unrouted_share());
+    registry.Set("lory_trainer_domain_expert_load_ratio", labels,
+                 layer.load_ratio());
+    if (!by_expert) continue;
+    for (int expert = 0; expert < layer.weight_mean_size(); ++expert) {
+      labels["expert"] = absl::StrCat(expert);
+      registry.Set("lory_trainer_domain_expert_weight_ratio", labels,
+                   layer.weight_mean(expert));
+    }
   }
 }
 
-void SetDomain(const std::string& job, const DomainLoss& domain,
+int ExpertSeriesOf(const DomainLoss& domain) {
+  int series = 0;
+  for (const LayerRouting& layer : domain.routing()) {
+    series += layer.weight_mean_size();
+  }
+  return series;
+}
+
+void SetDomain(const std::string& job, const DomainLoss& domain, bool by_expert,
                Registry& registry) {
   const Labels labels = {{"job", job}, {"domain", domain.domain()}};
   registry.Set("lory_trainer_evaluation_loss_nats", labels, domain.loss());
@@ -65,7 +83,35 @@ void SetDomain(const std::string& job, const DomainLoss& domain,
     registry.Set("lory_trainer_later_perplexity", labels,
                  domain.later_perplexity());
   }
-  SetDomainRouting(job, domain, registry);
+  SetDomainRouting(job, domain, by_expert, registry);
+}
+
+// What an evaluation shows as a domain: the domains and the totals.
+std::vector<DomainLoss> ShownDomains(const lory::v1::Evaluation& evaluation) {
+  std::vector<DomainLoss> shown(evaluation.domains().begin(),
+                                evaluation.domains().end());
+  if (evaluation.has_overall()) {
+    shown.push_back(evaluation.overall());
+    shown.back().set_domain("overall");
+  }
+  if (evaluation.has_kept_out()) shown.push_back(evaluation.kept_out());
+  return shown;
+}
+
+void SetEvaluation(const std::string& job,
+                   const lory::v1::Evaluation& evaluation, Registry& registry) {
+  registry.Set("lory_trainer_evaluation_step", {{"job", job}},
+               static_cast<double>(evaluation.step()));
+  if (evaluation.has_train()) {
+    registry.Set("lory_trainer_evaluation_train_loss_nats", {{"job", job}},
+                 evaluation.train().loss());
+  }
+  const std::vector<DomainLoss> shown = ShownDomains(evaluation);
+  int series = 0;
+  for (const DomainLoss& domain : shown) series += ExpertSeriesOf(domain);
+  for (const DomainLoss& domain : shown) {
+    SetDomain(job, domain, series <= kMaxDomainExpertSeries, registry);
+  }
 }
 
 }  // namespace
@@ -120,6 +166,15 @@ void DeclareProgress(Registry& registry) {
        "What a model that knows only token frequencies would reach."},
       {"lory_trainer_domain_routing_entropy_nats",
        "Routing entropy on the held-out text of a domain."},
+      {"lory_trainer_domain_expert_weight_ratio",
+       "Mean routing weight of an expert on the held-out text of a domain; "
+       "those of a layer sum to 1. Up to 2048 of them a job."},
+      {"lory_trainer_domain_expert_load_ratio",
+       "What a layer's busiest expert took of a domain's held-out text, over "
+       "the mean of all: 1 when even."},
+      {"lory_trainer_domain_unrouted_ratio",
+       "Share of a domain's held-out segments or tokens that no expert of a "
+       "layer took."},
   };
   for (const auto& [name, help] : gauges) registry.DeclareGauge(name, help);
 }
@@ -160,23 +215,8 @@ void SetProgress(const std::string& job, const JobProgress& progress,
                  seconds);
   }
   SetRouting(job, progress.routing(), registry);
-  if (!progress.has_evaluation()) return;
-  set("lory_trainer_evaluation_step",
-      static_cast<double>(progress.evaluation().step()));
-  for (const DomainLoss& domain : progress.evaluation().domains()) {
-    SetDomain(job, domain, registry);
-  }
-  if (progress.evaluation().has_train()) {
-    set("lory_trainer_evaluation_train_loss_nats",
-        progress.evaluation().train().loss());
-  }
-  if (progress.evaluation().has_overall()) {
-    DomainLoss overall = progress.evaluation().overall();
-    overall.set_domain("overall");
-    SetDomain(job, overall, registry);
-  }
-  if (progress.evaluation().has_kept_out()) {
-    SetDomain(job, progress.evaluation().kept_out(), registry);
+  if (progress.has_evaluation()) {
+    SetEvaluation(job, progress.evaluation(), registry);
   }
 }
 

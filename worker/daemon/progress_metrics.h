@@ -13,6 +13,10 @@ namespace lory::daemon {
 // only what is summed over experts.
 inline constexpr int kMaxExpertSeries = 512;
 
+// The same for every expert of every layer on every domain, of which there are
+// domains x layers x experts.
+inline constexpr int kMaxDomainExpertSeries = 2048;
+
 void DeclareProgress(metrics::Registry& registry);
 
 void SetProgress(const std::string& job, const lory::v1::JobProgress& progress,

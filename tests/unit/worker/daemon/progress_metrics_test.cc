@@ -17,7 +17,10 @@ struct ProgressMetricsTest : ::testing::Test {
   ProgressMetricsTest() { DeclareProgress(registry); }
 
   LayerRouting& AddLayer(int layer, int experts) {
-    LayerRouting& routing = *progress.add_routing();
+    return Fill(*progress.add_routing(), layer, experts);
+  }
+
+  static LayerRouting& Fill(LayerRouting& routing, int layer, int experts) {
     routing.set_layer(layer);
     routing.set_entropy(1.25);
     routing.set_active_share(0.75);
@@ -28,6 +31,17 @@ struct ProgressMetricsTest : ::testing::Test {
       routing.add_active_fraction(0.5);
     }
     return routing;
+  }
+
+  // Domains "0", "1", ... with the routing of that many layers and experts.
+  void AddDomains(int domains, int layers, int experts) {
+    for (int i = 0; i < domains; ++i) {
+      v1::DomainLoss& domain = *progress.mutable_evaluation()->add_domains();
+      domain.set_domain(std::to_string(i));
+      for (int layer = 0; layer < layers; ++layer) {
+        Fill(*domain.add_routing(), layer, experts);
+      }
+    }
   }
 
   std::string Page() {
@@ -86,6 +100,42 @@ TEST_F(ProgressMetricsTest, PerplexityIsShownByDomain) {
                               "job=\"tiny\"} 7.5\n"));
   EXPECT_THAT(page, HasSubstr("lory_trainer_perplexity{domain=\"overall\","
                               "job=\"tiny\"} 9\n"));
+}
+
+TEST_F(ProgressMetricsTest, SpecialisationIsShownByDomainLayerAndExpert) {
+  AddDomains(2, 2, 4);
+  LayerRouting& layer =
+      *progress.mutable_evaluation()->mutable_domains(1)->mutable_routing(1);
+  layer.set_weight_mean(3, 0.5);
+  *progress.mutable_evaluation()->mutable_overall()->add_routing() = layer;
+  const std::string page = Page();
+  EXPECT_THAT(page, HasSubstr("lory_trainer_domain_expert_weight_ratio{"
+                              "domain=\"1\",expert=\"3\",job=\"tiny\","
+                              "layer=\"1\"} 0.5\n"));
+  EXPECT_THAT(page, HasSubstr("lory_trainer_domain_expert_weight_ratio{"
+                              "domain=\"0\",expert=\"3\",job=\"tiny\","
+                              "layer=\"1\"} 0.25\n"));
+  EXPECT_THAT(page, HasSubstr("lory_trainer_domain_expert_weight_ratio{"
+                              "domain=\"overall\",expert=\"3\",job=\"tiny\","
+                              "layer=\"1\"} 0.5\n"));
+  EXPECT_THAT(page, HasSubstr("lory_trainer_domain_expert_load_ratio{"
+                              "domain=\"1\",job=\"tiny\",layer=\"0\"} 1.5\n"));
+  EXPECT_THAT(page, HasSubstr("lory_trainer_domain_unrouted_ratio{"
+                              "domain=\"1\",job=\"tiny\",layer=\"0\"} 0.5\n"));
+}
+
+TEST_F(ProgressMetricsTest, SpecialisationOfTooManyIsShownInSumOnly) {
+  AddDomains(8, 16, 16);
+  const char* const series = "lory_trainer_domain_expert_weight_ratio{";
+  EXPECT_THAT(Page(), HasSubstr(series));
+  // One total more, and there are more than 2048.
+  metrics::Registry fresh;
+  DeclareProgress(fresh);
+  Fill(*progress.mutable_evaluation()->mutable_overall()->add_routing(), 0, 16);
+  SetProgress("tiny", progress, fresh);
+  EXPECT_THAT(fresh.Serialize(), Not(HasSubstr(series)));
+  EXPECT_THAT(fresh.Serialize(),
+              HasSubstr("lory_trainer_domain_routing_entropy_nats{"));
 }
 
 TEST_F(ProgressMetricsTest, WithoutAnEvaluationNoneIsInvented) {
