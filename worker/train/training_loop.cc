@@ -128,17 +128,28 @@ absl::StatusOr<Decision> TrainingLoop::Step() {
   report.times.set_total_seconds(absl::ToDoubleSeconds(report.end - start) +
                                  report.times.checkpoint_seconds());
   ReportStep(*reduced, result, report);
-  if (state_.nonfinite_in_row >= job_.nonfinite_step_limit) {
-    return ErrorWithReason(
-        absl::StatusCode::kFailedPrecondition, "DIVERGED",
-        absl::StrCat("loss or gradient was not finite in ",
-                     state_.nonfinite_in_row,
-                     " steps in a row, the last one step ", step,
-                     "; lower optimizer.learning_rate or optimizer.clip_norm, "
-                     "or look at the data of these steps, and submit the job "
-                     "anew"));
-  }
+  LORY_RETURN_IF_ERROR(CheckConverges());
   return reduced->decision;
+}
+
+absl::Status TrainingLoop::CheckConverges() const {
+  const bool never_updated = state_.step == job_.spec.step_count() &&
+                             state_.nonfinite_count == state_.step;
+  if (!never_updated && state_.nonfinite_in_row < job_.nonfinite_step_limit) {
+    return absl::OkStatus();
+  }
+  return ErrorWithReason(
+      absl::StatusCode::kFailedPrecondition, "DIVERGED",
+      absl::StrCat("loss or gradient was not finite in ",
+                   never_updated
+                       ? absl::StrCat("any of the ", state_.step,
+                                      " steps: no update was ever applied")
+                       : absl::StrCat(state_.nonfinite_in_row,
+                                      " steps in a row, the last one step ",
+                                      state_.step - 1),
+                   "; lower optimizer.learning_rate or optimizer.clip_norm, or "
+                   "look at the data of these steps and the weights they began "
+                   "from, and submit the job anew"));
 }
 
 absl::StatusOr<Decision> TrainingLoop::Wait() {

@@ -52,6 +52,9 @@ class TrainingLoop {
   // held by all. What they decided.
   absl::StatusOr<Decision> Step();
   absl::StatusOr<Decision> Wait();
+  // FAILED_PRECONDITION, DIVERGED: too many steps in a row were not finite, or
+  // all that the job has.
+  absl::Status CheckConverges() const;
 
   // Takes in the newest order.
   void Absorb();

@@ -19,6 +19,7 @@ namespace {
 
 using ::lory::v1::Assignment;
 using ::lory::v1::TrainerStatus;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
@@ -455,6 +456,21 @@ TEST(Trainer, LossesThatAreNotFiniteFailTheJobAfterTheLimit) {
   EXPECT_TRUE(status.error_is_of_job());
   EXPECT_THAT(status.error(), HasSubstr("not finite in 3 steps in a row"));
   EXPECT_EQ(status.progress().nonfinite_step_count(), 3);
+}
+
+TEST(Trainer, AJobThatNeverUpdatedAnythingFails) {
+  lory::v1::JobSpec spec = TinySpec(4);
+  spec.mutable_model()->set_init_stddev(1e300);  // infinite in fp32
+  Fleet fleet(spec);
+  Member& a = fleet.Add();
+  fleet.Start({&a}, 4);
+  const TrainerStatus status = a.AwaitPhase(TrainerStatus::FAILED);
+  EXPECT_TRUE(status.error_is_permanent());
+  EXPECT_TRUE(status.error_is_of_job());
+  EXPECT_THAT(status.error(), AllOf(HasSubstr("in any of the 4 steps"),
+                                    HasSubstr("no update was ever applied"),
+                                    HasSubstr("optimizer.learning_rate")));
+  EXPECT_EQ(status.progress().nonfinite_step_count(), 4);
 }
 
 }  // namespace
