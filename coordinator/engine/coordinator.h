@@ -237,7 +237,8 @@ class Coordinator {
       const Verb& verb);
   // A job that is to be created.
   struct NewJob {
-    lory::v1::JobSpec spec;  // with the model of what it begins from
+    lory::v1::JobSpec spec;    // with the model of what it begins from
+    bool takes_model = false;  // because none was asked for
     // With the path of its folder; nothing: random weights.
     std::optional<lory::v1::Checkpoint> initial;
     std::string initial_name;     // empty: of no job of this service
@@ -254,8 +255,7 @@ class Coordinator {
   // Whether that is still there, and of the dataset's tokenizer.
   absl::Status CheckInitial(const NewJob& job) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status CheckNewJob(const lory::v1::JobSpec& spec,
-                           const std::string& name)
+  absl::Status CheckNewJob(const NewJob& wanted, const std::string& name)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Of a job that is not known and not being deleted: whether nothing lies in
   // its folder. Looks at the disk.

@@ -41,6 +41,22 @@ std::string TokenizerOf(const CoordinatorState& state,
   return found == state.datasets.end() ? "" : found->second.tokenizer_sha256();
 }
 
+// Of a model that is nowhere in the job file: said of what it was taken from.
+absl::Status TakenModelDiffers(const lory::v1::JobSpec& spec,
+                               const lory::v1::Dataset& dataset) {
+  return ErrorWithReason(
+      absl::StatusCode::kFailedPrecondition, "DATASET_MISMATCH",
+      absl::StrCat(
+          "spec.init_from: the model of ", spec.init_from(), " has ",
+          spec.model().vocabulary_size(), " token ids and sequences of ",
+          spec.model().sequence_length(), " tokens, ", spec.dataset(), " has ",
+          dataset.vocabulary_size(), " and ", dataset.sequence_length(),
+          "; name a dataset that has the same, or, where only the "
+          "length differs, give the checkpoint's `model` whole, with "
+          "sequence_length: ",
+          dataset.sequence_length()));
+}
+
 }  // namespace
 
 absl::StatusOr<Checkpoint> Coordinator::FindInitial(
@@ -69,6 +85,7 @@ absl::StatusOr<Coordinator::NewJob> Coordinator::Complete(
     const lory::v1::JobSpec& spec) {
   NewJob job{.spec = spec};
   if (spec.init_from().empty()) return job;
+  job.takes_model = !spec.has_model();
   std::string folder;
   if (absl::StartsWith(spec.init_from(), "/")) {
     std::vector<std::string> roots = options_.data_roots;
@@ -123,8 +140,9 @@ absl::Status Coordinator::CheckInitial(const NewJob& job) const {
   return ErrorWithReason(same.code(), "TOKENIZER_DIFFERS", same.message());
 }
 
-absl::Status Coordinator::CheckNewJob(const lory::v1::JobSpec& spec,
+absl::Status Coordinator::CheckNewJob(const NewJob& wanted,
                                       const std::string& name) {
+  const lory::v1::JobSpec& spec = wanted.spec;
   LORY_RETURN_IF_ERROR(config::ValidateJobSpec(spec));
   if (state_.FindJob(name) != nullptr) {
     return ErrorWithReason(
@@ -156,8 +174,11 @@ absl::Status Coordinator::CheckNewJob(const lory::v1::JobSpec& spec,
                      " has no held-out text to evaluate on; build it with "
                      "held_out.fraction above 0"));
   }
-  return config::CheckAgainstDataset(spec, dataset->second.vocabulary_size(),
-                                     dataset->second.sequence_length());
+  const absl::Status fits =
+      config::CheckAgainstDataset(spec, dataset->second.vocabulary_size(),
+                                  dataset->second.sequence_length());
+  if (fits.ok() || !wanted.takes_model) return fits;
+  return TakenModelDiffers(spec, dataset->second);
 }
 
 absl::Status Coordinator::CheckFolderIsFree(const std::string& name) const {
@@ -201,7 +222,7 @@ absl::StatusOr<Job> Coordinator::CreateJob(
   LORY_ASSIGN_OR_RETURN(const NewJob wanted, Complete(request.spec()));
   {
     MutexLock lock(&mutex_);
-    LORY_RETURN_IF_ERROR(CheckNewJob(wanted.spec, name));
+    LORY_RETURN_IF_ERROR(CheckNewJob(wanted, name));
   }
   const absl::Status is_free = CheckFolderIsFree(name);
 
@@ -209,7 +230,7 @@ absl::StatusOr<Job> Coordinator::CreateJob(
   // Another call may have come meanwhile: this one, or one for the same name.
   LORY_ASSIGN_OR_RETURN(const std::optional<Job> created, FindCreated(request));
   if (created) return *created;
-  LORY_RETURN_IF_ERROR(CheckNewJob(wanted.spec, name));
+  LORY_RETURN_IF_ERROR(CheckNewJob(wanted, name));
   LORY_RETURN_IF_ERROR(CheckInitial(wanted));
   LORY_RETURN_IF_ERROR(is_free);
   Record record;

@@ -55,7 +55,8 @@ class InitialWeightsTest : public ::testing::Test {
 
   // Registers `name`, or registers it anew: a copy of the fleet's dataset made
   // with another tokenizer.
-  void AddDataset(const std::string& name, const std::string& tokenizer) {
+  void AddDataset(const std::string& name, const std::string& tokenizer,
+                  int64_t sequence_length = 0) {
     LORY_ASSERT_OK_AND_ASSIGN(
         lory::v1::Dataset dataset,
         fleet_.core().GetDataset(Fleet::Spec(1, 1).dataset()));
@@ -66,6 +67,7 @@ class InitialWeightsTest : public ::testing::Test {
     }
     dataset.set_name(name);
     dataset.set_tokenizer_sha256(Sha256Hex(tokenizer));
+    if (sequence_length > 0) dataset.set_sequence_length(sequence_length);
     *records.back().mutable_dataset_created()->mutable_dataset() = dataset;
     fleet_.CrashCoordinator();
     ASSERT_OK(fleet_.journal().Append(records));
@@ -257,6 +259,27 @@ TEST_F(InitialWeightsTest, APausedEvaluationBeginsAnew) {
   ASSERT_OK(fleet_.core().ResumeJob(request));
   ASSERT_TRUE(fleet_.RunUntilState("measured", Job::SUCCEEDED))
       << fleet_.Job("measured").ShortDebugString();
+}
+
+// The job file has no line for what differs: the one that brought it is named.
+TEST_F(InitialWeightsTest, AModelThatDoesNotFitIsSaidOfWhatItWasTakenFrom) {
+  TrainTiny();
+  AddDataset("datasets/longer", "tokenizer", 4096);
+  EXPECT_THAT(
+      SubmitOn("datasets/longer"),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               AllOf(HasSubstr("spec.init_from: the model of jobs/tiny has"),
+                     HasSubstr("datasets/longer has"),
+                     HasSubstr("with sequence_length: 4096"))));
+  JobSpec spec = Fleet::Spec(1, 1, 20);
+  spec.set_init_from("jobs/tiny");
+  spec.set_dataset("datasets/longer");
+  EXPECT_THAT(fleet_.Submit("written", spec).status(),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("spec.model.sequence_length"),
+                             HasSubstr("leave it out"))));
+  spec.mutable_model()->set_sequence_length(4096);
+  EXPECT_OK(fleet_.Submit("longer", spec));
 }
 
 }  // namespace
