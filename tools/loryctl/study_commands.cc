@@ -240,8 +240,8 @@ class StudyRun {
 absl::Status RunStudy(Session& session, const StudyOptions& options) {
   LORY_ASSIGN_OR_RETURN(const StudyFile study, ReadStudyFile(options.file));
   // Not after hours of training.
-  LORY_RETURN_IF_ERROR(
-      CheckStudyFolder(StudyFolder(study, options.folder), study));
+  LORY_RETURN_IF_ERROR(CheckStudyFolder(StudyFolder(study, options.folder),
+                                        study, options.force));
   // Before the first call starts threads, which would take the signal.
   if (!options.dry_run) StopsWithin(session.environment(), {});
   LORY_ASSIGN_OR_RETURN(std::vector<StudyJob> jobs, PlanStudy(session, study));
@@ -265,8 +265,10 @@ void AddStudyOptions(CLI::App& verb, StudyOptions& options) {
                   "where the results go (default: STUDY.results beside the "
                   "file)")
       ->type_name("FOLDER");
-  verb.add_flag("--force", options.force,
-                "give up earlier results of jobs that have none any more");
+  verb.add_flag(
+      "--force", options.force,
+      "give up earlier results of jobs that have none any more, and a "
+      "results.md that lost its marks");
 }
 
 }  // namespace

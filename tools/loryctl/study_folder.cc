@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
+#include <optional>
 #include <set>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -32,6 +34,40 @@ absl::Status NotOurs(const std::string& path, const StudyFile& study) {
                       ": it is another study's, or was not written here, and "
                       "would be lost")),
                   "loryctl study report STUDY.yaml --to ANOTHER_FOLDER");
+}
+
+// Where in `text` what was written here begins and ends; nothing: there are no
+// such marks, or not one of each.
+std::optional<std::pair<size_t, size_t>> FindMarks(absl::string_view text) {
+  const size_t begin = text.find(kStudyBegin);
+  const size_t end = text.find(kStudyEnd);
+  if (begin == text.npos || end == text.npos || end < begin ||
+      text.rfind(kStudyBegin) != begin || text.rfind(kStudyEnd) != end) {
+    return std::nullopt;
+  }
+  return std::pair(begin, end + absl::string_view(kStudyEnd).size());
+}
+
+// `text`, the whole of a new results.md, with what stands outside of the marks
+// in `old`.
+std::string WithOutsideOf(absl::string_view old, absl::string_view text) {
+  const auto before = FindMarks(old);
+  const auto now = FindMarks(text);
+  if (!before || !now) return std::string(text);
+  return absl::StrCat(old.substr(0, before->first),
+                      text.substr(now->first, now->second - now->first),
+                      old.substr(before->second));
+}
+
+absl::Status NoMarks(const std::string& path) {
+  return WithHint(
+      absl::FailedPreconditionError(absl::StrCat(
+          path,
+          " does not have the two lines that mark what was written here, so "
+          "that nobody can tell whether a person added to it: it was left as "
+          "it "
+          "is")),
+      "--to ANOTHER_FOLDER; or --force to give up what was added, if anything");
 }
 
 // Jobs that succeeded, by what results.csv says of them.
@@ -95,15 +131,17 @@ std::string StudyFolder(const StudyFile& study, const std::string& to) {
       .string();
 }
 
-absl::Status CheckStudyFolder(const std::string& folder,
-                              const StudyFile& study) {
+absl::Status CheckStudyFolder(const std::string& folder, const StudyFile& study,
+                              bool force) {
   io::Storage& storage = io::LocalStorage();
   const std::string tables = absl::StrCat(folder, "/", kTables);
   std::error_code error;
   if (fs::exists(tables, error)) {
     LORY_ASSIGN_OR_RETURN(const std::string text, storage.Read(tables));
-    return absl::StartsWith(text, StudyTitle(study)) ? absl::OkStatus()
-                                                     : NotOurs(tables, study);
+    if (!absl::StartsWith(text, StudyTitle(study))) {
+      return NotOurs(tables, study);
+    }
+    return force || FindMarks(text) ? absl::OkStatus() : NoMarks(tables);
   }
   // The tables are written first.
   for (const char* name : {kRows, kPicture}) {
@@ -116,7 +154,7 @@ absl::Status CheckStudyFolder(const std::string& folder,
 absl::Status WriteStudyFolder(const std::string& folder, const StudyFile& study,
                               const std::vector<StudyJob>& jobs,
                               const std::string& time, bool force) {
-  LORY_RETURN_IF_ERROR(CheckStudyFolder(folder, study));
+  LORY_RETURN_IF_ERROR(CheckStudyFolder(folder, study, force));
   io::Storage& storage = io::LocalStorage();
   const std::string tables = absl::StrCat(folder, "/", kTables);
   const std::string rows = absl::StrCat(folder, "/", kRows);
@@ -129,7 +167,12 @@ absl::Status WriteStudyFolder(const std::string& folder, const StudyFile& study,
     LORY_RETURN_IF_ERROR(CheckTablesAreWhole(tables, jobs));
   }
   const std::string plot = StudyPlot(study, jobs);
-  LORY_RETURN_IF_ERROR(storage.Write(tables, StudyMarkdown(study, jobs, time)));
+  std::string old;
+  if (fs::exists(tables, error)) {
+    LORY_ASSIGN_OR_RETURN(old, storage.Read(tables));
+  }
+  LORY_RETURN_IF_ERROR(storage.Write(
+      tables, WithOutsideOf(old, StudyMarkdown(study, jobs, time))));
   LORY_RETURN_IF_ERROR(storage.Write(rows, StudyCsv(study, jobs)));
   return plot.empty() ? storage.Remove(picture) : storage.Write(picture, plot);
 }

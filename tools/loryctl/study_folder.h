@@ -18,14 +18,17 @@ std::string StudyFolder(const StudyFile& study, const std::string& to);
 // do not matter. Reads the disk.
 //
 // ALREADY_EXISTS: a file is another study's, or somebody's own; names it.
-absl::Status CheckStudyFolder(const std::string& folder,
-                              const StudyFile& study);
+// FAILED_PRECONDITION: results.md has no marks that tell what a person added to
+// it (study_results.h); `force` gives up what that may be.
+absl::Status CheckStudyFolder(const std::string& folder, const StudyFile& study,
+                              bool force);
 
-// Writes the three; `time` is when the jobs were looked at.
+// Writes the three, but keeps what stands outside of the marks of results.md;
+// `time` is when the jobs were looked at.
 //
-// ALREADY_EXISTS: as CheckStudyFolder. FAILED_PRECONDITION: what lies there has
-// results of jobs that are not there any more, or did not succeed when they
-// were run again; `force` gives those up. Then nothing has changed.
+// ALREADY_EXISTS: as CheckStudyFolder. FAILED_PRECONDITION: as that; what lies
+// there has results of jobs that are not there any more, or did not succeed
+// when they were run again; `force` gives those up. Then nothing has changed.
 absl::Status WriteStudyFolder(const std::string& folder, const StudyFile& study,
                               const std::vector<StudyJob>& jobs,
                               const std::string& time, bool force);

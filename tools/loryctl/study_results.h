@@ -79,7 +79,14 @@ std::string StudyCsv(const StudyFile& study, const std::vector<StudyJob>& jobs);
 // The line that results.md begins with: whose results they are.
 std::string StudyTitle(const StudyFile& study);
 
-// The whole of results.md; `time` is when the jobs were looked at.
+// Between these two lines of results.md stands what was written here; the title
+// before them stays, and whatever a person adds outside of them.
+inline constexpr char kStudyBegin[] =
+    "<!-- loryctl study report writes from here on -->\n";
+inline constexpr char kStudyEnd[] =
+    "<!-- as far as this; what stands outside is kept -->\n";
+
+// The whole of a new results.md; `time` is when the jobs were looked at.
 std::string StudyMarkdown(const StudyFile& study,
                           const std::vector<StudyJob>& jobs,
                           const std::string& time);

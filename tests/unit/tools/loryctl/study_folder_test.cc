@@ -68,6 +68,52 @@ TEST_F(StudyFolderTest, TablesWithoutTheirRowsAreKept) {
   EXPECT_THAT(Result("results.md"), HasSubstr("0 of 4 jobs succeeded"));
 }
 
+TEST_F(StudyFolderTest, WhatAPersonAddedOutsideOfTheMarksIsKept) {
+  ASSERT_EQ(Study("run").code, 0);
+  const std::string tables = Result("results.md");
+  const size_t begin = tables.find("<!--");
+  ASSERT_NE(begin, std::string::npos);
+  const std::string mine = tables.substr(0, begin) + "Read this first.\n\n" +
+                           tables.substr(begin) + "\nWhat I make of it.\n";
+  folder.Write("small.results/results.md", mine);
+  fake.Change([this] {
+    fake.jobs[0]
+        .mutable_progress()
+        ->mutable_evaluation()
+        ->mutable_overall()
+        ->set_loss(2.5);
+  });
+  const Outcome outcome = Study("report");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  const std::string now = Result("results.md");
+  EXPECT_THAT(now, AllOf(HasSubstr("# Study small\n\nRead this first.\n\n<!--"),
+                         HasSubstr("-->\n\nWhat I make of it.\n"),
+                         Not(HasSubstr(tables.substr(begin)))));
+  // Nor does it grow.
+  EXPECT_EQ(Study("report").code, 0);
+  EXPECT_EQ(Result("results.md").size(), now.size());
+}
+
+TEST_F(StudyFolderTest, TablesWithoutMarksAreLeftAsTheyAre) {
+  for (const char* text :
+       {"# Study small\nby hand\n",
+        "# Study small\n<!-- as far as this; what stands outside is kept -->\n"
+        "<!-- loryctl study report writes from here on -->\n"}) {
+    folder.Write("small.results/results.md", text);
+    for (const char* verb : {"run", "report"}) {
+      const Outcome outcome = Study(verb);
+      EXPECT_EQ(outcome.code, 5);
+      EXPECT_THAT(outcome.err, AllOf(HasSubstr("small.results/results.md does "
+                                               "not have the two lines"),
+                                     HasSubstr("--force")));
+    }
+    EXPECT_EQ(Result("results.md"), text);
+  }
+  EXPECT_THAT(Submitted(), IsEmpty());
+  EXPECT_EQ(Study("run", kStudy, {"--force"}).code, 0);
+  EXPECT_THAT(Result("results.md"), Not(HasSubstr("by hand")));
+}
+
 TEST_F(StudyFolderTest, ResultsOfOthersAreNeverWrittenOver) {
   for (const char* name : {"results.md", "results.csv", "results.svg"}) {
     for (const char* content : {"mine", "# Study smaller\n"}) {
