@@ -206,10 +206,15 @@ class MappedSafetensors final : public SafetensorsReader {
       const TensorInfo& info = tensors_[i];
       const std::string name = absl::CEscape(info.name);
       if (info.begin != end) {
-        return Damaged(absl::StrCat("tensor ", name, ": ",
-                                    info.begin < end
-                                        ? "overlaps the one before"
-                                        : "a hole lies before it"));
+        const std::string before =
+            i == 0
+                ? "the first byte"
+                : absl::StrCat("tensor ", absl::CEscape(tensors_[i - 1].name));
+        return Damaged(
+            info.begin < end
+                ? absl::StrCat("tensor ", name, ": overlaps ", before)
+                : absl::StrCat("tensor ", name, ": a hole lies between it and ",
+                               before));
       }
       end = info.end;
       if (!by_name_.emplace(info.name, i).second) {

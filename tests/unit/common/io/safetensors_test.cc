@@ -170,7 +170,7 @@ TEST_F(SafetensorsTest, AHugeHeaderLengthIsRefusedUnread) {
 TEST_F(SafetensorsTest, OverlapsAreRefused) {
   ExpectDamaged(absl::StrCat("{", Entry("a", "[2]", 0, 8), ",",
                              Entry("b", "[2]", 4, 12), "}"),
-                12, "tensor b: overlaps");
+                12, "tensor b: overlaps tensor a");
   ExpectDamaged(absl::StrCat("{", Entry("a", "[2]", 0, 8), ",",
                              Entry("b", "[2]", 0, 8), "}"),
                 8, "overlaps");
@@ -179,8 +179,9 @@ TEST_F(SafetensorsTest, OverlapsAreRefused) {
 TEST_F(SafetensorsTest, HolesAreRefused) {
   ExpectDamaged(absl::StrCat("{", Entry("a", "[1]", 0, 4), ",",
                              Entry("b", "[1]", 8, 12), "}"),
-                12, "tensor b: a hole");
-  ExpectDamaged(absl::StrCat("{", Entry("a", "[1]", 4, 8), "}"), 8, "a hole");
+                12, "tensor b: a hole lies between it and tensor a");
+  ExpectDamaged(absl::StrCat("{", Entry("a", "[1]", 4, 8), "}"), 8,
+                "a hole lies between it and the first byte");
   ExpectDamaged(absl::StrCat("{", Entry("a", "[1]", 0, 4), "}"), 5, "has 5");
 }
 
