@@ -22,9 +22,22 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// "out" of "out/".
+fs::path WithoutSlash(const fs::path& path) {
+  return path.has_filename() ? path : path.parent_path();
+}
+
 absl::Status CheckTarget(const std::string& target,
                          const OutputOptions& options) {
   std::error_code error;
+  const fs::path bare = WithoutSlash(target);
+  if (fs::is_symlink(fs::symlink_status(bare, error))) {
+    return absl::AlreadyExistsError(absl::StrCat(
+        target,
+        " is a link, which a folder would replace; give what it points "
+        "to, ",
+        fs::read_symlink(bare, error).string()));
+  }
   const fs::file_status status = fs::status(target, error);
   if (!fs::exists(status)) return absl::OkStatus();
   if (!fs::is_directory(status)) {
@@ -72,13 +85,26 @@ absl::Status OnlyFiles(const std::string& folder,
   return lory::io::ErrnoStatus(error.value(), absl::StrCat("reading ", folder));
 }
 
+absl::Status CheckOutsideOf(const std::string& source,
+                            const std::string& target) {
+  std::error_code error;
+  const fs::path from = fs::weakly_canonical(source, error);
+  fs::path to = fs::weakly_canonical(target, error);
+  for (; !error && to != to.parent_path(); to = to.parent_path()) {
+    if (to != from) continue;
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--to ", target, " is, or lies in, the folder that is read, ", source,
+        "; give another"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<OutputFolder>> OutputFolder::Begin(
     const std::string& target, const OutputOptions& options) {
   LORY_RETURN_IF_ERROR(CheckTarget(target, options));
   LORY_ASSIGN_OR_RETURN(const std::string absolute,
                         lory::io::AbsolutePath(target));
-  fs::path whole(absolute);
-  if (!whole.has_filename()) whole = whole.parent_path();  // "out/"
+  const fs::path whole = WithoutSlash(absolute);
   const std::string temporary =
       (whole.parent_path() /
        absl::StrCat(lory::io::kTemporaryPrefix, SecureRandomHex(8)))

@@ -26,12 +26,21 @@ struct OutputOptions {
 absl::Status OnlyFiles(const std::string& folder,
                        const std::set<std::string>& names);
 
+// OK: `target` is not `source` and does not lie in it, wherever links lead.
+// What is read would be replaced, or have something in it that nobody expects
+// there.
+//
+// INVALID_ARGUMENT names both.
+absl::Status CheckOutsideOf(const std::string& source,
+                            const std::string& target);
+
 // A folder that appears whole or not at all: filled under a temporary name
 // beside it, then renamed. Destroying it before Commit removes what was
 // written. Thread-compatible.
 class OutputFolder {
  public:
-  // ALREADY_EXISTS: `target` is there, is not empty and may not be replaced.
+  // ALREADY_EXISTS: `target` is there, is not empty and may not be replaced, or
+  // is a link.
   // INVALID_ARGUMENT: it is empty. Otherwise as io::Storage. Makes missing
   // parents.
   static absl::StatusOr<std::unique_ptr<OutputFolder>> Begin(

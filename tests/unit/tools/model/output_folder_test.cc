@@ -14,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr char kMarker[] = "config.json";
@@ -134,6 +135,46 @@ TEST(OutputFolder, WithoutForceTheOutputOfAnotherRunIsNotReplaced) {
   EXPECT_THAT(output->Commit(),
               StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("--force")));
   EXPECT_EQ(Read(folder.At("out/config.json")), "1");
+}
+
+// Else the link would be replaced, and what it points to stay behind.
+TEST(OutputFolder, ALinkIsNoTarget) {
+  const TemporaryFolder folder;
+  ASSERT_OK(Make(folder.At("out"), "1"));
+  fs::create_directory(folder.At("empty"));
+  for (const char* name : {"out", "empty", "nowhere"}) {
+    const std::string link = folder.At("link");
+    fs::create_symlink(folder.At(name), link);
+    for (const bool force : {false, true}) {
+      for (const char* slash : {"", "/"}) {
+        EXPECT_THAT(
+            Make(link + slash, "2", force),
+            StatusIs(absl::StatusCode::kAlreadyExists,
+                     AllOf(HasSubstr("link"), HasSubstr(folder.At(name)))));
+      }
+    }
+    EXPECT_TRUE(fs::is_symlink(link));
+    fs::remove(link);
+  }
+  EXPECT_EQ(Read(folder.At("out/config.json")), "1");
+  EXPECT_TRUE(fs::is_empty(folder.At("empty")));
+}
+
+TEST(OutputFolder, WhatIsReadIsNoPlaceToWrite) {
+  const TemporaryFolder folder;
+  fs::create_directories(folder.At("source/inner"));
+  fs::create_symlink(folder.At("source"), folder.At("other"));
+  for (const char* to : {"source", "source/", "source/../source", "other",
+                         "source/x/y", "other/inner"}) {
+    EXPECT_THAT(
+        CheckOutsideOf(folder.At("source"), folder.At(to)),
+        StatusIs(absl::StatusCode::kInvalidArgument,
+                 AllOf(HasSubstr(folder.At(to)), HasSubstr("give another"))))
+        << to;
+  }
+  for (const char* to : {"sources", "x", "source-2/source", "source/../x"}) {
+    EXPECT_OK(CheckOutsideOf(folder.At("source"), folder.At(to))) << to;
+  }
 }
 
 }  // namespace
