@@ -135,7 +135,9 @@ absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& folder) {
                         lory::checkpoint::ReadCommittedFolder(folder));
   auto model = lory::train::GuardTorch(
       "loading", [&] { return LoadModel(loaded.manifest); });
-  if (!model.ok()) return Annotate(model.status(), folder);
+  if (!model.ok()) {
+    return lory::checkpoint::OfReading(model.status(), folder);
+  }
   loaded.model = *std::move(model);
   return loaded;
 }

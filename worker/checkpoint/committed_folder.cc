@@ -54,6 +54,17 @@ absl::StatusOr<lory::data::CheckpointManifest> ReadCommittedFolder(
   return manifest;
 }
 
+absl::Status OfReading(const absl::Status& status, const std::string& folder) {
+  const absl::Status named = Annotate(status, folder);
+  if (!absl::IsDataLoss(status) && !absl::IsNotFound(status)) return named;
+  return absl::Status(
+      named.code(),
+      absl::StrCat(named.message(),
+                   "; copy the folder again from where it is whole, or take "
+                   "another checkpoint, as `loryctl checkpoint list JOB` names "
+                   "them"));
+}
+
 bool IsOfDensePhase(const lory::data::CheckpointManifest& manifest,
                     const lory::config::ModelShape& shape) {
   return manifest.checkpoint.step() <

@@ -65,10 +65,13 @@ TEST(CheckpointFolder, AnAlteredPartIsNamed) {
   file.close();
   EXPECT_THAT(LoadCheckpoint(path),
               StatusIs(absl::StatusCode::kDataLoss,
-                       AllOf(HasSubstr(part), HasSubstr("SHA-256"))));
+                       AllOf(HasSubstr(part), HasSubstr("SHA-256"),
+                             HasSubstr("copy the folder again"))));
   fs::remove(part);
-  EXPECT_THAT(LoadCheckpoint(path),
-              StatusIs(absl::StatusCode::kNotFound, HasSubstr(part)));
+  EXPECT_THAT(
+      LoadCheckpoint(path),
+      StatusIs(absl::StatusCode::kNotFound,
+               AllOf(HasSubstr(part), HasSubstr("loryctl checkpoint list"))));
 }
 
 TEST(CheckpointFolder, ABrokenManifestIsNamed) {

@@ -233,6 +233,16 @@ TEST(ServedModel, IsDenseOrHasExpertsAndNamesWhatIsNoCheckpoint) {
   EXPECT_THAT(ServedModel::Open(dense.folder.At("none")),
               ::lory::testing::StatusIs(absl::StatusCode::kNotFound,
                                         ::testing::HasSubstr("none")));
+  const std::string damaged = dense.folder.At("model");
+  for (const auto& entry : std::filesystem::directory_iterator(damaged)) {
+    if (entry.path().extension() != ".safetensors") continue;
+    std::filesystem::resize_file(entry.path(), 100);
+  }
+  EXPECT_THAT(ServedModel::Open(damaged),
+              ::lory::testing::StatusIs(
+                  absl::StatusCode::kDataLoss,
+                  ::testing::AllOf(::testing::HasSubstr(damaged),
+                                   ::testing::HasSubstr("checkpoint list"))));
 }
 
 }  // namespace
