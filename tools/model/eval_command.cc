@@ -187,6 +187,17 @@ absl::StatusOr<int64_t> FirstSegment(const EvalFlags& flags,
   return *flags.first_segment;
 }
 
+// What the items of a file are called: after it, or where other files are
+// called the same, by its path.
+std::string TaskName(const std::string& path,
+                     const std::vector<std::string>& all) {
+  const std::string name = lory::eval::TaskOf(path);
+  const auto is_same = [&](const std::string& other) {
+    return lory::eval::TaskOf(other) == name;
+  };
+  return std::count_if(all.begin(), all.end(), is_same) > 1 ? path : name;
+}
+
 absl::StatusOr<std::vector<lory::eval::ChoiceItem>> ReadTasks(
     const EvalFlags& flags) {
   LORY_RETURN_IF_ERROR(CheckGivenOnce("--tasks", flags.tasks));
@@ -194,7 +205,9 @@ absl::StatusOr<std::vector<lory::eval::ChoiceItem>> ReadTasks(
   for (const std::string& path : flags.tasks) {
     LORY_ASSIGN_OR_RETURN(const std::string text,
                           lory::io::LocalStorage().Read(path));
-    LORY_ASSIGN_OR_RETURN(auto items, lory::eval::ParseChoices(text, path));
+    LORY_ASSIGN_OR_RETURN(
+        auto items,
+        lory::eval::ParseChoices(text, path, TaskName(path, flags.tasks)));
     for (auto& item : items) all.push_back(std::move(item));
   }
   return all;

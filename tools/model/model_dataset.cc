@@ -69,7 +69,8 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenHeldOut(
     return absl::FailedPreconditionError(absl::StrCat(
         path, ": sequences of ", manifest.sequence_length,
         " tokens, the model reads ", shape.sequence_length,
-        "; give a dataset of shorter ones, or plain text with --text"));
+        "; give a dataset of shorter ones; plain text of any length is read by "
+        "`lory-model eval --text`"));
   }
   if (manifest.held_out.empty()) {
     return absl::FailedPreconditionError(

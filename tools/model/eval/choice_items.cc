@@ -23,14 +23,6 @@ absl::Status Wrong(const ChoiceItem& item, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(item.where(), ": ", what));
 }
 
-// "questions" of "data/questions.jsonl".
-std::string TaskOf(absl::string_view file) {
-  const size_t folder = file.rfind('/');
-  if (folder != absl::string_view::npos) file.remove_prefix(folder + 1);
-  absl::ConsumeSuffix(&file, ".jsonl");
-  return std::string(file);
-}
-
 absl::Status ReadChoices(const json& object, ChoiceItem& item) {
   const auto choices = object.find("choices");
   if (choices == object.end() || !choices->is_array() || choices->size() < 2) {
@@ -84,16 +76,24 @@ std::vector<int64_t> Encode(const lory::text::Tokenizer& tokenizer,
 
 }  // namespace
 
+std::string TaskOf(absl::string_view file) {
+  const size_t folder = file.rfind('/');
+  if (folder != absl::string_view::npos) file.remove_prefix(folder + 1);
+  absl::ConsumeSuffix(&file, ".jsonl");
+  return std::string(file);
+}
+
 std::string ChoiceItem::where() const { return absl::StrCat(file, ":", line); }
 
 absl::StatusOr<std::vector<ChoiceItem>> ParseChoices(absl::string_view text,
-                                                     const std::string& file) {
+                                                     const std::string& file,
+                                                     const std::string& task) {
   std::vector<ChoiceItem> items;
   int64_t number = 0;
   for (const absl::string_view line : absl::StrSplit(text, '\n')) {
     ++number;
     if (absl::StripAsciiWhitespace(line).empty()) continue;
-    ChoiceItem item{.task = TaskOf(file), .file = file, .line = number};
+    ChoiceItem item{.task = task, .file = file, .line = number};
     LORY_RETURN_IF_ERROR(ReadItem(line, item));
     items.push_back(std::move(item));
   }

@@ -25,12 +25,16 @@ struct ChoiceItem {
   std::string where() const;
 };
 
+// "questions" of "data/questions.jsonl".
+std::string TaskOf(absl::string_view file);
+
 // Reads `text`, the contents of `file`: one object a line; empty lines are
-// skipped. A line without "task" is of the task that the file is called after.
+// skipped. A line without "task" is of the task `task`.
 //
 // INVALID_ARGUMENT names file, line and field; also: there is no item at all.
 absl::StatusOr<std::vector<ChoiceItem>> ParseChoices(absl::string_view text,
-                                                     const std::string& file);
+                                                     const std::string& file,
+                                                     const std::string& task);
 
 // An item as tokens.
 struct EncodedItem {

@@ -247,6 +247,20 @@ TEST_F(EvalCommandTest, AFileOfADomainsNameIsToldApartFromIt) {
   fs::current_path(before);
 }
 
+TEST_F(EvalCommandTest, TasksOfFilesOfOneNameAreToldApart) {
+  const std::string model = Model("dense", OfBytes(DenseSpec()));
+  const std::string a = folder.Write("a/pairs.jsonl", kItems);
+  const std::string b = folder.Write("b/pairs.jsonl", kItems);
+  const std::string c = folder.Write("c.jsonl", kItems);
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const std::string said,
+      Run({model, "--tokenizer", data, "--tasks", a, b, c, "-o", "json"}));
+  std::vector<std::string> names;
+  const auto json = nlohmann::json::parse(said);
+  for (const auto& task : json["tasks"]) names.push_back(task["task"]);
+  EXPECT_THAT(names, ElementsAre(a, b, "c"));
+}
+
 TEST_F(EvalCommandTest, OneItemHasNoErrorOfItsMean) {
   const std::string model = Model("dense", OfBytes(DenseSpec()));
   const std::string tasks =

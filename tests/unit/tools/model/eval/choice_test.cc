@@ -31,7 +31,7 @@ TEST(ParseChoices, ReadsALineAnItem) {
                    "\"answer\":0}\n\n"
                    "{\"context\":\"\",\"choices\":[\" a\",\" b\",\" c\"],"
                    "\"answer\":2,\"task\":\"letters\",\"id\":9}\r\n",
-                   "some/sums.jsonl"));
+                   "some/sums.jsonl", "sums"));
   ASSERT_EQ(items.size(), 2u);
   EXPECT_EQ(items[0].task, "sums");
   EXPECT_EQ(items[0].context, "1+1=");
@@ -67,12 +67,12 @@ TEST(ParseChoices, NamesFileLineAndField) {
            {"{\"context\":\"a\",\"choices\":[\"b\",\"c\"],\"answer\":0,"
             "\"task\":\"\"}",
             "task"}}) {
-    EXPECT_THAT(ParseChoices(absl::StrCat(good, line), "x.jsonl"),
+    EXPECT_THAT(ParseChoices(absl::StrCat(good, line), "x.jsonl", "x"),
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          AllOf(HasSubstr("x.jsonl:2"), HasSubstr(why))))
         << line;
   }
-  EXPECT_THAT(ParseChoices("\n \n", "x.jsonl"),
+  EXPECT_THAT(ParseChoices("\n \n", "x.jsonl", "x"),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        AllOf(HasSubstr("x.jsonl"), HasSubstr("no item"))));
 }
