@@ -27,7 +27,9 @@ using ::lory::model::LorySpec;
 using ::lory::testing::StatusIs;
 using ::lory::v1::InferenceService;
 using nlohmann::json;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 struct ServingTest : ::testing::Test {
   ServingTest() {
@@ -336,6 +338,29 @@ TEST_F(ServingTest, RouteTellsTheWeightsOfEverySegment) {
     sum += weight;
   }
   EXPECT_NEAR(sum, 1, 1e-6);
+}
+
+// 2 layers of 4 experts: a segment of 4 tokens has 8 shares.
+TEST_F(ServingTest, RouteAnswersNoMoreSharesThanAMessageHolds) {
+  const auto route = [&](size_t tokens, lory::v1::Inference inference) {
+    lory::v1::RouteRequest request;
+    request.set_text(std::string(tokens, 'a'));
+    request.set_inference(inference);
+    lory::v1::RouteResponse routed;
+    grpc::ClientContext context;
+    return rpc::FromGrpc(stub->Route(&context, request, &routed));
+  };
+  constexpr size_t kMost = 400'000 / 8 * 4;
+  EXPECT_THAT(route(kMost + 1, lory::v1::INFERENCE_SEGMENT),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("gives 400008 shares"),
+                             HasSubstr("INFERENCE_PROMPT"))));
+  // These are as many as fit: the text is too long, for another reason.
+  const auto too_long =
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               AllOf(HasSubstr("context"), Not(HasSubstr("shares"))));
+  EXPECT_THAT(route(kMost, lory::v1::INFERENCE_SEGMENT), too_long);
+  EXPECT_THAT(route(kMost + 1, lory::v1::INFERENCE_PROMPT), too_long);
 }
 
 TEST_F(ServingTest, MistakesAreNamedOnBothFaces) {
