@@ -432,6 +432,12 @@ int64_t SegmentLengthOf(const FeedForwardSpec& spec) {
                           : options.GetReflection()->GetInt32(options, field);
 }
 
+const std::string& VariantName(const ModelShape& shape) {
+  return FeedForwardSpec::descriptor()
+      ->FindFieldByNumber(static_cast<int>(shape.feed_forward))
+      ->name();
+}
+
 void RemoveDensePhase(FeedForwardSpec& spec) {
   const auto* variant = VariantField(spec);
   if (variant == nullptr) return;

@@ -2,6 +2,7 @@
 #define LORY_COMMON_CONFIG_FEED_FORWARD_SHAPE_H_
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -23,6 +24,9 @@ absl::Status ResolveFeedForward(const lory::v1::FeedForwardSpec& spec,
 // Tokens that the variant of `spec` routes together; 0: none says so. Of a
 // spec that need not be valid.
 int64_t SegmentLengthOf(const lory::v1::FeedForwardSpec& spec);
+
+// The variant of a model's feed-forward as a job file names it: "token_choice".
+const std::string& VariantName(const ModelShape& shape);
 
 // Makes `spec` one of a model that never is in its dense phase, or no longer.
 void RemoveDensePhase(lory::v1::FeedForwardSpec& spec);

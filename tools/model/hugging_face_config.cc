@@ -244,12 +244,6 @@ absl::string_view HuggingFaceArchitecture(
   return IsMixtral(shape) ? kMixtralArchitecture : kArchitecture;
 }
 
-const std::string& VariantName(const lory::config::ModelShape& shape) {
-  return lory::v1::FeedForwardSpec::descriptor()
-      ->FindFieldByNumber(static_cast<int>(shape.feed_forward))
-      ->name();
-}
-
 std::string HuggingFaceConfigJson(const lory::config::ModelShape& shape,
                                   const HuggingFaceConfigNotes& notes) {
   ordered_json json = {{"architectures", {kArchitecture}},

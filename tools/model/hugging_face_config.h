@@ -30,9 +30,6 @@ absl::string_view HuggingFaceArchitecture(
 std::string HuggingFaceConfigJson(const lory::config::ModelShape& shape,
                                   const HuggingFaceConfigNotes& notes);
 
-// The variant of its feed-forward as a job file names it: "token_choice".
-const std::string& VariantName(const lory::config::ModelShape& shape);
-
 // Whether `json` is what HuggingFaceConfigJson wrote with an origin, and no
 // other program after it.
 bool HasOrigin(absl::string_view json);

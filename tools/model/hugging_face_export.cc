@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/config/feed_forward_shape.h"
 #include "common/io/safetensors.h"
 #include "common/io/storage.h"
 #include "tools/model/hugging_face_config.h"
@@ -146,7 +147,7 @@ absl::Status CheckExportable(const Transformer& model) {
     default:
       return absl::InvalidArgumentError(absl::StrCat(
           "no model of Hugging Face's computes what the feed-forward ",
-          VariantName(shape),
+          lory::config::VariantName(shape),
           " does; dense and token_choice models can be exported, and lory ones "
           "under a fixed routing"));
   }

@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
-#include "tools/model/hugging_face_config.h"
+#include "common/config/feed_forward_shape.h"
 #include "tools/model/json_number.h"
 #include "worker/train/torch_guard.h"
 
@@ -103,7 +103,8 @@ std::string FeedForwardText(const Inspection& inspection) {
     return inspection.is_dense_phase ? "dense phase of a job with experts"
                                      : "dense";
   }
-  return absl::StrCat(VariantName(shape), ", ", shape.feed_forward_summary);
+  return absl::StrCat(lory::config::VariantName(shape), ", ",
+                      shape.feed_forward_summary);
 }
 
 ordered_json ShapeJson(const ModelShape& shape) {
@@ -116,7 +117,7 @@ ordered_json ShapeJson(const ModelShape& shape) {
                        {"sequence_length", shape.sequence_length},
                        {"rotary_base", shape.rotary_base},
                        {"norm_epsilon", shape.norm_epsilon},
-                       {"feed_forward", VariantName(shape)}};
+                       {"feed_forward", lory::config::VariantName(shape)}};
   if (shape.expert_count > 0) {
     json["feed_forward_summary"] = shape.feed_forward_summary;
     json["expert_count"] = shape.expert_count;
