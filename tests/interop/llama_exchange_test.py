@@ -18,7 +18,6 @@ layer, with transformers' layers.
 import argparse
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -26,10 +25,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-VENV = Path(os.environ.get("LORY_INTEROP_PYTHON",
-                           ROOT / ".cache/interop/bin/python"))
-SKIPPED = 77
+import environment
+from environment import ROOT
 
 try:
     import torch
@@ -37,13 +34,7 @@ try:
     from transformers import (AutoModelForCausalLM, AutoTokenizer, LlamaConfig,
                               LlamaForCausalLM)
 except ImportError as error:
-    if VENV.exists() and os.environ.get("LORY_INTEROP_CHILD") is None:
-        os.environ["LORY_INTEROP_CHILD"] = "1"
-        os.execv(VENV, [str(VENV)] + sys.argv)
-    print(f"skipped: {error}; make the environment with\n"
-          "  python3 -m venv .cache/interop\n"
-          "  .cache/interop/bin/pip install -r tests/interop/requirements.txt")
-    sys.exit(SKIPPED)
+    environment.enter("interop", error)
 
 sys.path.insert(0, str(ROOT / "tools/quickstart"))
 sys.path.insert(0, str(ROOT / "tests/integration"))

@@ -18,7 +18,6 @@ manifests, and with them the hashes of all shards, must be the same.
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -26,10 +25,8 @@ import unittest
 import warnings
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-VENV = Path(os.environ.get("LORY_INTEROP_TOKENS_PYTHON",
-                           ROOT / ".cache/interop-tokens/bin/python"))
-SKIPPED = 77
+import environment
+from environment import ROOT
 
 warnings.simplefilter("ignore")  # of packages that look for others
 try:
@@ -40,14 +37,7 @@ try:
     from streaming import MDSWriter
     from tokenizers import Tokenizer
 except ImportError as error:
-    if VENV.exists() and os.environ.get("LORY_INTEROP_CHILD") is None:
-        os.environ["LORY_INTEROP_CHILD"] = "1"
-        os.execv(VENV, [str(VENV)] + sys.argv)
-    print(f"skipped: {error}; make the environment with\n"
-          "  python3 -m venv .cache/interop-tokens\n"
-          "  .cache/interop-tokens/bin/pip install -r "
-          "tests/interop/requirements-tokens.txt")
-    sys.exit(SKIPPED)
+    environment.enter("interop-tokens", error)
 
 BIN = ROOT / "build/dev/bin"
 SPEC = """name: tokens
