@@ -18,6 +18,7 @@ using nlohmann::ordered_json;
 constexpr char kArchitecture[] = "LlamaForCausalLM";
 constexpr char kMixtralArchitecture[] = "MixtralForCausalLM";
 constexpr char kOrigin[] = "lory_origin";
+constexpr char kTokenizerSha256[] = "lory_tokenizer_sha256";
 
 // What is read, and what its class in transformers takes for a key that
 // config.json leaves out.
@@ -275,6 +276,9 @@ std::string HuggingFaceConfigJson(const lory::config::ModelShape& shape,
     json["eos_token_id"] = notes.end_of_document_id;
   }
   if (!notes.origin.empty()) json[kOrigin] = notes.origin;
+  if (!notes.tokenizer_sha256.empty()) {
+    json[kTokenizerSha256] = notes.tokenizer_sha256;
+  }
   if (IsMixtral(shape)) {
     MakeMixtral(shape.feed_forward_spec.token_choice(), json);
   }
@@ -286,6 +290,19 @@ bool HasOrigin(absl::string_view text) {
   // What transformers saves again keeps all keys and gets this one.
   return json.ok() && json->contains(kOrigin) &&
          !json->contains("transformers_version");
+}
+
+std::string TokenizerOfOrigin(absl::string_view text) {
+  const absl::StatusOr<ordered_json> json = lory::io::ParseJsonObject(text);
+  if (!HasOrigin(text) || !json->contains(kTokenizerSha256)) return "";
+  const ordered_json& hash = (*json)[kTokenizerSha256];
+  if (!hash.is_string()) return "";
+  std::string hex = hash.get<std::string>();
+  const bool is_hash =
+      hex.size() == 64 && std::all_of(hex.begin(), hex.end(), [](char c) {
+        return absl::ascii_isxdigit(c) && !absl::ascii_isupper(c);
+      });
+  return is_hash ? hex : "";
 }
 
 absl::StatusOr<HuggingFaceConfig> ParseHuggingFaceConfig(

@@ -18,6 +18,7 @@ struct HuggingFaceConfigNotes {
   int end_of_document_id = -1;    // -1: none
   std::string dtype = "float32";  // of the weights, as torch calls it
   std::string origin;             // where the model comes from, for people
+  std::string tokenizer_sha256;   // of the tokenizer it was trained with
 };
 
 // What a Hugging Face class is called that computes what a model of `shape`
@@ -33,6 +34,10 @@ std::string HuggingFaceConfigJson(const lory::config::ModelShape& shape,
 // Whether `json` is what HuggingFaceConfigJson wrote with an origin, and no
 // other program after it.
 bool HasOrigin(absl::string_view json);
+
+// The tokenizer_sha256 that HuggingFaceConfigJson wrote into it. Empty: none,
+// or another program saved the model since, and may have given it other ids.
+std::string TokenizerOfOrigin(absl::string_view json);
 
 struct HuggingFaceConfig {
   lory::v1::ModelSpec spec;  // dense, or of a Mixtral token_choice

@@ -54,11 +54,10 @@ class Weights {
     // What is in that format already is no copy.
     values_.push_back(value.to(type_.type).contiguous());
     if (type_.type != value.scalar_type()) {
-      overflow_count_ +=
-          at::isfinite(value)
-              .logical_and(at::isfinite(values_.back()).logical_not())
-              .sum()
-              .item<int64_t>();
+      const at::Tensor& rounded = values_.back();
+      overflow_count_ += CountOf(
+          at::isfinite(value).logical_and(at::isfinite(rounded).logical_not()));
+      underflow_count_ += CountOf((value != 0).logical_and(rounded == 0));
     }
     tensors_.push_back({.info = {.name = std::move(name),
                                  .dtype = type_.dtype,
@@ -69,10 +68,17 @@ class Weights {
   const std::vector<TensorToWrite>& tensors() const { return tensors_; }
   // Finite numbers that the format has no finite number for.
   int64_t overflow_count() const { return overflow_count_; }
+  // Numbers that are too small for the format and became zero.
+  int64_t underflow_count() const { return underflow_count_; }
 
  private:
+  static int64_t CountOf(const at::Tensor& which) {
+    return which.sum().item<int64_t>();
+  }
+
   const WeightType& type_;
   int64_t overflow_count_ = 0;
+  int64_t underflow_count_ = 0;
   std::vector<at::Tensor> values_;
   std::vector<TensorToWrite> tensors_;
 };
@@ -81,8 +87,10 @@ constexpr char kWeightsFile[] = "model.safetensors";
 constexpr char kGenerationFile[] = "generation_config.json";
 constexpr char kTokenizerConfigFile[] = "tokenizer_config.json";
 
-absl::Status WriteWeights(const Transformer& model, const WeightType& type,
-                          const std::string& path) {
+// Returns how many numbers became zero.
+absl::StatusOr<int64_t> WriteWeights(const Transformer& model,
+                                     const WeightType& type,
+                                     const std::string& path) {
   Weights weights(type);
   LORY_RETURN_IF_ERROR(lory::train::GuardTorch("rounding the weights", [&] {
     for (const auto& parameter : model.parameters().parameters()) {
@@ -98,9 +106,11 @@ absl::Status WriteWeights(const Transformer& model, const WeightType& type,
         type.dtype == DType::kF16 ? "bf16, which has fp32's range" : "fp32"));
   }
   // Without the format transformers refuses the file.
-  return lory::io::WriteSafetensors(lory::io::LocalStorage(), path,
-                                    weights.tensors(), {{"format", "pt"}})
-      .status();
+  LORY_RETURN_IF_ERROR(lory::io::WriteSafetensors(lory::io::LocalStorage(),
+                                                  path, weights.tensors(),
+                                                  {{"format", "pt"}})
+                           .status());
+  return weights.underflow_count();
 }
 
 // Whether `folder` is what ExportHuggingFace wrote.
@@ -153,8 +163,8 @@ absl::Status CheckExportable(const Transformer& model) {
   }
 }
 
-absl::Status ExportHuggingFace(const Transformer& model,
-                               const ExportOptions& options) {
+absl::StatusOr<ExportResult> ExportHuggingFace(const Transformer& model,
+                                               const ExportOptions& options) {
   LORY_RETURN_IF_ERROR(CheckExportable(model));
   const lory::config::ModelShape& shape = model.shape();
   const WeightType& type = TypeOf(options.dtype);
@@ -169,12 +179,17 @@ absl::Status ExportHuggingFace(const Transformer& model,
     return lory::io::LocalStorage().Write(
         absl::StrCat(output->path(), "/", name), text);
   };
-  LORY_RETURN_IF_ERROR(WriteWeights(
-      model, type, absl::StrCat(output->path(), "/", kWeightsFile)));
+  ExportResult result;
+  LORY_ASSIGN_OR_RETURN(
+      result.underflow_count,
+      WriteWeights(model, type,
+                   absl::StrCat(output->path(), "/", kWeightsFile)));
   LORY_RETURN_IF_ERROR(write(
-      kConfigFile, HuggingFaceConfigJson(shape, {.end_of_document_id = end,
-                                                 .dtype = type.torch_name,
-                                                 .origin = options.origin})));
+      kConfigFile, HuggingFaceConfigJson(
+                       shape, {.end_of_document_id = end,
+                               .dtype = type.torch_name,
+                               .origin = options.origin,
+                               .tokenizer_sha256 = options.tokenizer_sha256})));
   LORY_RETURN_IF_ERROR(write(kGenerationFile, GenerationConfigJson(end)));
   if (tokenizer != nullptr) {
     LORY_RETURN_IF_ERROR(write(kTokenizerFile, tokenizer->json));
@@ -182,7 +197,8 @@ absl::Status ExportHuggingFace(const Transformer& model,
         write(kTokenizerConfigFile,
               TokenizerConfigJson(*tokenizer, shape.sequence_length)));
   }
-  return output->Commit();
+  LORY_RETURN_IF_ERROR(output->Commit());
+  return result;
 }
 
 }  // namespace lory::surgery

@@ -1,9 +1,11 @@
 #ifndef LORY_TOOLS_MODEL_HUGGING_FACE_EXPORT_H_
 #define LORY_TOOLS_MODEL_HUGGING_FACE_EXPORT_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "common/io/safetensors.h"
 #include "tools/model/tokenizer_file.h"
 #include "worker/model/transformer.h"
@@ -17,6 +19,13 @@ struct ExportOptions {
   // Of the weights, rounded to nearest: kF32, kBf16 or kF16.
   lory::io::DType dtype = lory::io::DType::kF32;
   const TokenizerFile* tokenizer = nullptr;  // null: no tokenizer files
+  // Of the tokenizer that the model was trained with; empty: not known.
+  std::string tokenizer_sha256;
+};
+
+struct ExportResult {
+  // Weights that `dtype` has no number for but zero.
+  int64_t underflow_count = 0;
 };
 
 // Whether Hugging Face's models have one that computes what `model` does, as it
@@ -32,8 +41,8 @@ absl::Status CheckExportable(const lory::model::Transformer& model);
 //
 // ALREADY_EXISTS, RESOURCE_EXHAUSTED: as OutputFolder. INVALID_ARGUMENT: as
 // CheckExportable, or a number is too large for `dtype`.
-absl::Status ExportHuggingFace(const lory::model::Transformer& model,
-                               const ExportOptions& options);
+absl::StatusOr<ExportResult> ExportHuggingFace(
+    const lory::model::Transformer& model, const ExportOptions& options);
 
 }  // namespace lory::surgery
 

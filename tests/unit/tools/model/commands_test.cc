@@ -98,6 +98,50 @@ TEST_F(CommandsTest, ConvertGoesEitherWayByWhatItIsGiven) {
   EXPECT_FALSE(fs::exists(folder.At("x")));
 }
 
+TEST_F(CommandsTest, ConvertTakesNoFolderThatCouldBeEither) {
+  const std::string dense = Dense(1);
+  folder.Write("dense-1/config.json", "{}");
+  EXPECT_THAT(Say({"convert", dense, "--to", folder.At("x")}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       AllOf(HasSubstr("both manifest.json"),
+                             HasSubstr("lory-model export"),
+                             HasSubstr("lory-model import"))));
+  EXPECT_OK(Say({"export", dense, "--to", folder.At("x")}));
+}
+
+TEST_F(CommandsTest, NothingIsConvertedIntoItself) {
+  const std::string dense = Dense(1), hf = folder.At("hf");
+  ASSERT_OK(Say({"convert", dense, "--to", hf}));
+  for (const std::string& source : {dense, hf}) {
+    for (const char* beneath : {"", "/", "/inner"}) {
+      EXPECT_THAT(Say({"convert", source, "--to", source + beneath, "--force"}),
+                  StatusIs(absl::StatusCode::kInvalidArgument,
+                           HasSubstr("the folder that is read")));
+    }
+  }
+  EXPECT_OK(Say({"convert", dense, "--to", hf, "--force"}));
+}
+
+TEST_F(CommandsTest, AnExportSaysWhatItsFormatMadeZero) {
+  const auto model = lory::model::MakeModel(DenseSpec());
+  {
+    at::NoGradGuard no_grad;
+    model->parameters().flat_values().narrow(0, 7, 2).fill_(1e-9);
+  }
+  const std::string small = folder.At("small");
+  ASSERT_OK(WriteCheckpoint(*model, {.job = "jobs/test", .note = "test"}, small,
+                            /*force=*/false));
+  const auto said = [&](const char* dtype) {
+    return Say({"export", small, "--to", folder.At("hf"), "--force", "--dtype",
+                dtype})
+        ->text;
+  };
+  EXPECT_THAT(said("fp16"),
+              AllOf(HasSubstr("2 weights were too small for fp16"),
+                    HasSubstr("--dtype bf16")));
+  EXPECT_THAT(said("bf16"), Not(HasSubstr("too small")));
+}
+
 TEST_F(CommandsTest, MergeAndDiffSayWhatBecameOfAModel) {
   const std::string base = Dense(1);
   const std::string tuned = Dense(2);
@@ -295,6 +339,30 @@ TEST_F(CommandsTest, AnImportTakesNoteOfTheTokenizerBesideTheModel) {
                                  HasSubstr(hf + "/tokenizer.json")));
   EXPECT_EQ(LoadCheckpoint(folder.At("b"))->manifest.tokenizer_sha256,
             Sha256Hex("{}"));
+}
+
+// There and back the tokenizer is known still, though its files are not there.
+TEST_F(CommandsTest, AnExportWithoutATokenizerSaysWhichItHad) {
+  const std::string a(64, 'a'), hf = folder.At("hf"), back = folder.At("back");
+  const std::string model = WriteModel(folder.At("m"), DenseSpec(), 1, a);
+  LORY_ASSERT_OK_AND_ASSIGN(const Answer answer,
+                            Say({"export", model, "--to", hf}));
+  EXPECT_THAT(answer.text, HasSubstr("config.json has its SHA-256"));
+  ASSERT_OK(Say({"import", hf, "--to", back}));
+  EXPECT_EQ(LoadCheckpoint(back)->manifest.tokenizer_sha256, a);
+  // A file beside the model is what counts.
+  folder.Write("hf/tokenizer.json", "{}");
+  ASSERT_OK(Say({"import", hf, "--to", back, "--force"}));
+  EXPECT_EQ(LoadCheckpoint(back)->manifest.tokenizer_sha256, Sha256Hex("{}"));
+  // Who saved it again may have changed its ids.
+  fs::remove(folder.At("hf/tokenizer.json"));
+  LORY_ASSERT_OK_AND_ASSIGN(
+      std::string config,
+      lory::io::LocalStorage().Read(folder.At("hf/config.json")));
+  config.replace(config.find('{'), 1, "{\"transformers_version\": \"5\",");
+  folder.Write("hf/config.json", config);
+  ASSERT_OK(Say({"import", hf, "--to", back, "--force"}));
+  EXPECT_EQ(LoadCheckpoint(back)->manifest.tokenizer_sha256, "");
 }
 
 TEST_F(CommandsTest, AnImportSaysWhetherItsTokenizerFits) {

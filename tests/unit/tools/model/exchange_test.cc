@@ -121,6 +121,30 @@ TEST(Exchange, ANumberTooLargeForTheFormatIsRefused) {
   EXPECT_OK(ExportHuggingFace(*model, fp16));
 }
 
+TEST(Exchange, NumbersThatTheFormatMakesZeroAreCounted) {
+  const TemporaryFolder folder;
+  const auto model = MakeModel(DenseSpec());
+  const auto exported = [&](lory::io::DType dtype) {
+    const auto result = ExportHuggingFace(*model, {.folder = folder.At("hf"),
+                                                   .force = true,
+                                                   .origin = "jobs/a",
+                                                   .dtype = dtype});
+    EXPECT_OK(result);
+    return result->underflow_count;
+  };
+  {
+    at::NoGradGuard no_grad;
+    at::Tensor numbers = model->parameters().flat_values();
+    numbers.fill_(0.5);
+    numbers.narrow(0, 0, 2).fill_(0);     // zero before
+    numbers.narrow(0, 2, 3).fill_(1e-9);  // below half of fp16's least
+    numbers.narrow(0, 5, 1).fill_(6e-8);  // fp16's least
+  }
+  EXPECT_EQ(exported(lory::io::DType::kF16), 3);
+  EXPECT_EQ(exported(lory::io::DType::kBf16), 0);
+  EXPECT_EQ(exported(lory::io::DType::kF32), 0);
+}
+
 TEST(Exchange, AnExportIsAllThatTransformersNeeds) {
   const TemporaryFolder folder;
   ASSERT_OK(ExportHuggingFace(*MakeModel(DenseSpec()),
