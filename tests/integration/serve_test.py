@@ -371,6 +371,10 @@ class ServeTest(unittest.TestCase):
                            "--merged-bytes=-1")
         self.assertEqual(code, 2)
         self.assertIn("--merged-bytes", err)
+        code, _, err = run("lory-server", "--checkpoint", self.folder / "lory",
+                           "--soft-moe", "always")
+        self.assertEqual(code, 2)
+        self.assertIn("--soft-moe", err)
 
 
 def main():
