@@ -48,13 +48,14 @@ void Gather(const ExpertMatrix<const T>& experts, const BlockRange& range,
                     experts.rows * experts.columns, experts.columns, strips});
 }
 
-// And back.
+// And back; added to what is there if `accumulate`.
 template <typename T>
 void Scatter(const T* strips, const BlockRange& range, int64_t expert_count,
-             const ExpertMatrix<T>& experts) {
+             const ExpertMatrix<T>& experts, bool accumulate) {
   ScatterExperts<T>({range.rows, range.columns, expert_count, strips,
                      experts.data + range.row * experts.columns + range.column,
-                     experts.rows * experts.columns, experts.columns});
+                     experts.rows * experts.columns, experts.columns,
+                     accumulate});
 }
 
 // Merges gathered strips for `count` segments from `first` into count * Size

@@ -28,6 +28,15 @@ LORY_INLINE void ForStrips(int64_t rows, int64_t columns, int64_t experts,
   }
 }
 
+template <typename T>
+LORY_INLINE void StoreStrip(const T* from, bool accumulate, T* to) {
+  using S = Native<T>;
+  for (int64_t i = 0; i < kWidth<T>; i += S::kLanes) {
+    const typename S::Vec strip = S::Load(from + i);
+    S::Store(to + i, accumulate ? S::Load(to + i) + strip : strip);
+  }
+}
+
 template <typename T, int kCount>
 LORY_INLINE void MergeSegments(const MergeArguments<T>& args, int64_t first) {
   using S = Native<T>;
@@ -162,10 +171,12 @@ void ScatterExperts(const ScatterArguments<T>& args) {
             T* const to = args.experts + e * args.expert_stride +
                           row * args.row_stride + column;
             if (count == kWidth<T>) {
-              for (int64_t i = 0; i < kWidth<T>; ++i) to[i] = from[i];
+              StoreStrip(from, args.accumulate, to);
               return;
             }
-            for (int64_t i = 0; i < count; ++i) to[i] = from[i];
+            for (int64_t i = 0; i < count; ++i) {
+              to[i] = args.accumulate ? to[i] + from[i] : from[i];
+            }
           });
 }
 LORY_INSTANTIATE_KERNEL(ScatterExperts, ScatterArguments)

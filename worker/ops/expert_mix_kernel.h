@@ -31,7 +31,7 @@ struct GatherArguments {
 };
 LORY_DECLARE_KERNEL(GatherExperts, GatherArguments)
 
-// And back.
+// And back; added to what is there if `accumulate`.
 template <typename T>
 struct ScatterArguments {
   int64_t rows;
@@ -41,6 +41,7 @@ struct ScatterArguments {
   T* experts;
   int64_t expert_stride;
   int64_t row_stride;
+  bool accumulate;
 };
 LORY_DECLARE_KERNEL(ScatterExperts, ScatterArguments)
 

@@ -8,6 +8,8 @@
 #include <ATen/ops/silu.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+
 #include "worker/ops/merged_feed_forward_kernel.h"
 
 namespace lory::ops {
@@ -30,6 +32,13 @@ MergedInputs<T> Pointers(const at::Tensor& hidden, const at::Tensor& routing,
   return {hidden.const_data_ptr<T>(), routing.const_data_ptr<T>(),
           gate.const_data_ptr<T>(), up.const_data_ptr<T>(),
           down.const_data_ptr<T>()};
+}
+
+// Whether the gradient of a leaf is there to be added to.
+bool HasGradient(const at::Tensor& leaf) {
+  return leaf.is_leaf() && leaf.grad().defined() &&
+         leaf.grad().is_contiguous() &&
+         leaf.grad().scalar_type() == leaf.scalar_type();
 }
 
 class MergedFunction : public torch::autograd::Function<MergedFunction> {
@@ -61,8 +70,13 @@ class MergedFunction : public torch::autograd::Function<MergedFunction> {
                                 const variable_list& gradients) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor gradient_out = gradients[0].contiguous();
+    const bool accumulate =
+        std::all_of(saved.begin() + 2, saved.begin() + 5, HasGradient);
     variable_list results;
-    for (int i = 0; i < 5; ++i) results.push_back(at::empty_like(saved[i]));
+    for (int i = 0; i < 5; ++i) {
+      results.push_back(accumulate && i >= 2 ? saved[i].grad()
+                                             : at::empty_like(saved[i]));
+    }
     const MergedSizes sizes = SizesOf(saved[0], saved[1], saved[2]);
     AT_DISPATCH_FLOATING_TYPES(
         saved[0].scalar_type(), "merged_feed_forward_backward", [&] {
@@ -77,8 +91,10 @@ class MergedFunction : public torch::autograd::Function<MergedFunction> {
                results[1].mutable_data_ptr<scalar_t>(),
                results[2].mutable_data_ptr<scalar_t>(),
                results[3].mutable_data_ptr<scalar_t>(),
-               results[4].mutable_data_ptr<scalar_t>()});
+               results[4].mutable_data_ptr<scalar_t>(), accumulate});
         });
+    // What is there already, nobody else need add.
+    if (accumulate) std::fill(results.begin() + 2, results.end(), at::Tensor());
     return results;
   }
 };

@@ -21,6 +21,11 @@ namespace lory::ops {
 // activations, 2 F numbers a token. On the CPU blocks are of fixed size and
 // owned by one thread each, so results do not depend on the thread count. Other
 // devices take the reference.
+//
+// On the CPU, when gate, up and down are leaves that all have a gradient
+// already, backward() adds theirs to it a block at a time: no second copy of
+// the experts' size is made. torch::autograd::grad() of such leaves is
+// undefined, therefore; of leaves without a gradient it is as ever.
 at::Tensor MergedFeedForward(const at::Tensor& hidden_BLD,
                              const at::Tensor& routing_BNE,
                              const at::Tensor& gate_EFD,

@@ -158,11 +158,12 @@ class WeightGradient {
  public:
   WeightGradient(const Geometry<T>& g, const T* routing_SE,
                  const ExpertMatrix<const T>& experts,
-                 const ExpertMatrix<T>& to_experts)
+                 const ExpertMatrix<T>& to_experts, bool accumulate)
       : g_(g),
         routing_SE_(routing_SE),
         experts_(experts),
-        to_experts_(to_experts) {}
+        to_experts_(to_experts),
+        accumulate_(accumulate) {}
 
   void Run(const T* to_output_panels, const T* input_panels,
            std::vector<double>& to_routing_SE) {
@@ -201,7 +202,7 @@ class WeightGradient {
                         gradient_strips, count, routing_SE_ + first * g_.E,
                         merged, to_routing_SE + first * g_.E});
     });
-    Scatter(gradient_strips, range, g_.E, to_experts_);
+    Scatter(gradient_strips, range, g_.E, to_experts_, accumulate_);
   }
 
   // One segment's gradient of the merged block.
@@ -232,6 +233,7 @@ class WeightGradient {
   const T* const routing_SE_;
   const ExpertMatrix<const T> experts_;
   const ExpertMatrix<T> to_experts_;
+  const bool accumulate_;
 };
 
 // Memory for activations, as large as a layer's: kept by each thread that calls
@@ -345,7 +347,8 @@ void MergedBackward(const MergedSizes& sizes,
   const auto weights = [&](const T* experts, int64_t rows, int64_t columns,
                            T* to_experts) {
     return WeightGradient<T>(g, forward.routing_SE, {experts, rows, columns},
-                             {to_experts, rows, columns});
+                             {to_experts, rows, columns},
+                             gradients.accumulate_experts);
   };
   weights(forward.down_EDF, g.D, g.F, gradients.down_EDF)
       .Run(to_out, inner, to_routing_SE);

@@ -53,7 +53,7 @@ struct MergedBackwardInputs {
   const T* up_panels;
   const T* gradient_out_STD;
 };
-// Fills all of them.
+// Fills the first two; the experts', too, or adds to what is there.
 template <typename T>
 struct MergedGradients {
   T* hidden_STD;
@@ -61,6 +61,7 @@ struct MergedGradients {
   T* gate_EFD;
   T* up_EFD;
   T* down_EDF;
+  bool accumulate_experts;
 };
 template <typename T>
 void MergedBackward(const MergedSizes& sizes,

@@ -8,6 +8,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/randn_like.h>
 #include <ATen/ops/randperm.h>
 #include <ATen/ops/softmax.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -76,6 +77,24 @@ at::Tensor Dense(const at::Tensor& hidden_BLD, const at::Tensor& gate_FD,
 struct MergedFeedForwardTest : ::testing::Test {
   MergedFeedForwardTest() { at::manual_seed(7); }
 };
+
+TEST_F(MergedFeedForwardTest, AddsToTheGradientThatExpertsHave) {
+  const Arguments a({2, 3, 5, 20, 37, 3}, at::kDouble);
+  const at::Tensor weights = at::randn_like(a.hidden_BLD);
+  const auto expected = Gradients(a.Merged(), weights, a.Leaves());
+  const auto leaves = a.Leaves();
+  std::vector<at::Tensor> before, storage;
+  for (const at::Tensor& leaf : leaves) {
+    before.push_back(at::randn_like(leaf).detach());
+    storage.push_back(before.back().clone());
+    leaf.mutable_grad() = storage.back();
+  }
+  (a.Merged() * weights).sum().backward();
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    EXPECT_THAT(storage[i], NearTensor(before[i] + expected[i], 1e-12)) << i;
+    EXPECT_EQ(leaves[i].grad().data_ptr(), storage[i].data_ptr()) << i;
+  }
+}
 
 TEST_F(MergedFeedForwardTest, EveryGradientMatchesFiniteDifferences) {
   const Arguments arguments({2, 3, 4, 5, 7, 3}, at::kDouble);
