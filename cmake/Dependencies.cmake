@@ -39,14 +39,16 @@ lory_import(simdjson simdjson.h simdjson)
 # -pthread or -fopenmp on one file would switch it on for that file alone.
 target_compile_definitions(lory_dep_simdjson INTERFACE
   SIMDJSON_THREADS_ENABLED=1)
-# Nearest neighbours; only lory-corpus. 1.7.3, static.
-find_package(faiss CONFIG REQUIRED)
-# What FAISS needs and its CMake file does not say: OpenBLAS, OpenMP.
-find_package(LAPACK REQUIRED)
 find_package(OpenMP REQUIRED)
-add_library(lory_dep_faiss INTERFACE)
-target_link_libraries(lory_dep_faiss INTERFACE
-  faiss LAPACK::LAPACK ${OpenMP_CXX_LIBRARIES})
+if(LORY_BUILD_BENCHMARKS)
+  # Whom corpus_bench compares with. 1.7.3, static; OpenBLAS and OpenMP, which
+  # it needs, its CMake file does not say.
+  find_package(faiss CONFIG REQUIRED)
+  find_package(LAPACK REQUIRED)
+  add_library(lory_dep_faiss INTERFACE)
+  target_link_libraries(lory_dep_faiss INTERFACE
+    faiss LAPACK::LAPACK ${OpenMP_CXX_LIBRARIES})
+endif()
 
 if(LORY_WITH_TORCH)
   # LibTorch 2.11.0 from the wheel that tools/setup put under .deps. Own

@@ -1,12 +1,17 @@
 // Figures of lory-corpus and of reading what it makes:
 //
-//   corpus_bench walk DOCUMENTS...     the greedy walk on made-up graphs, k =
-//   10 corpus_bench loader [SEQUENCES [LENGTH]]   opening shards, reading
-//   shuffled corpus_bench tokenize LINES TOKENIZER      ingest and tokenize,
-//   all cores
+//   corpus_bench walk DOCUMENTS...
+//       the greedy walk on made-up graphs, k = 10
+//   corpus_bench knn [ROWS [DIMENSIONS [K]]]
+//       exact neighbours beside FAISS's, all cores
+//   corpus_bench loader [SEQUENCES [LENGTH]]
+//       opening shards, reading them shuffled
+//   corpus_bench tokenize LINES TOKENIZER
+//       ingest and tokenize, all cores
 //
-// One thread but for the last. Prints a line a figure, with processor time
-// beside the wall's: the second is the one to trust on a busy machine.
+// One thread but where it says all cores. Prints a line a figure, with
+// processor time beside the wall's: the second is the one to trust on a busy
+// machine.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -30,6 +35,7 @@
 #include "common/data/shard_file.h"
 #include "common/io/storage.h"
 #include "common/text/tokenizer.h"
+#include "tests/bench/neighbor_figures.h"
 #include "tools/corpus/ingest.h"
 #include "tools/corpus/tokenize.h"
 #include "tools/corpus/walk.h"
@@ -238,14 +244,19 @@ int Main(int argc, char** argv) {
   if (what == "walk") {
     for (int i = 2; i < argc; ++i) WalkFigures(number(i, 0));
     if (argc == 2) WalkFigures(1'000'000);
+  } else if (what == "knn") {
+    ExactFigures(number(2, 20'000), static_cast<int32_t>(number(3, 768)),
+                 static_cast<int32_t>(number(4, 10)));
   } else if (what == "loader") {
     LoaderFigures(number(2, 1'000'000), static_cast<int32_t>(number(3, 256)));
   } else if (what == "tokenize" && argc == 4) {
     TokenizeFigures(argv[2], argv[3]);
   } else {
-    std::fprintf(stderr,
-                 "usage: corpus_bench walk [DOCUMENTS...] | loader [SEQUENCES "
-                 "[LENGTH]] | tokenize LINES TOKENIZER\n");
+    std::fprintf(
+        stderr,
+        "usage: corpus_bench walk [DOCUMENTS...] | knn [ROWS [DIMENSIONS "
+        "[K]]] | loader [SEQUENCES [LENGTH]] | tokenize LINES "
+        "TOKENIZER\n");
     return 2;
   }
   return 0;

@@ -57,6 +57,29 @@ absl::Status WriteArray(const std::string& path, std::span<const T> values) {
   return io::LocalStorage().Write(path, BytesOf(values));
 }
 
+// Writes an array piece by piece; not there before Finish. Thread-compatible.
+template <typename T>
+class ArrayWriter {
+ public:
+  // Storage's errors, as all of it.
+  static absl::StatusOr<ArrayWriter> Create(const std::string& path) {
+    LORY_ASSIGN_OR_RETURN(std::unique_ptr<io::FileWriter> file,
+                          io::LocalStorage().Create(path));
+    return ArrayWriter(std::move(file));
+  }
+
+  absl::Status Append(std::span<const T> values) {
+    return file_->Append(BytesOf(values));
+  }
+  absl::Status Finish() { return file_->Commit(); }
+
+ private:
+  explicit ArrayWriter(std::unique_ptr<io::FileWriter> file)
+      : file_(std::move(file)) {}
+
+  std::unique_ptr<io::FileWriter> file_;
+};
+
 }  // namespace lory::corpus
 
 #endif  // LORY_TOOLS_CORPUS_ARRAY_FILE_H_

@@ -193,7 +193,7 @@ class Build {
 
   absl::Status RunNeighbors(std::span<const float> vectors,
                             std::span<const uint8_t> held_out) {
-    Stage stage{.name = "neighbors"};
+    Stage stage{.name = "neighbors", .version = 2};
     stage.options = {{"k", spec_.neighbor_count},
                      {"dimensions", spec_.embed_dimensions}};
     stage.inputs = {{"embed", embed_.OutputHash()},

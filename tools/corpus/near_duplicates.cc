@@ -10,7 +10,9 @@
 #include "nlohmann/json.hpp"
 #include "tools/corpus/array_file.h"
 #include "tools/corpus/embed.h"
+#include "tools/corpus/exact_search.h"
 #include "tools/corpus/parallel.h"
+#include "tools/corpus/row_set.h"
 #include "tools/corpus/shingle_index.h"
 #include "tools/corpus/shingles.h"
 
@@ -37,10 +39,7 @@ NearSide SideOf(const NearDuplicateInputs& inputs, bool held_out) {
   NearSide side;
   for (size_t i = 0; i < inputs.held_out.size(); ++i) {
     if ((inputs.held_out[i] != 0) != held_out) continue;
-    side.documents.push_back(static_cast<int32_t>(i));
-    const auto row =
-        inputs.vectors.subspan(i * inputs.dimensions, inputs.dimensions);
-    side.rows.insert(side.rows.end(), row.begin(), row.end());
+    side.push_back(static_cast<int32_t>(i));
   }
   return side;
 }
@@ -112,55 +111,55 @@ NearTest TestOf(const NearDuplicateInputs& inputs) {
 }  // namespace
 
 std::vector<NearPair> FindAcross(
-    const NearSide& train, const NearSide& held_out, int32_t dimensions,
+    const NearSide& train, const NearSide& held_out,
+    std::span<const float> vectors, int32_t dimensions,
     const NearDuplicateOptions& options,
     const std::function<absl::string_view(int32_t)>& text_of,
     const std::function<void(int64_t)>& on_progress) {
-  const int64_t count = static_cast<int64_t>(train.documents.size());
+  const int64_t count = static_cast<int64_t>(train.size());
+  const RowSet train_rows(vectors, dimensions, train);
+  const RowSet held_out_rows(vectors, dimensions, held_out);
+  const auto similarity = [&](int64_t i, int32_t row) {
+    return Similarity(train_rows.Row(i), held_out_rows.Row(row), dimensions);
+  };
   std::vector<std::optional<NearPair>> pairs(count);
   if (options.overlap <= 0) {  // the most similar one decides
     const std::vector<Neighbor> nearest =
-        FindNearest(train.rows, held_out.rows, dimensions, on_progress);
+        SearchFor(train_rows, held_out_rows, 1, {}, on_progress);
     for (int64_t i = 0; i < count; ++i) {
       const int32_t row = nearest[i].document;
       if (row < 0) continue;
-      const double cosine = Similarity(
-          train.rows.data() + i * dimensions,
-          held_out.rows.data() + int64_t{row} * dimensions, dimensions);
+      const double cosine = similarity(i, row);
       if (cosine < options.similarity) continue;
-      const int32_t document = train.documents[i];
-      const int32_t kept = held_out.documents[row];
+      const int32_t document = train[i];
+      const int32_t kept = held_out[row];
       pairs[i] = {
           document, kept, cosine,
           Overlap(ShinglesOf(text_of(document)), ShinglesOf(text_of(kept)))};
     }
     return Found(pairs);
   }
-  const int64_t held_out_count =
-      static_cast<int64_t>(held_out.documents.size());
+  const int64_t held_out_count = static_cast<int64_t>(held_out.size());
   std::vector<std::vector<uint64_t>> sets(held_out_count);
   ParallelFor(held_out_count, kCompareGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      sets[i] = ShinglesOf(text_of(held_out.documents[i]));
+      sets[i] = ShinglesOf(text_of(held_out[i]));
     }
   });
   const ShingleIndex index(std::move(sets), options.overlap);
   ParallelFor(count, kCompareGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const auto shingles = ShinglesOf(text_of(train.documents[i]));
+      const auto shingles = ShinglesOf(text_of(train[i]));
       std::vector<std::pair<double, int32_t>> similar;  // minus cosine, row
       for (const int32_t row : index.CandidatesFor(shingles)) {
-        const double cosine = Similarity(
-            train.rows.data() + i * dimensions,
-            held_out.rows.data() + int64_t{row} * dimensions, dimensions);
+        const double cosine = similarity(i, row);
         if (cosine >= options.similarity) similar.emplace_back(-cosine, row);
       }
       std::sort(similar.begin(), similar.end());
       for (const auto& [minus_cosine, row] : similar) {
         const double overlap = Overlap(shingles, index.set(row));
         if (overlap < options.overlap) continue;
-        pairs[i] = {train.documents[i], held_out.documents[row], -minus_cosine,
-                    overlap};
+        pairs[i] = {train[i], held_out[row], -minus_cosine, overlap};
         break;
       }
     }
@@ -217,13 +216,13 @@ absl::StatusOr<StageResult> DropNearDuplicates(
     const std::string& folder, Progress& progress) {
   const NearSide train = SideOf(inputs, false);
   const auto advance = [&](int64_t units) { progress.Advance(units); };
-  progress.Start("duplicates", static_cast<int64_t>(train.documents.size() +
-                                                    inputs.neighbors.size()));
+  progress.Start("duplicates",
+                 static_cast<int64_t>(train.size() + inputs.neighbors.size()));
   const NearTest test = TestOf(inputs);
   std::vector<NearPair> pairs;
   if (options.similarity < 1) {
     pairs = FindAcross(
-        train, SideOf(inputs, true), inputs.dimensions, options,
+        train, SideOf(inputs, true), inputs.vectors, inputs.dimensions, options,
         [&](int32_t document) { return inputs.store.TextOf(document); },
         advance);
   }
@@ -232,22 +231,20 @@ absl::StatusOr<StageResult> DropNearDuplicates(
   for (const NearPair& pair : pairs) dropped[pair.dropped] = 1;
   // The graph numbers only what is trained.
   std::vector<uint8_t> gone;
-  for (const int32_t document : train.documents) {
+  for (const int32_t document : train) {
     gone.push_back(dropped[document]);
   }
   const NearTest among = {
       .similarity =
           [&](int32_t a, int32_t b) {
-            return test.similarity(train.documents[a], train.documents[b]);
+            return test.similarity(train[a], train[b]);
           },
-      .overlap =
-          [&](int32_t a, int32_t b) {
-            return test.overlap(train.documents[a], train.documents[b]);
-          }};
+      .overlap = [&](int32_t a,
+                     int32_t b) { return test.overlap(train[a], train[b]); }};
   for (NearPair pair : FindNearDuplicates(inputs.neighbors, inputs.k, gone,
                                           options, among, advance)) {
-    pair.dropped = train.documents[pair.dropped];
-    pair.kept = train.documents[pair.kept];
+    pair.dropped = train[pair.dropped];
+    pair.kept = train[pair.kept];
     dropped[pair.dropped] = 1;
     pairs.push_back(pair);
   }

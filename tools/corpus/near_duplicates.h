@@ -11,7 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "common/base/progress.h"
 #include "tools/corpus/document_store.h"
-#include "tools/corpus/neighbors.h"
+#include "tools/corpus/neighbor.h"
 #include "tools/corpus/stage.h"
 
 namespace lory::corpus {
@@ -35,18 +35,17 @@ struct NearTest {
   std::function<double(int32_t, int32_t)> overlap;
 };
 
-// What is trained, or held out: numbers in the store, and their vectors.
-struct NearSide {
-  std::vector<int32_t> documents;
-  std::vector<float> rows;
-};
+// What is trained, or held out: numbers in the store. Their vectors are rows
+// of a table, by the same numbers.
+using NearSide = std::vector<int32_t>;
 
 // Documents of `train` that are near copies of ones of `held_out`, each with
 // the most similar of those; all pairs count. Shingles of each document are
 // made once: cost grows with what is alike, not with the number of pairs.
 // `on_progress` gets numbers of documents, on any thread.
 std::vector<NearPair> FindAcross(
-    const NearSide& train, const NearSide& held_out, int32_t dimensions,
+    const NearSide& train, const NearSide& held_out,
+    std::span<const float> vectors, int32_t dimensions,
     const NearDuplicateOptions& options,
     const std::function<absl::string_view(int32_t)>& text_of,
     const std::function<void(int64_t)>& on_progress);

@@ -8,7 +8,7 @@
 #include "absl/status/statusor.h"
 #include "common/base/progress.h"
 #include "tools/corpus/corpus_spec.h"
-#include "tools/corpus/neighbors.h"
+#include "tools/corpus/neighbor.h"
 #include "tools/corpus/stage.h"
 
 namespace lory::corpus {

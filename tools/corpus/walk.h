@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "tools/corpus/neighbors.h"
+#include "tools/corpus/neighbor.h"
 
 // Orders of documents that put neighbours side by side. Pure; one thread.
 namespace lory::corpus {

@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 
-#include "tools/corpus/neighbors.h"
+#include "tools/corpus/neighbor.h"
 #include "tools/corpus/walk.h"
 
 namespace lory::corpus {

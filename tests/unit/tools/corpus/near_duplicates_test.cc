@@ -158,35 +158,6 @@ TEST(Shingles, OverlapIsThatOfSetsOfFiveWords) {
   }
 }
 
-TEST(FindNearest, EqualsTheNaiveLoop) {
-  Random random(4);
-  for (int round = 0; round < 50; ++round) {
-    const int dimensions = 3;
-    const auto rows = [&](int count) {
-      std::vector<float> out;
-      for (int i = 0; i < count * dimensions; ++i) {
-        out.push_back(static_cast<float>(random.Below(1000)) / 500 - 1);
-      }
-      return out;
-    };
-    const int many = static_cast<int>(random.Below(40));
-    const auto queries = rows(30), base = rows(many);
-    const auto found = FindNearest(queries, base, dimensions, [](int64_t) {});
-    for (int i = 0; i < 30; ++i) {
-      Neighbor expected;
-      for (int j = 0; j < many; ++j) {
-        const auto similarity = static_cast<float>(
-            Similarity(queries.data() + i * dimensions,
-                       base.data() + j * dimensions, dimensions));
-        if (j == 0 || similarity > expected.similarity) {
-          expected = {j, similarity};
-        }
-      }
-      EXPECT_EQ(found[i].document, expected.document);
-    }
-  }
-}
-
 // Sets of few shingles, so that many overlap a little and some much.
 std::vector<std::vector<uint64_t>> RandomSets(Random& random, int count) {
   std::vector<std::vector<uint64_t>> sets;
@@ -264,21 +235,18 @@ TEST(FindAcross, EqualsTheNaiveDoubleLoop) {
         kDimensions, [](int64_t) {});
     NearSide train, held_out;
     for (int32_t i = 0; i < 120; ++i) {
-      NearSide& side = i % 4 == 0 ? held_out : train;
-      side.documents.push_back(i);
-      side.rows.insert(side.rows.end(), rows.begin() + i * kDimensions,
-                       rows.begin() + (i + 1) * kDimensions);
+      (i % 4 == 0 ? held_out : train).push_back(i);
     }
     const NearDuplicateOptions options = {.similarity = 0.8,
                                           .overlap = overlap};
     std::atomic<int64_t> done = 0;
-    const auto found = FindAcross(train, held_out, kDimensions, options,
+    const auto found = FindAcross(train, held_out, rows, kDimensions, options,
                                   text_of, [&](int64_t n) { done += n; });
     EXPECT_EQ(done, 90);
     std::vector<std::pair<int32_t, int32_t>> expected, given;
-    for (const int32_t from : train.documents) {
+    for (const int32_t from : train) {
       std::pair<double, int32_t> best = {1, -1};
-      for (const int32_t to : held_out.documents) {
+      for (const int32_t to : held_out) {
         const double cosine =
             Similarity(rows.data() + from * kDimensions,
                        rows.data() + to * kDimensions, kDimensions);

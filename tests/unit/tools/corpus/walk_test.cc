@@ -1,7 +1,5 @@
 #include "tools/corpus/walk.h"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <map>
 #include <numeric>
@@ -9,108 +7,13 @@
 #include <tuple>
 
 #include "common/base/random.h"
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/unit/tools/corpus/random_rows.h"
 #include "tools/corpus/embed.h"
-#include "tools/corpus/neighbors.h"
 #include "tools/corpus/walk_report.h"
 
 namespace lory::corpus {
 namespace {
-
-using ::testing::ElementsAre;
-
-// Unit vectors with few distinct directions, so that ties happen.
-std::vector<float> RandomRows(Random& random, int count, int dimensions) {
-  std::vector<float> rows;
-  for (int i = 0; i < count * dimensions; ++i) {
-    rows.push_back(static_cast<float>(random.Below(5)) - 2);
-  }
-  for (int i = 0; i < count; ++i) {
-    float* row = rows.data() + i * dimensions;
-    const double length = std::sqrt(Similarity(row, row, dimensions));
-    for (int j = 0; j < dimensions && length > 0; ++j) {
-      row[j] = static_cast<float>(row[j] / length);
-    }
-  }
-  return rows;
-}
-
-// The naive double loop.
-std::vector<Neighbor> AllNeighbors(const std::vector<float>& rows,
-                                   int dimensions, int k) {
-  const int count = static_cast<int>(rows.size()) / dimensions;
-  std::vector<Neighbor> neighbors;
-  for (int i = 0; i < count; ++i) {
-    std::vector<Neighbor> all;
-    for (int j = 0; j < count; ++j) {
-      if (i == j) continue;
-      all.push_back({j, static_cast<float>(Similarity(
-                            rows.data() + i * dimensions,
-                            rows.data() + j * dimensions, dimensions))});
-    }
-    std::sort(all.begin(), all.end(), [](const Neighbor& a, const Neighbor& b) {
-      return std::tuple(-a.similarity, a.document) <
-             std::tuple(-b.similarity, b.document);
-    });
-    all.resize(k);
-    neighbors.insert(neighbors.end(), all.begin(), all.end());
-  }
-  return neighbors;
-}
-
-std::vector<Neighbor> Nearest(const std::vector<float>& rows, int dimensions,
-                              int k) {
-  return FindNeighbors(rows, dimensions, k, [](int64_t) {});
-}
-
-TEST(FindNeighbors, EqualsTheNaiveDoubleLoop) {
-  Random random(1);
-  for (int round = 0; round < 10; ++round) {
-    std::vector<float> rows(200 * 16);
-    for (float& value : rows) {
-      value = static_cast<float>(random.NextDouble() - 0.5);
-    }
-    EXPECT_EQ(Nearest(rows, 16, 7), AllNeighbors(rows, 16, 7));
-  }
-}
-
-TEST(FindNeighbors, FindsTheSameSimilaritiesAmongEquals) {
-  // Which of several equals comes in last is the index's choice.
-  Random random(2);
-  const std::vector<float> rows = RandomRows(random, 100, 3);
-  const auto found = Nearest(rows, 3, 5);
-  const auto expected = AllNeighbors(rows, 3, 5);
-  ASSERT_EQ(found.size(), expected.size());
-  for (size_t i = 0; i < found.size(); ++i) {
-    EXPECT_NEAR(found[i].similarity, expected[i].similarity, 1e-6);
-    EXPECT_NE(found[i].document, static_cast<int32_t>(i / 5));
-  }
-}
-
-TEST(FindNeighbors, DoesNotDependOnTheNumberOfThreads) {
-  Random random(11);
-  const int before = omp_get_max_threads();
-  for (int round = 0; round < 20; ++round) {
-    const std::vector<float> rows = RandomRows(random, 300, 12);
-    omp_set_num_threads(1);
-    const auto alone = Nearest(rows, 12, 5);
-    for (const int threads : {2, 3, 8}) {
-      omp_set_num_threads(threads);
-      EXPECT_EQ(Nearest(rows, 12, 5), alone) << round << " " << threads;
-    }
-  }
-  omp_set_num_threads(before);
-}
-
-TEST(FindNeighbors, FewDocumentsHaveFewerNeighbours) {
-  const std::vector<float> rows = {1, 0, 0, 1};
-  EXPECT_THAT(Nearest(rows, 2, 3),
-              ElementsAre(Neighbor{1, 0}, Neighbor{}, Neighbor{},
-                          Neighbor{0, 0}, Neighbor{}, Neighbor{}));
-  EXPECT_THAT(Nearest({1, 0}, 2, 1), ElementsAre(Neighbor{}));
-  EXPECT_TRUE(Nearest({}, 2, 1).empty());
-}
 
 // In-Context Pretraining's walk as the paper's prose says it, with sets.
 std::vector<int32_t> WalkByTheBook(const std::vector<Neighbor>& neighbors,

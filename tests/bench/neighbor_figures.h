@@ -1,0 +1,14 @@
+#ifndef LORY_TESTS_BENCH_NEIGHBOR_FIGURES_H_
+#define LORY_TESTS_BENCH_NEIGHBOR_FIGURES_H_
+
+#include <cstdint>
+
+namespace lory::corpus {
+
+// Graphs of neighbours beside FAISS's, in turns, on made-up unit vectors in
+// groups. All cores. Prints a line for each turn, and one of ratios.
+void ExactFigures(int64_t rows, int32_t dimensions, int32_t k);
+
+}  // namespace lory::corpus
+
+#endif  // LORY_TESTS_BENCH_NEIGHBOR_FIGURES_H_

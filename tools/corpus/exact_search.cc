@@ -1,0 +1,146 @@
+#include "tools/corpus/exact_search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "tools/corpus/parallel.h"
+#include "tools/corpus/row_products.h"
+
+namespace lory::corpus {
+namespace {
+
+constexpr int64_t kTakenRows = 8192;
+constexpr int64_t kTakeGrain = 64;
+constexpr int64_t kQueriesAtOnce = 65536;  // their lists are in memory
+
+std::vector<int32_t> Range(int64_t begin, int64_t end) {
+  std::vector<int32_t> numbers(end - begin);
+  std::iota(numbers.begin(), numbers.end(), static_cast<int32_t>(begin));
+  return numbers;
+}
+
+// Rows of a part, whole blocks.
+int64_t PartRows(int32_t dimensions, int64_t packed_bytes) {
+  const int64_t block = BlockRows(dimensions);
+  const int64_t rows = packed_bytes / (PairsOf(dimensions) * 4);
+  return std::max<int64_t>(rows / block, 1) * block;
+}
+
+float Finite(double value) {
+  return std::isfinite(value) ? static_cast<float>(value)
+                              : -std::numeric_limits<float>::infinity();
+}
+
+}  // namespace
+
+BestLists::Weigh WeighExactly(const RowSet& queries, const RowSet& rows) {
+  return [queries, rows](int64_t row, std::span<Neighbor> others) {
+    for (size_t i = 0; i < others.size(); i += 4) {
+      const float* four[4];
+      for (size_t j = 0; j < 4; ++j) {
+        four[j] = rows.Row(others[std::min(i + j, others.size() - 1)].document);
+      }
+      double similarities[4];
+      FourSimilarities(queries.Row(row), four, rows.dimensions(), similarities);
+      for (size_t j = 0; j < 4 && i + j < others.size(); ++j) {
+        others[i + j].similarity = Finite(similarities[j]);
+      }
+    }
+  };
+}
+
+void TakeAll(BestLists& lists, int64_t rows, int32_t k, const TakeLists& take) {
+  std::vector<Neighbor> taken;
+  for (int64_t first = 0; first < rows; first += kTakenRows) {
+    const int64_t count = std::min(kTakenRows, rows - first);
+    taken.resize(count * k);
+    ParallelFor(count, kTakeGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        lists.Take(first + i, std::span(taken).subspan(i * k, k));
+      }
+    });
+    take(taken);
+  }
+}
+
+void SearchAll(const RowSet& rows, int32_t k, const SearchLimits& limits,
+               const RowsDone& done, const TakeLists& take) {
+  const MeasuredRows measured(rows);
+  const int64_t count = rows.count();
+  BestLists lists(static_cast<int32_t>(std::clamp<int64_t>(count - 1, 1, k)),
+                  measured.ErrorsAgainst(measured, Range(0, count)),
+                  WeighExactly(rows, rows));
+  const ScanTarget target = {
+      .lists = &lists, .same_rows = true, .offers_back = [](int32_t, int32_t) {
+        return true;
+      }};
+  const int64_t block_rows = BlockRows(rows.dimensions());
+  const int64_t part_rows = PartRows(rows.dimensions(), limits.packed_bytes);
+  for (int64_t part = 0; part < count; part += part_rows) {
+    const int64_t part_end = std::min(part + part_rows, count);
+    const auto members =
+        PackedRows::InParallel(measured, Range(part, part_end), kPanelRows);
+    // With every block that is not after it: pairs are taken once.
+    const int64_t blocks = (part_end + block_rows - 1) / block_rows;
+    ParallelFor(blocks, 1, [&](int64_t block, int64_t) {
+      const int64_t begin = block * block_rows;
+      const int64_t end = std::min(begin + block_rows, part_end);
+      const PackedRows queries(measured, Range(begin, end), kGroupRows);
+      PanelScan scan(queries, target);
+      const int64_t first = std::max<int64_t>(begin - part, 0) / kPanelRows;
+      for (int64_t panel = first; panel < members.stacks(); ++panel) {
+        // Within the block itself both of a pair are queries.
+        scan.Scan(members, panel, part + panel * kPanelRows >= end);
+      }
+      if (begin >= part) done(end - begin);
+    });
+  }
+  TakeAll(lists, count, k, take);
+}
+
+std::vector<Neighbor> SearchFor(const RowSet& queries, const RowSet& rows,
+                                int32_t k, const SearchLimits& limits,
+                                const RowsDone& done) {
+  std::vector<Neighbor> found;
+  if (rows.count() == 0) {
+    found.resize(queries.count() * k);
+    return found;
+  }
+  const MeasuredRows measured(rows);
+  const int64_t block_rows = BlockRows(rows.dimensions());
+  const int64_t part_rows = PartRows(rows.dimensions(), limits.packed_bytes);
+  for (int64_t first = 0; first < queries.count(); first += kQueriesAtOnce) {
+    const int64_t count = std::min(kQueriesAtOnce, queries.count() - first);
+    const RowSet own = queries.Part(first, count);
+    const MeasuredRows asked(own);
+    BestLists lists(static_cast<int32_t>(std::min<int64_t>(k, rows.count())),
+                    asked.ErrorsAgainst(measured, Range(0, count)),
+                    WeighExactly(own, rows));
+    const ScanTarget target = {.lists = &lists};
+    for (int64_t part = 0; part < rows.count(); part += part_rows) {
+      const auto members = PackedRows::InParallel(
+          measured, Range(part, std::min(part + part_rows, rows.count())),
+          kPanelRows);
+      const int64_t blocks = (count + block_rows - 1) / block_rows;
+      ParallelFor(blocks, 1, [&](int64_t block, int64_t) {
+        const int64_t begin = block * block_rows;
+        const PackedRows block_queries(
+            asked, Range(begin, std::min(begin + block_rows, count)),
+            kGroupRows);
+        PanelScan scan(block_queries, target);
+        for (int64_t panel = 0; panel < members.stacks(); ++panel) {
+          scan.Scan(members, panel, /*back=*/false);
+        }
+      });
+    }
+    TakeAll(lists, count, k, [&](std::span<const Neighbor> lists_of_some) {
+      found.insert(found.end(), lists_of_some.begin(), lists_of_some.end());
+      done(static_cast<int64_t>(lists_of_some.size()) / k);
+    });
+  }
+  return found;
+}
+
+}  // namespace lory::corpus
