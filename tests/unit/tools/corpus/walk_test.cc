@@ -18,15 +18,23 @@ namespace {
 // In-Context Pretraining's walk as the paper's prose says it, with sets.
 std::vector<int32_t> WalkByTheBook(const std::vector<Neighbor>& neighbors,
                                    int k, const std::vector<uint8_t>& dropped,
-                                   uint64_t seed) {
+                                   uint64_t seed, bool directed = false) {
   const int count = static_cast<int>(dropped.size());
   std::map<int, std::map<int, float>> graph;
+  std::map<int, size_t> listed_by;
+  const auto degree = [&](int i) {
+    return directed ? listed_by[i] : graph[i].size();
+  };
   for (int i = 0; i < count; ++i) {
     for (int j = 0; j < k; ++j) {
       const Neighbor& to = neighbors[i * k + j];
       if (to.document < 0 || dropped[i] || dropped[to.document]) continue;
       graph[i][to.document] = to.similarity;
-      graph[to.document][i] = to.similarity;
+      if (directed) {
+        ++listed_by[to.document];
+      } else {
+        graph[to.document][i] = to.similarity;
+      }
     }
   }
   std::set<int> unvisited;
@@ -48,8 +56,8 @@ std::vector<int32_t> WalkByTheBook(const std::vector<Neighbor>& neighbors,
     if (next < 0) {
       next = *std::min_element(
           unvisited.begin(), unvisited.end(), [&](int a, int b) {
-            return std::tuple(graph[a].size(), Mix64(seed + a), a) <
-                   std::tuple(graph[b].size(), Mix64(seed + b), b);
+            return std::tuple(degree(a), Mix64(seed + a), a) <
+                   std::tuple(degree(b), Mix64(seed + b), b);
           });
     }
     unvisited.erase(next);
@@ -128,6 +136,60 @@ TEST(WalkSimilar, EqualsTheBookOnThousandsOfRandomGraphs) {
         << round;
     EXPECT_TRUE(VisitsEachOnce(walk, graph.dropped)) << round;
   }
+}
+
+// Of several parts, whose lists are turned round one by one.
+TEST(WalkSimilar, EqualsTheBookOnALargeGraph) {
+  Random random(12);
+  const int count = 9500;
+  std::vector<Neighbor> lists;
+  for (int i = 0; i < count; ++i) {
+    std::set<std::pair<float, int32_t>> list;
+    while (list.size() < 4) {
+      const auto other = static_cast<int32_t>(random.Below(count));
+      const uint64_t pair =
+          Mix64(std::min(i, other) * count + std::max(i, other));
+      if (other != i) list.emplace(static_cast<float>(pair % 50) - 40, other);
+    }
+    for (const auto& [minus, other] : list) lists.push_back({other, -minus});
+  }
+  std::vector<uint8_t> dropped(count);
+  EXPECT_EQ(WalkSimilar(lists, 4, dropped, 1).order,
+            WalkByTheBook(lists, 4, dropped, 1));
+  for (int i = 0; i < count; i += 1 + static_cast<int>(random.Below(40))) {
+    dropped[i] = 1;
+  }
+  EXPECT_EQ(WalkSimilar(lists, 4, dropped, 2).order,
+            WalkByTheBook(lists, 4, dropped, 2));
+}
+
+// Ranks above 254 are not told and must be looked up.
+TEST(WalkSimilar, EqualsTheBookOnLongLists) {
+  Random random(13);
+  for (int round = 0; round < 4; ++round) {
+    const int count = 500;
+    const auto lists = RandomLists(random, count, 330);
+    const std::vector<uint8_t> dropped(count);
+    EXPECT_EQ(WalkSimilar(lists, 330, dropped, 1).order,
+              WalkByTheBook(lists, 330, dropped, 1));
+  }
+}
+
+TEST(WalkDirected, EqualsTheBookOnRandomGraphs) {
+  Random random(14);
+  int differ = 0;
+  for (int round = 0; round < 1000; ++round) {
+    const RandomGraph graph(random, round, 40);
+    const Walk walk =
+        WalkDirected(graph.neighbors, graph.k, graph.dropped, round);
+    ASSERT_EQ(walk.order, WalkByTheBook(graph.neighbors, graph.k, graph.dropped,
+                                        round, /*directed=*/true))
+        << round;
+    EXPECT_TRUE(VisitsEachOnce(walk, graph.dropped)) << round;
+    differ += walk.order !=
+              WalkSimilar(graph.neighbors, graph.k, graph.dropped, round).order;
+  }
+  EXPECT_GT(differ, 500);
 }
 
 TEST(WalkSimilar, ChainsBeginWhereThereIsNoJoint) {
