@@ -4,6 +4,8 @@
 //       the greedy walk on made-up graphs, k = 10
 //   corpus_bench knn [ROWS [DIMENSIONS [K]]]
 //       exact neighbours beside FAISS's, all cores
+//   corpus_bench ivf [ROWS [DIMENSIONS [K]]]
+//       neighbours by lists beside FAISS's, all cores
 //   corpus_bench loader [SEQUENCES [LENGTH]]
 //       opening shards, reading them shuffled
 //   corpus_bench tokenize LINES TOKENIZER
@@ -247,6 +249,9 @@ int Main(int argc, char** argv) {
   } else if (what == "knn") {
     ExactFigures(number(2, 20'000), static_cast<int32_t>(number(3, 768)),
                  static_cast<int32_t>(number(4, 10)));
+  } else if (what == "ivf") {
+    ListFigures(number(2, 50'000), static_cast<int32_t>(number(3, 768)),
+                static_cast<int32_t>(number(4, 10)));
   } else if (what == "loader") {
     LoaderFigures(number(2, 1'000'000), static_cast<int32_t>(number(3, 256)));
   } else if (what == "tokenize" && argc == 4) {

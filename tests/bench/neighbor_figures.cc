@@ -1,6 +1,7 @@
 #include "tests/bench/neighbor_figures.h"
 
 #include <faiss/IndexFlat.h>
+#include <faiss/IndexIVFFlat.h>
 
 #include <algorithm>
 #include <chrono>
@@ -10,12 +11,15 @@
 #include <vector>
 
 #include "common/base/random.h"
+#include "tools/corpus/clusters.h"
 #include "tools/corpus/exact_search.h"
+#include "tools/corpus/list_search.h"
 
 namespace lory::corpus {
 namespace {
 
 constexpr int kTurns = 3;
+constexpr double kRecall = 0.95;
 
 double SecondsSince(std::chrono::steady_clock::time_point start) {
   const std::chrono::duration<double> passed =
@@ -30,24 +34,31 @@ float Noise(Random& random) {
   return static_cast<float>(sum);
 }
 
-// A row is a group's middle, half a topic's middle and as much of its own.
+// As vectors of texts are: rows of few free numbers, in groups, seen in more
+// dimensions, with a little noise.
 std::vector<float> MadeUpRows(int64_t count, int32_t dimensions) {
+  constexpr int kFree = 32;
   Random random(1);
-  const int64_t groups = std::max<int64_t>(count / 40, 1);
-  std::vector<float> middles(groups * dimensions);
-  for (float& number : middles) number = Noise(random);
-  std::vector<float> rows(count * dimensions);
+  const auto numbers = [&](int64_t many) {
+    std::vector<float> out(many);
+    for (float& number : out) number = Noise(random);
+    return out;
+  };
+  const int64_t groups = std::max<int64_t>(count / 100, 1);
+  const std::vector<float> middles = numbers(groups * kFree);
+  const std::vector<float> directions = numbers(int64_t{kFree} * dimensions);
+  std::vector<float> rows = numbers(count * dimensions);
   for (int64_t i = 0; i < count; ++i) {
     float* const row = rows.data() + i * dimensions;
-    const float* const group =
-        middles.data() + random.Below(groups) * dimensions;
-    const float* const topic =
-        middles.data() + random.Below(groups / 20 + 1) * dimensions;
-    double square = 0;
-    for (int32_t j = 0; j < dimensions; ++j) {
-      row[j] = group[j] + topic[j] / 2 + Noise(random);
-      square += double{row[j]} * row[j];
+    const float* const group = middles.data() + random.Below(groups) * kFree;
+    for (int f = 0; f < kFree; ++f) {
+      const float free = group[f] + Noise(random) / 2;
+      const float* const direction = directions.data() + f * dimensions;
+      for (int32_t j = 0; j < dimensions; ++j)
+        row[j] += 2 * free * direction[j];
     }
+    double square = 0;
+    for (int32_t j = 0; j < dimensions; ++j) square += double{row[j]} * row[j];
     for (int32_t j = 0; j < dimensions; ++j) {
       row[j] = static_cast<float>(row[j] / std::sqrt(square));
     }
@@ -96,7 +107,86 @@ double Recall(const Lists& found, const Lists& wanted, int32_t k) {
   return static_cast<double>(hits) / static_cast<double>(wanted.size());
 }
 
+// FAISS's inverted file with as few probes as reach the recall.
+double FaissListSeconds(const std::vector<float>& rows, int32_t k,
+                        const RecallSample& sample,
+                        faiss::IndexIVFFlat& index) {
+  std::vector<float> asked;
+  for (const int32_t row : sample.rows) {
+    asked.insert(asked.end(), rows.begin() + int64_t{row} * index.d,
+                 rows.begin() + int64_t{row + 1} * index.d);
+  }
+  const auto count = static_cast<int64_t>(sample.rows.size());
+  std::vector<float> similarities(count * (k + 1));
+  std::vector<faiss::Index::idx_t> found(count * (k + 1));
+  for (index.nprobe = 1;; ++index.nprobe) {
+    index.search(count, asked.data(), k + 1, similarities.data(), found.data());
+    int64_t hits = 0;
+    for (size_t i = 0; i < sample.nearest.size(); ++i) {
+      const auto row = found.begin() + static_cast<int64_t>(i) / k * (k + 1);
+      hits += std::count(row, row + k + 1, sample.nearest[i].document) != 0;
+    }
+    if (static_cast<double>(hits) >=
+        kRecall * static_cast<double>(sample.nearest.size())) {
+      break;
+    }
+  }
+  const auto start = std::chrono::steady_clock::now();
+  ByFaiss(index, rows, k);
+  return SecondsSince(start);
+}
+
 }  // namespace
+
+void ListFigures(int64_t count, int32_t dimensions, int32_t k) {
+  const std::vector<float> table = MadeUpRows(count, dimensions);
+  const RowSet rows(table, dimensions);
+  const NeighborOptions options = {.k = k, .recall = kRecall};
+  const int64_t lists = ListsFor(count);
+  const RecallSample sample = TakeSample(rows, options);
+
+  auto start = std::chrono::steady_clock::now();
+  const std::vector<float> middles = FindMiddles(rows, lists, 1);
+  const RowSet middle_rows(middles, dimensions);
+  const double our_training = SecondsSince(start);
+  const int64_t probes = ProbesFor(rows, middle_rows, sample, options);
+  start = std::chrono::steady_clock::now();
+  Lists found;
+  SearchLists(
+      rows, middle_rows, probes, options, [](int64_t) {},
+      [&](std::span<const Neighbor> some) {
+        for (const Neighbor& one : some) found.push_back(one.document);
+      });
+  const double ours = SecondsSince(start);
+  int64_t hits = 0;
+  for (size_t i = 0; i < sample.nearest.size(); ++i) {
+    const auto row = found.begin() + int64_t{sample.rows[i / k]} * k;
+    hits += std::count(row, row + k, sample.nearest[i].document) != 0;
+  }
+  const auto recall =
+      static_cast<double>(hits) / static_cast<double>(sample.nearest.size());
+  std::printf(
+      "ivf rows=%ld dimensions=%d k=%d lists=%ld probes=%ld "
+      "recall=%.4f training_seconds=%.2f seconds=%.2f\n",
+      count, dimensions, k, lists, probes, recall, our_training, ours);
+  std::fflush(stdout);
+
+  start = std::chrono::steady_clock::now();
+  faiss::IndexFlatIP quantizer(dimensions);
+  faiss::IndexIVFFlat index(&quantizer, dimensions, lists,
+                            faiss::METRIC_INNER_PRODUCT);
+  index.train(count, table.data());
+  const double their_training = SecondsSince(start);
+  start = std::chrono::steady_clock::now();
+  index.add(count, table.data());
+  const double adding = SecondsSince(start);
+  const double theirs = adding + FaissListSeconds(table, k, sample, index);
+  std::printf(
+      "ivf faiss probes=%zu training_seconds=%.2f seconds=%.2f "
+      "ratio=%.2f with_training=%.2f\n",
+      index.nprobe, their_training, theirs, theirs / ours,
+      (theirs + their_training) / (ours + our_training));
+}
 
 void ExactFigures(int64_t count, int32_t dimensions, int32_t k) {
   const std::vector<float> rows = MadeUpRows(count, dimensions);

@@ -9,6 +9,10 @@ namespace lory::corpus {
 // groups. All cores. Prints a line for each turn, and one of ratios.
 void ExactFigures(int64_t rows, int32_t dimensions, int32_t k);
 
+// By inverted files of as many lists, each with the probes it needs for a
+// recall of 0.95.
+void ListFigures(int64_t rows, int32_t dimensions, int32_t k);
+
 }  // namespace lory::corpus
 
 #endif  // LORY_TESTS_BENCH_NEIGHBOR_FIGURES_H_

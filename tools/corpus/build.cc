@@ -194,13 +194,15 @@ class Build {
   absl::Status RunNeighbors(std::span<const float> vectors,
                             std::span<const uint8_t> held_out) {
     Stage stage{.name = "neighbors", .version = 2};
-    stage.options = {{"k", spec_.neighbor_count},
-                     {"dimensions", spec_.embed_dimensions}};
+    NeighborOptions options = spec_.neighbors;
+    options.seed = spec_.seed;
+    stage.options = StageOptionsOf(options, embed_.Count("vectors"));
+    stage.options["dimensions"] = spec_.embed_dimensions;
     stage.inputs = {{"embed", embed_.OutputHash()},
                     {"split", split_.OutputHash()}};
-    stage.run = [&](const std::string& folder) {
-      return Neighbors(vectors, held_out, spec_.embed_dimensions,
-                       spec_.neighbor_count, folder, progress_);
+    stage.run = [&, options](const std::string& folder) {
+      return Neighbors(vectors, held_out, spec_.embed_dimensions, options,
+                       folder, progress_);
     };
     LORY_ASSIGN_OR_RETURN(neighbors_, runner_.Run(stage));
     return absl::OkStatus();
@@ -210,11 +212,15 @@ class Build {
                              std::span<const float> vectors,
                              std::span<const uint8_t> held_out) {
     const NearDuplicateOptions options = {.similarity = spec_.near_duplicate,
-                                          .overlap = spec_.shingle_overlap};
+                                          .overlap = spec_.shingle_overlap,
+                                          .listed = spec_.neighbors.metric};
     Stage stage{.name = "duplicates", .version = 2};
     stage.options = {{"similarity", options.similarity},
                      {"overlap", options.overlap},
-                     {"k", spec_.neighbor_count}};
+                     {"k", spec_.neighbors.k}};
+    if (options.listed != Metric::kCosine) {
+      stage.options["listed"] = std::string(NameOf(options.listed));
+    }
     for (const auto& [name, record] : {std::pair{"ingest", &ingest_},
                                        {"split", &split_},
                                        {"embed", &embed_},
@@ -230,7 +236,7 @@ class Build {
                                  .dimensions = spec_.embed_dimensions,
                                  .held_out = held_out,
                                  .neighbors = neighbors.values(),
-                                 .k = spec_.neighbor_count},
+                                 .k = spec_.neighbors.k},
                                 options, folder, progress_);
     };
     LORY_ASSIGN_OR_RETURN(duplicates_, runner_.Run(stage));
@@ -263,12 +269,14 @@ class Build {
 
   absl::Status RunOrder(std::span<const uint8_t> held_out) {
     const OrderOptions options = {.order = spec_.order,
-                                  .neighbor_count = spec_.neighbor_count,
+                                  .neighbor_count = spec_.neighbors.k,
+                                  .graph = spec_.graph,
                                   .seed = spec_.seed};
     Stage stage{.name = "order", .version = 2};
     stage.options = {{"order", std::string(NameOf(spec_.order))},
                      {"k", options.neighbor_count},
                      {"seed", options.seed}};
+    if (spec_.graph == Graph::kDirected) stage.options["graph"] = "directed";
     stage.inputs = {{"neighbors", neighbors_.OutputHash()},
                     {"mixture", mixture_.OutputHash()},
                     {"split", split_.OutputHash()}};

@@ -25,6 +25,8 @@ constexpr char kJsonLines[] = "jsonl";
 constexpr char kText[] = "text";
 constexpr char kMegatron[] = "megatron";
 constexpr char kMds[] = "mds";
+constexpr char kSymmetric[] = "symmetric";
+constexpr char kDirected[] = "directed";
 constexpr DocumentOrder kOrders[] = {DocumentOrder::kSimilarity,
                                      DocumentOrder::kReleasedCode,
                                      DocumentOrder::kRandom};
@@ -285,6 +287,36 @@ void ReadTokenizer(SpecReader& reader, const YamlNode& node,
   }
 }
 
+void ReadNeighbors(SpecReader& reader, const YamlNode& node,
+                   const std::string& path, CorpusSpec* spec) {
+  NeighborOptions& options = spec->neighbors;
+  std::string method(NameOf(options.method)), metric(NameOf(options.metric));
+  std::string graph(spec->graph == Graph::kDirected ? kDirected : kSymmetric);
+  reader.Map(
+      node, path,
+      {{"k", reader.Whole(&options.k, 1, 1000)},
+       {"method", reader.OneOf(&method, SearchMethodNames())},
+       {"metric", reader.OneOf(&metric, MetricNames())},
+       {"graph", reader.OneOf(&graph, {kSymmetric, kDirected})},
+       {"lists", reader.Whole(&options.lists, 0, 1 << 24)},
+       {"probes", reader.Whole(&options.probes, 0, 4096)},
+       {"recall", reader.Share(&options.recall, 0, 1)},
+       {"recall_sample", reader.Whole(&options.recall_sample, 1, 100'000)},
+       {"memory_mb", reader.Whole(&options.memory_mb, 1, 1 << 20)},
+       {"near_duplicate", reader.Share(&spec->near_duplicate, 0.5, 1)},
+       {"shingle_overlap", reader.Share(&spec->shingle_overlap, 0, 1)}});
+  options.method = SearchMethodNamed(method);
+  options.metric = MetricNamed(metric);
+  spec->graph = graph == kDirected ? Graph::kDirected : Graph::kSymmetric;
+  for (const config::YamlEntry& entry : node.entries) {
+    const bool of_lists = entry.key == "lists" || entry.key == "probes" ||
+                          entry.key.starts_with("recall");
+    if (!of_lists || options.method != SearchMethod::kExact) continue;
+    reader.Fail(entry.line, absl::StrCat(path, ".", entry.key),
+                "has no meaning for method: exact");
+  }
+}
+
 void ReadMixture(SpecReader& reader, const YamlNode& node,
                  const std::string& path,
                  std::map<std::string, double>* mixture) {
@@ -383,10 +415,9 @@ absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
        {"embed", section({{"dimensions",
                            reader.Whole(&spec.embed_dimensions, 16, 16384)}})},
        {"neighbors",
-        section(
-            {{"k", reader.Whole(&spec.neighbor_count, 1, 1000)},
-             {"near_duplicate", reader.Share(&spec.near_duplicate, 0.5, 1)},
-             {"shingle_overlap", reader.Share(&spec.shingle_overlap, 0, 1)}})},
+        [&](const YamlNode& node, const std::string& path) {
+          ReadNeighbors(reader, node, path, &spec);
+        }},
        {"mixture",
         [&](const YamlNode& node, const std::string& path) {
           ReadMixture(reader, node, path, &spec.mixture);

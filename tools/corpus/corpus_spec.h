@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "tools/corpus/neighbor_options.h"
 #include "tools/corpus/token_type.h"
 
 // corpus.yaml: what a dataset is built from and how. See
@@ -17,6 +18,10 @@ namespace lory::corpus {
 
 // How documents follow each other in the contexts.
 enum class DocumentOrder { kSimilarity, kReleasedCode, kRandom };
+
+// Whom a document is joined to by its neighbours: those it lists and those that
+// list it, as in the paper, or those it lists alone.
+enum class Graph { kSymmetric, kDirected };
 
 // What a file of an input holds: a document a line, one in all, or those of an
 // indexed dataset of Megatron-LM or of MosaicML's streaming library.
@@ -60,7 +65,8 @@ struct CorpusSpec {
   int64_t tokenizer_megabytes = 64;  // of text to train on at most
 
   int32_t embed_dimensions = 1024;
-  int32_t neighbor_count = 10;
+  NeighborOptions neighbors;
+  Graph graph = Graph::kSymmetric;
   // Of two documents at least this similar, with at least this share of their
   // shingles in common, one is dropped; 1: none is.
   double near_duplicate = 0.95;

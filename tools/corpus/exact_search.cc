@@ -35,17 +35,22 @@ float Finite(double value) {
 
 }  // namespace
 
-BestLists::Weigh WeighExactly(const RowSet& queries, const RowSet& rows) {
-  return [queries, rows](int64_t row, std::span<Neighbor> others) {
+BestLists::Weigh WeighExactly(const MeasuredRows& queries,
+                              const MeasuredRows& rows) {
+  return [&queries, &rows](int64_t row, std::span<Neighbor> others) {
     for (size_t i = 0; i < others.size(); i += 4) {
       const float* four[4];
       for (size_t j = 0; j < 4; ++j) {
-        four[j] = rows.Row(others[std::min(i + j, others.size() - 1)].document);
+        four[j] = rows.rows().Row(
+            others[std::min(i + j, others.size() - 1)].document);
       }
       double similarities[4];
-      FourSimilarities(queries.Row(row), four, rows.dimensions(), similarities);
+      FourSimilarities(queries.rows().Row(row), four, rows.rows().dimensions(),
+                       similarities);
       for (size_t j = 0; j < 4 && i + j < others.size(); ++j) {
-        others[i + j].similarity = Finite(similarities[j]);
+        others[i + j].similarity =
+            Finite(similarities[j] / (queries.DivisorOf(row) *
+                                      rows.DivisorOf(others[i + j].document)));
       }
     }
   };
@@ -67,11 +72,11 @@ void TakeAll(BestLists& lists, int64_t rows, int32_t k, const TakeLists& take) {
 
 void SearchAll(const RowSet& rows, int32_t k, const SearchLimits& limits,
                const RowsDone& done, const TakeLists& take) {
-  const MeasuredRows measured(rows);
+  const MeasuredRows measured(rows, limits.metric);
   const int64_t count = rows.count();
   BestLists lists(static_cast<int32_t>(std::clamp<int64_t>(count - 1, 1, k)),
                   measured.ErrorsAgainst(measured, Range(0, count)),
-                  WeighExactly(rows, rows));
+                  WeighExactly(measured, measured));
   const ScanTarget target = {
       .lists = &lists, .same_rows = true, .offers_back = [](int32_t, int32_t) {
         return true;
@@ -108,16 +113,16 @@ std::vector<Neighbor> SearchFor(const RowSet& queries, const RowSet& rows,
     found.resize(queries.count() * k);
     return found;
   }
-  const MeasuredRows measured(rows);
+  const MeasuredRows measured(rows, limits.metric);
   const int64_t block_rows = BlockRows(rows.dimensions());
   const int64_t part_rows = PartRows(rows.dimensions(), limits.packed_bytes);
   for (int64_t first = 0; first < queries.count(); first += kQueriesAtOnce) {
     const int64_t count = std::min(kQueriesAtOnce, queries.count() - first);
     const RowSet own = queries.Part(first, count);
-    const MeasuredRows asked(own);
+    const MeasuredRows asked(own, limits.metric);
     BestLists lists(static_cast<int32_t>(std::min<int64_t>(k, rows.count())),
                     asked.ErrorsAgainst(measured, Range(0, count)),
-                    WeighExactly(own, rows));
+                    WeighExactly(asked, measured));
     const ScanTarget target = {.lists = &lists};
     for (int64_t part = 0; part < rows.count(); part += part_rows) {
       const auto members = PackedRows::InParallel(

@@ -8,17 +8,20 @@
 
 #include "tools/corpus/best_lists.h"
 #include "tools/corpus/neighbor.h"
+#include "tools/corpus/neighbor_options.h"
 #include "tools/corpus/packed_rows.h"
 #include "tools/corpus/row_set.h"
 
-// The most similar rows by inner product, exactly: equal to a naive double loop
-// over Similarity rounded to a float, of equal ones the smaller number first,
-// for any number of threads. All cores; blocks until done.
+// The most similar rows, exactly: equal to a naive double loop over Similarity
+// (over the lengths of both, for the cosine) rounded to a float, of equal ones
+// the smaller number first, for any number of threads. All cores; blocks until
+// done.
 namespace lory::corpus {
 
 struct SearchLimits {
   // Of packed rows at a time; what is larger is taken in parts.
   int64_t packed_bytes = int64_t{1} << 30;
+  Metric metric = Metric::kInnerProduct;
 };
 
 // Told how many more rows are done, on any thread.
@@ -26,8 +29,10 @@ using RowsDone = std::function<void(int64_t rows)>;
 // Told the lists of consecutive rows, in order.
 using TakeLists = std::function<void(std::span<const Neighbor> lists)>;
 
-// What BestLists weighs with: similarities of rows of `queries` with `rows`.
-BestLists::Weigh WeighExactly(const RowSet& queries, const RowSet& rows);
+// What BestLists weighs with: similarities of rows of `queries` with `rows`,
+// both of one metric.
+BestLists::Weigh WeighExactly(const MeasuredRows& queries,
+                              const MeasuredRows& rows);
 
 // Hands over all lists, k places a row, some thousand rows at a time.
 void TakeAll(BestLists& lists, int64_t rows, int32_t k, const TakeLists& take);

@@ -9,7 +9,7 @@
 #include "common/base/status_macros.h"
 #include "nlohmann/json.hpp"
 #include "tools/corpus/array_file.h"
-#include "tools/corpus/embed.h"
+#include "tools/corpus/cosine.h"
 #include "tools/corpus/exact_search.h"
 #include "tools/corpus/parallel.h"
 #include "tools/corpus/row_set.h"
@@ -99,7 +99,7 @@ NearTest TestOf(const NearDuplicateInputs& inputs) {
   };
   return {.similarity =
               [row, &inputs](int32_t a, int32_t b) {
-                return Similarity(row(a), row(b), inputs.dimensions);
+                return Cosine(row(a), row(b), inputs.dimensions);
               },
           .overlap =
               [&inputs](int32_t a, int32_t b) {
@@ -120,12 +120,12 @@ std::vector<NearPair> FindAcross(
   const RowSet train_rows(vectors, dimensions, train);
   const RowSet held_out_rows(vectors, dimensions, held_out);
   const auto similarity = [&](int64_t i, int32_t row) {
-    return Similarity(train_rows.Row(i), held_out_rows.Row(row), dimensions);
+    return Cosine(train_rows.Row(i), held_out_rows.Row(row), dimensions);
   };
   std::vector<std::optional<NearPair>> pairs(count);
   if (options.overlap <= 0) {  // the most similar one decides
-    const std::vector<Neighbor> nearest =
-        SearchFor(train_rows, held_out_rows, 1, {}, on_progress);
+    const std::vector<Neighbor> nearest = SearchFor(
+        train_rows, held_out_rows, 1, {.metric = Metric::kCosine}, on_progress);
     for (int64_t i = 0; i < count; ++i) {
       const int32_t row = nearest[i].document;
       if (row < 0) continue;
@@ -179,7 +179,11 @@ std::vector<NearPair> FindNearDuplicates(
     const int32_t from = static_cast<int32_t>(i / k);
     const int32_t to = neighbors[i].document;
     // Scores were rounded to float: those on the edge are looked at again.
-    if (to < 0 || neighbors[i].similarity < options.similarity - 1e-6) continue;
+    if (to < 0) continue;
+    if (options.listed == Metric::kCosine &&
+        neighbors[i].similarity < options.similarity - 1e-6) {
+      continue;
+    }
     if (gone[from] || gone[to]) continue;
     pairs.emplace_back(std::max(from, to), std::min(from, to));
   }

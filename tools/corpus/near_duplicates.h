@@ -12,6 +12,7 @@
 #include "common/base/progress.h"
 #include "tools/corpus/document_store.h"
 #include "tools/corpus/neighbor.h"
+#include "tools/corpus/neighbor_options.h"
 #include "tools/corpus/stage.h"
 
 namespace lory::corpus {
@@ -25,8 +26,9 @@ struct NearPair {
 };
 
 struct NearDuplicateOptions {
-  double similarity = 0.95;  // 1: look for none
-  double overlap = 0.5;      // 0: the similarity is enough
+  double similarity = 0.95;         // 1: look for none
+  double overlap = 0.5;             // 0: the similarity is enough
+  Metric listed = Metric::kCosine;  // what neighbours' similarities are
 };
 
 // What makes two documents near copies, by their numbers. Thread-safe.

@@ -7,19 +7,26 @@
 
 #include "absl/status/statusor.h"
 #include "common/base/progress.h"
-#include "tools/corpus/neighbor.h"
+#include "nlohmann/json.hpp"
+#include "tools/corpus/neighbor_options.h"
 #include "tools/corpus/stage.h"
 
 namespace lory::corpus {
 
 inline constexpr char kNeighborsFile[] = "neighbors.bin";
 
+// What decides on the lists: an exact search has neither lists nor seed.
+// `documents`: of the corpus.
+nlohmann::ordered_json StageOptionsOf(const NeighborOptions& options,
+                                      int64_t documents);
+
 // The stage: neighbours of the documents that are not held out, k places each,
 // the most similar first, of equal ones the smaller number first. Numbers are
 // places among those documents. `vectors` may be a mapped file of any size.
 absl::StatusOr<StageResult> Neighbors(std::span<const float> vectors,
                                       std::span<const uint8_t> held_out,
-                                      int32_t dimensions, int32_t k,
+                                      int32_t dimensions,
+                                      const NeighborOptions& options,
                                       const std::string& folder,
                                       Progress& progress);
 

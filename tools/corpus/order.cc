@@ -17,7 +17,9 @@ Walk WalkBy(const OrderOptions& options, std::span<const Neighbor> neighbors,
   const int32_t k = options.neighbor_count;
   switch (options.order) {
     case DocumentOrder::kSimilarity:
-      return WalkSimilar(neighbors, k, gone, options.seed);
+      return options.graph == Graph::kDirected
+                 ? WalkDirected(neighbors, k, gone, options.seed)
+                 : WalkSimilar(neighbors, k, gone, options.seed);
     case DocumentOrder::kReleasedCode:
       return WalkAsReleased(neighbors, k, gone);
     case DocumentOrder::kRandom:

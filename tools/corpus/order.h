@@ -18,6 +18,7 @@ inline constexpr char kOrderFile[] = "order.i32";
 struct OrderOptions {
   DocumentOrder order = DocumentOrder::kSimilarity;
   int32_t neighbor_count = 10;
+  Graph graph = Graph::kSymmetric;
   uint64_t seed = 1;
 };
 

@@ -4,6 +4,7 @@
 #include <bit>
 #include <limits>
 
+#include "tools/corpus/cosine.h"
 #include "tools/corpus/parallel.h"
 
 namespace lory::corpus {
@@ -18,17 +19,25 @@ constexpr float kNever = std::numeric_limits<float>::infinity();
 
 }  // namespace
 
-MeasuredRows::MeasuredRows(const RowSet& rows)
-    : rows_(rows), rounded_(rows.count()) {
+MeasuredRows::MeasuredRows(const RowSet& rows, Metric metric)
+    : rows_(rows), metric_(metric), rounded_(rows.count()) {
   ParallelFor(count(), kPackGrain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
       rounded_[i] = MeasureRow(rows_.Row(i), rows_.dimensions());
     }
   });
-  for (const RoundedRow& row : rounded_) {
-    longest_ = std::max(longest_, double{row.length});
+  for (int64_t i = 0; i < count(); ++i) {
+    RoundedRow& row = rounded_[i];
+    const auto divisor = static_cast<float>(DivisorOf(i));
+    row.scale /= divisor;
+    row.lost /= divisor;
+    longest_ = std::max(longest_, double{row.length} / divisor);
     most_lost_ = std::max(most_lost_, double{row.lost});
   }
+}
+
+double MeasuredRows::DivisorOf(int64_t i) const {
+  return metric_ == Metric::kCosine ? CosineDivisor(rounded_[i].length) : 1;
 }
 
 std::vector<float> MeasuredRows::ErrorsAgainst(
@@ -36,10 +45,11 @@ std::vector<float> MeasuredRows::ErrorsAgainst(
   std::vector<float> errors;
   errors.reserve(numbers.size());
   for (const int32_t number : numbers) {
-    const auto& [scale, length, lost] = rounded_[number];
+    const double lost = rounded_[number].lost;
+    const double length = rounded_[number].length / DivisorOf(number);
     // <x + e, y + f> - <x, y>, where e and f are what rounding gave.
     const double error = lost * others.longest_ +
-                         (double{length} + lost) * others.most_lost_ +
+                         (length + lost) * others.most_lost_ +
                          kFloatSlack * length * others.longest_;
     errors.push_back(static_cast<float>(error * 1.001));
   }

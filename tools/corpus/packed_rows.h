@@ -7,21 +7,26 @@
 #include <vector>
 
 #include "tools/corpus/best_lists.h"
+#include "tools/corpus/neighbor_options.h"
 #include "tools/corpus/row_products.h"
 #include "tools/corpus/row_set.h"
 
 namespace lory::corpus {
 
 // A set of rows that is searched, or searched for: what rounding does to each.
-// Twelve bytes a row; the rows stay where they are. Immutable; thread-safe.
+// Sixteen bytes a row; the rows stay where they are. Immutable; thread-safe.
 class MeasuredRows {
  public:
-  // Reads all rows, on all cores.
-  explicit MeasuredRows(const RowSet& rows);
+  // Reads all rows, on all cores. For the cosine products are as if every row
+  // had unit length.
+  MeasuredRows(const RowSet& rows, Metric metric);
 
   const RowSet& rows() const { return rows_; }
   int64_t count() const { return rows_.count(); }
   const RoundedRow& operator[](int64_t i) const { return rounded_[i]; }
+
+  // What products with row i are divided by.
+  double DivisorOf(int64_t i) const;
 
   // By how much a scaled product of row i with one of `others` may be off.
   std::vector<float> ErrorsAgainst(const MeasuredRows& others,
@@ -29,6 +34,7 @@ class MeasuredRows {
 
  private:
   const RowSet rows_;
+  const Metric metric_;
   std::vector<RoundedRow> rounded_;
   double longest_ = 0;
   double most_lost_ = 0;

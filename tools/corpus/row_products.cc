@@ -14,16 +14,17 @@ namespace {
 constexpr float kLargest = 32767;
 // Pairs at a time: a panel's part then stays in the first cache.
 constexpr int64_t kChunkPairs = 256;
+constexpr int32_t kPackedAtOnce = 256;  // numbers of a row
 // Adding and taking away 1.5 x 2^23 rounds a small float to a whole number.
 constexpr float kRounding = 12582912;
 
+// No more than kLargest in size, as no number of a row exceeds its length.
 float Rounded(float value, float inverse) {
-  const float whole = (value * inverse + kRounding) - kRounding;
-  return std::clamp(whole, -kLargest, kLargest);
+  return (value * inverse + kRounding) - kRounding;
 }
 
 float InverseOf(const RoundedRow& rounded) {
-  return rounded.scale == 0 ? 0 : 1 / rounded.scale;
+  return rounded.step == 0 ? 0 : 1 / rounded.step;
 }
 
 struct TileArguments {
@@ -150,7 +151,7 @@ RoundedRow MeasureRow(const float* row, int32_t dimensions) {
     rounded.length = rounded.lost = static_cast<float>(length * 1.0001);
     return rounded;
   }
-  rounded.scale = scale;
+  rounded.step = rounded.scale = scale;
   rounded.length = static_cast<float>(length);
   const float inverse = InverseOf(rounded);
   double lost = 0;
@@ -166,13 +167,19 @@ void PackRow(const float* row, int32_t dimensions, const RoundedRow& rounded,
              int place, int stride, int16_t* out) {
   const float inverse = InverseOf(rounded);
   out += 2 * place;
-  for (int32_t i = 0; i + 1 < dimensions; i += 2, out += 2 * stride) {
-    out[0] = static_cast<int16_t>(Rounded(row[i], inverse));
-    out[1] = static_cast<int16_t>(Rounded(row[i + 1], inverse));
-  }
-  if (dimensions % 2 != 0) {
-    out[0] = static_cast<int16_t>(Rounded(row[dimensions - 1], inverse));
-    out[1] = 0;
+  for (int32_t first = 0; first < dimensions; first += kPackedAtOnce) {
+    // Together, then apart: the first half is done by vectors.
+    int16_t whole[kPackedAtOnce] = {};
+    const int32_t count = std::min(kPackedAtOnce, dimensions - first);
+    if (inverse != 0) {
+      for (int32_t i = 0; i < count; ++i) {
+        whole[i] = static_cast<int16_t>(
+            static_cast<int32_t>(Rounded(row[first + i], inverse)));
+      }
+    }
+    for (int32_t i = 0; i < count; i += 2, out += 2 * stride) {
+      std::memcpy(out, whole + i, 2 * sizeof(int16_t));
+    }
   }
 }
 

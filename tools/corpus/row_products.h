@@ -16,10 +16,11 @@ inline constexpr int kGroupRows = 4;   // rows of products
 // Numbers are taken in twos; the last may be alone.
 inline int64_t PairsOf(int32_t dimensions) { return (dimensions + 1) / 2; }
 
-// How a row is rounded: number x becomes x / scale. Its length is then at most
+// How a row is rounded: number x becomes x / step. Its length is then at most
 // 2^15, so that no product of two rows exceeds 32 bits.
 struct RoundedRow {
-  float scale = 0;
+  float step = 0;
+  float scale = 0;   // what products are multiplied by: the step
   float length = 0;  // before
   float lost = 0;    // the length of what rounding took away, at least
 };

@@ -99,6 +99,19 @@ std::string Input(const DatasetView& view) {
   return out;
 }
 
+std::string Search(const DatasetView& view) {
+  const auto neighbors = view.RecordOf("neighbors");
+  if (!neighbors) return "";
+  const auto recall = neighbors->figures.find("recall");
+  if (recall == neighbors->figures.end()) {
+    return "\nneighbours: exact, of all documents\n";
+  }
+  return absl::StrFormat(
+      "\nneighbours: of %d in %d lists; %.1f %% of those of a sample found\n",
+      Figure(*neighbors, "probes"), Figure(*neighbors, "lists"),
+      100 * recall->second);
+}
+
 std::string Order(const DatasetView& view) {
   const auto order = view.RecordOf("order");
   if (!order) return "";
@@ -143,7 +156,8 @@ absl::StatusOr<std::string> DatasetStats(const std::string& path) {
                       manifest.name, manifest.document_count,
                       manifest.token_count, manifest.SequenceCount(),
                       view.context()),
-      Input(view), Lengths(view.documents()), Order(view), Contexts(view));
+      Input(view), Lengths(view.documents()), Search(view), Order(view),
+      Contexts(view));
 }
 
 }  // namespace lory::corpus

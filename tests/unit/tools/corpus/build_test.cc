@@ -20,6 +20,7 @@
 #include "tools/corpus/document_index.h"
 #include "tools/corpus/document_store.h"
 #include "tools/corpus/inspect.h"
+#include "tools/corpus/stats.h"
 #include "tools/corpus/verify.h"
 
 namespace lory::corpus {
@@ -108,8 +109,10 @@ TEST_F(BuildTest, AChangedOptionRedoesExactlyWhatDependsOnIt) {
   EXPECT_THAT(Build(), ElementsAre("pack", "split"));
   spec.order = DocumentOrder::kRandom;
   EXPECT_THAT(Build(), ElementsAre("order", "pack"));
-  spec.neighbor_count = 6;
+  spec.neighbors.k = 6;
   EXPECT_THAT(Build(), ElementsAre("duplicates", "neighbors", "order"));
+  spec.neighbors.memory_mb = 1;  // decides on nothing
+  EXPECT_THAT(Build(), ElementsAre());
   spec.shingle_overlap = 0.4;
   EXPECT_THAT(Build(), ElementsAre("duplicates"));
   spec.vocabulary_size = 280;
@@ -360,8 +363,24 @@ TEST_F(BuildTest, ATokenizerCanBeTakenOver) {
   EXPECT_FALSE(std::filesystem::exists(folder.At("other/stages/ingest")));
 }
 
+TEST_F(BuildTest, NeighborsByListsAreAsGoodAsTheyMustBe) {
+  Build();
+  const std::string exact = Read("manifest.json");
+  captured.Take();
+  spec.neighbors.method = SearchMethod::kLists;
+  spec.neighbors.recall = 1;
+  ASSERT_OK(BuildDataset(spec, {}, captured.progress()));
+  EXPECT_THAT(captured.Take(),
+              HasSubstr("lists looked through, 100.0 % of a sample's"));
+  // All neighbours were found, and the rest is the same.
+  EXPECT_EQ(Read("manifest.json"), exact);
+  const auto text = DatasetStats(spec.output);
+  ASSERT_OK(text);
+  EXPECT_THAT(*text, HasSubstr("100.0 % of those of a sample found"));
+}
+
 TEST_F(BuildTest, MoreNeighborsThanDocumentsAreAllOfThem) {
-  spec.neighbor_count = 1000;
+  spec.neighbors.k = 1000;
   const auto summary = BuildDataset(spec, {}, captured.progress());
   ASSERT_OK(summary);
   EXPECT_THAT(captured.Take(), HasSubstr("(k is 1000, more than there are)"));

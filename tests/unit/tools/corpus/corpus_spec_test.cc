@@ -49,7 +49,10 @@ TEST(CorpusSpec, EveryKeyIsRead) {
             "tokenizer: {vocabulary_size: 300, training_mb: 2}\n"
             "embed: {dimensions: 64}\n"
             "holdout_domains: [a, b.c]\n"
-            "neighbors: {k: 3, near_duplicate: 1, shingle_overlap: 0}\n"
+            "neighbors: {k: 3, near_duplicate: 1, shingle_overlap: 0,\n"
+            "  method: ivf, metric: inner_product, lists: 9, probes: 4,\n"
+            "  recall: 0.9, recall_sample: 77, memory_mb: 5,\n"
+            "  graph: directed}\n"
             "sequence_length: 16\nshard_mb: 1\n"));
   EXPECT_EQ(spec.inputs[1].path, "/b.jsonl.gz");
   EXPECT_EQ(spec.inputs[1].domain, "news");
@@ -60,7 +63,15 @@ TEST(CorpusSpec, EveryKeyIsRead) {
   EXPECT_EQ(spec.vocabulary_size, 300);
   EXPECT_EQ(spec.tokenizer_megabytes, 2);
   EXPECT_EQ(spec.embed_dimensions, 64);
-  EXPECT_EQ(spec.neighbor_count, 3);
+  EXPECT_EQ(spec.neighbors.k, 3);
+  EXPECT_EQ(spec.neighbors.method, SearchMethod::kLists);
+  EXPECT_EQ(spec.neighbors.metric, Metric::kInnerProduct);
+  EXPECT_EQ(spec.neighbors.lists, 9);
+  EXPECT_EQ(spec.neighbors.probes, 4);
+  EXPECT_EQ(spec.neighbors.recall, 0.9);
+  EXPECT_EQ(spec.neighbors.recall_sample, 77);
+  EXPECT_EQ(spec.neighbors.memory_mb, 5);
+  EXPECT_EQ(spec.graph, Graph::kDirected);
   EXPECT_EQ(spec.near_duplicate, 1);
   EXPECT_EQ(spec.shingle_overlap, 0);
   EXPECT_EQ(spec.mixture,
@@ -89,6 +100,10 @@ TEST(CorpusSpec, ValuesOutOfRangeAreNamedWithTheRange) {
   ExpectError("held_out: {fraction: 0.9}\n", "is 0.9; must be from 0 to 0.5");
   ExpectError("held_out: {fraction: .nan}\n", "held_out.fraction");
   ExpectError("neighbors: {near_duplicate: 1.5}\n", "must be from 0.5 to 1");
+  ExpectError("neighbors: {probes: -1}\n", "neighbors.probes: is -1; must be");
+  ExpectError("neighbors: {memory_mb: 0}\n", "neighbors.memory_mb: is 0");
+  ExpectError("neighbors: {method: exact, probes: 4}\n",
+              "neighbors.probes: has no meaning for method: exact");
   ExpectError("seed: -1\n", "seed: is -1");
 }
 
@@ -102,6 +117,9 @@ TEST(CorpusSpec, ValuesOfTheWrongKindAreNamed) {
   ExpectError("mixture: [a]\n", "must be a map of domains to weights");
   ExpectError("holdout_domains: news\n", "must be a list of names");
   ExpectError("holdout_domains: [a/b]\n", "holdout_domains: may have");
+  ExpectError("neighbors: {method: flat}\n", "must be auto or exact or ivf");
+  ExpectError("neighbors: {metric: dot}\n", "cosine or inner_product");
+  ExpectError("neighbors: {graph: both}\n", "must be symmetric or directed");
   ExpectError("order: similar\n",
               "must be similarity or released-code or random");
   ExpectError("  - a.jsonl\n", "inputs[1]: must be a map");

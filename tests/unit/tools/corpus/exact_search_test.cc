@@ -1,13 +1,14 @@
 #include "tools/corpus/exact_search.h"
 
-#include <sched.h>
-
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <vector>
 
 #include "common/base/random.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/unit/tools/corpus/one_core.h"
 #include "tests/unit/tools/corpus/random_rows.h"
 #include "tools/corpus/packed_rows.h"
 #include "tools/corpus/row_products.h"
@@ -24,24 +25,6 @@ std::vector<float> Numbers(Random& random, int count, double size) {
   }
   return numbers;
 }
-
-// Threads are as many as cores that may be used: here one.
-class OneCore {
- public:
-  OneCore() {
-    sched_getaffinity(0, sizeof(before_), &before_);
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    int cpu = 0;
-    while (!CPU_ISSET(cpu, &before_)) ++cpu;
-    CPU_SET(cpu, &one);
-    sched_setaffinity(0, sizeof(one), &one);
-  }
-  ~OneCore() { sched_setaffinity(0, sizeof(before_), &before_); }
-
- private:
-  cpu_set_t before_;
-};
 
 TEST(SearchAll, EqualsTheNaiveDoubleLoop) {
   Random random(1);
@@ -76,6 +59,42 @@ TEST(SearchAll, EqualsTheNaiveDoubleLoopWhateverTheLengthsOfRows) {
     rows.insert(rows.end(), row.begin(), row.end());
   }
   EXPECT_EQ(Nearest(rows, 20, 6), AllNeighbors(rows, 20, 6));
+}
+
+TEST(SearchAll, DividesByLengthsForTheCosine) {
+  Random random(9);
+  const auto table = Numbers(random, 300 * 20, 2);
+  std::vector<float> scaled = table;
+  for (size_t i = 0; i < scaled.size(); ++i) {
+    scaled[i] *= static_cast<float>(1 << (i / 20 % 8));
+  }
+  const SearchLimits cosine = {.metric = Metric::kCosine};
+  const auto found = Nearest(scaled, 20, 5, cosine);
+  // Powers of two change no digit, neither of a row nor of its length.
+  EXPECT_EQ(found, Nearest(table, 20, 5, cosine));
+  EXPECT_NE(found, Nearest(table, 20, 5));
+  for (int i = 0; i < 300; ++i) {
+    const auto row = [&](int j) { return table.data() + j * 20; };
+    const auto length = [&](int j) {
+      return std::sqrt(Similarity(row(j), row(j), 20));
+    };
+    std::vector<double> all;
+    for (int j = 0; j < 300; ++j) {
+      if (j == i) continue;
+      all.push_back(Similarity(row(i), row(j), 20) / (length(i) * length(j)));
+    }
+    std::sort(all.rbegin(), all.rend());
+    for (int j = 0; j < 5; ++j) {
+      EXPECT_NEAR(found[i * 5 + j].similarity, all[j], 1e-6);
+    }
+  }
+}
+
+TEST(SearchAll, IsTheSameForTheCosineOfUnitVectors) {
+  Random random(10);
+  const auto rows = RandomRows(random, 500, 16);
+  EXPECT_EQ(Nearest(rows, 16, 5, {.metric = Metric::kCosine}),
+            Nearest(rows, 16, 5));
 }
 
 // Of 256 numbers and more a product is added up in parts.
@@ -161,7 +180,7 @@ TEST(MeasuredRows, SaysHowFarAScaledProductMayBeOff) {
   Random random(7);
   for (const int dimensions : {1, 3, 64, 301}) {
     const auto table = Numbers(random, 64 * dimensions, 3);
-    const MeasuredRows rows{RowSet(table, dimensions)};
+    const MeasuredRows rows(RowSet(table, dimensions), Metric::kInnerProduct);
     std::vector<int32_t> all(64);
     for (int i = 0; i < 64; ++i) all[i] = i;
     const auto errors = rows.ErrorsAgainst(rows, all);

@@ -35,7 +35,7 @@ inline CorpusSpec TopicSpec(const testing::TemporaryFolder& folder) {
   spec.inputs = {{.path = folder.Write("in.jsonl", TopicLines())}};
   spec.vocabulary_size = 290;
   spec.embed_dimensions = 256;
-  spec.neighbor_count = 5;
+  spec.neighbors.k = 5;
   spec.sequence_length = 64;
   spec.held_out_fraction = 0.05;
   return spec;

@@ -142,6 +142,7 @@ TEST_F(UnderstandTest, StatsTellOfInputLengthsOrderAndContexts) {
   LORY_ASSERT_OK_AND_ASSIGN(const std::string text, DatasetStats(spec.output));
   EXPECT_THAT(text, AllOf(HasSubstr("input: 240 documents"),
                           HasSubstr("tokens of a document: median"),
+                          HasSubstr("neighbours: exact, of all documents"),
                           HasSubstr("order: similarity"),
                           HasSubstr("no order can exceed"),
                           HasSubstr("cosine of documents side by side")));
