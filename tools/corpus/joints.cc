@@ -16,6 +16,7 @@ constexpr int64_t kPasses = 4;
 constexpr int64_t kLeastPart = 2048;
 // ... unless there would be more parts than places to write to at a time.
 constexpr int64_t kMostParts = 1024;  // of a pass
+constexpr size_t kFewKeys = 24;
 constexpr uintptr_t kHugePage = 2 << 20;
 
 // Smaller is better: the greater similarity, of equal ones the smaller number.
@@ -71,30 +72,40 @@ class JointsMaker {
   void Make() {
     joints_.begins_.resize(count_ + 1);
     joints_.degrees_.resize(count_);
-    const auto places = static_cast<int64_t>(joints_.neighbors_.size());
-    // Not all of it is written, and what is not takes no memory.
-    joints_.listers_.reserve(places * Joints::kListerBytes);
+    // What is not written in the end takes no memory. A store is of 8 bytes.
+    const size_t bytes =
+        joints_.neighbors_.size() * Joints::kListerBytes + sizeof(uint64_t);
+    joints_.listers_ = std::make_unique_for_overwrite<uint8_t[]>(bytes);
     AskForHugePages(joints_.begins_.data(), joints_.begins_.size());
-    AskForHugePages(joints_.listers_.data(), joints_.listers_.capacity());
+    AskForHugePages(joints_.listers_.get(), bytes);
     sizes_.resize(parts_);
     ForEachEdge(
         [&](int64_t, const Neighbor& to) { ++sizes_[to.document >> shift_]; });
     for (int64_t first = 0; first < parts_; first += per_pass_) {
-      Collect(first, std::min(first + per_pass_, parts_));
+      most_edges_ = std::max(most_edges_, EdgesOf(first, PassEnd(first)));
     }
-    joints_.begins_[count_] = Written();
+    edges_ = std::make_unique_for_overwrite<Edge[]>(most_edges_ + 1);
+    AskForHugePages(edges_.get(), most_edges_);
+    for (int64_t first = 0; first < parts_; first += per_pass_) {
+      Collect(first, PassEnd(first));
+    }
+    joints_.begins_[count_] = written_;
   }
 
  private:
   // One of the edges that end in a part.
   struct Edge {
-    int32_t to = 0;
-    int32_t from = 0;
-    float similarity = 0;
+    int32_t to;
+    int32_t from;
+    float similarity;
   };
 
-  int64_t Written() const {
-    return static_cast<int64_t>(joints_.listers_.size()) / Joints::kListerBytes;
+  int64_t PassEnd(int64_t first) const {
+    return std::min(first + per_pass_, parts_);
+  }
+  int64_t EdgesOf(int64_t first, int64_t last) const {
+    return std::accumulate(sizes_.begin() + first, sizes_.begin() + last,
+                           int64_t{0});
   }
   bool IsDropped(int64_t document) const {
     return any_dropped_ && dropped_[document];
@@ -118,18 +129,22 @@ class JointsMaker {
     std::vector<int64_t> ends(last - first);
     std::exclusive_scan(sizes_.begin() + first, sizes_.begin() + last,
                         ends.begin(), int64_t{0});
-    std::vector<Edge> edges(last == first ? 0 : ends.back() + sizes_[last - 1]);
+    // Others go where nobody looks: no branch depends on it.
     const auto width = static_cast<uint64_t>(last - first);
-    ForEachEdge([&](int64_t from, const Neighbor& to) {
+    ends.push_back(most_edges_);
+    int64_t* const at = ends.data();
+    Edge* const edges = edges_.get();
+    ForEachEdge([=, this](int64_t from, const Neighbor& to) {
       const auto part = static_cast<uint64_t>(to.document >> shift_) - first;
-      if (part >= width) return;
-      edges[ends[part]++] = {to.document, static_cast<int32_t>(from),
-                             to.similarity};
+      const bool is_own = part < width;
+      int64_t& place = at[is_own ? part : width];
+      edges[place] = {to.document, static_cast<int32_t>(from), to.similarity};
+      place += is_own;
     });
     for (int64_t part = first; part < last; ++part) {
       const int64_t end = ends[part - first];
       Turn(part << shift_,
-           std::span(edges).subspan(end - sizes_[part], sizes_[part]));
+           std::span(edges_.get() + end - sizes_[part], sizes_[part]));
     }
   }
 
@@ -152,46 +167,54 @@ class JointsMaker {
   }
 
   void Write(int64_t document, std::span<uint64_t> keys) {
-    joints_.begins_[document] = Written();
+    joints_.begins_[document] = written_;
     if (IsDropped(document)) return;
-    const std::span<const Neighbor> row = joints_.Row(document);
+    const Neighbor* const row = joints_.Row(document).data();
+    const auto k = static_cast<size_t>(joints_.k_);
+    own_.resize(k);
+    uint64_t* const own = own_.data();
     int32_t degree = 0;
-    own_.clear();
-    for (const Neighbor& neighbor : row) {
-      const bool is_joint =
-          neighbor.document >= 0 && !IsDropped(neighbor.document);
-      degree += is_joint;
-      own_.push_back(neighbor.document < 0
-                         ? 0
-                         : KeyOf(neighbor.document, neighbor.similarity));
+    for (size_t i = 0; i < k; ++i) {
+      degree += row[i].document >= 0 && !IsDropped(row[i].document);
+      // Places without a neighbour are the last.
+      own[i] = row[i].document < 0 ? ~uint64_t{0}
+                                   : KeyOf(row[i].document, row[i].similarity);
     }
-    std::sort(keys.begin(), keys.end());
+    Sort(keys);
+    const int64_t before = written_;
     size_t rank = 0;
     for (const uint64_t key : keys) {
-      // A place without a neighbour has the key 0: nothing is behind it.
-      while (rank < own_.size() && own_[rank] < key) ++rank;
-      const auto from = static_cast<int32_t>(key);
-      if (IsListed(row, from)) continue;
-      Append(from, static_cast<uint8_t>(std::min<size_t>(rank, Joints::kMany)));
-      ++degree;
+      if (k <= kFewKeys) {  // counted, without a branch as well
+        rank = 0;
+        for (size_t i = 0; i < k; ++i) rank += own[i] < key;
+      } else {
+        while (rank < k && own[rank] < key) ++rank;
+      }
+      // Of one similarity, whoever lists it: it is listed back.
+      const bool is_own = rank < k && own[rank] == key;
+      const uint64_t told = std::min<uint64_t>(rank, Joints::kMany);
+      const uint64_t bytes = told << 32 | static_cast<uint32_t>(key);
+      std::memcpy(joints_.listers_.get() + written_ * Joints::kListerBytes,
+                  &bytes, sizeof(bytes));
+      written_ += !is_own;
     }
-    joints_.degrees_[document] = degree;
+    joints_.degrees_[document] =
+        degree + static_cast<int32_t>(written_ - before);
   }
 
-  static bool IsListed(std::span<const Neighbor> row, int32_t document) {
-    bool listed = false;  // without a branch: rows are short
-    for (const Neighbor& neighbor : row) {
-      listed |= neighbor.document == document;
+  // Few are put where they belong by counting who is before them: no branch
+  // depends on them.
+  static void Sort(std::span<uint64_t> keys) {
+    const size_t count = keys.size();
+    if (count > kFewKeys) return std::sort(keys.begin(), keys.end());
+    uint64_t sorted[kFewKeys];
+    for (size_t i = 0; i < count; ++i) {
+      size_t before = 0;
+      for (size_t j = 0; j < i; ++j) before += keys[j] <= keys[i];
+      for (size_t j = i + 1; j < count; ++j) before += keys[j] < keys[i];
+      sorted[before] = keys[i];
     }
-    return listed;
-  }
-
-  void Append(int32_t document, uint8_t rank) {
-    uint8_t bytes[Joints::kListerBytes];
-    std::memcpy(bytes, &document, sizeof(document));
-    bytes[sizeof(document)] = rank;
-    joints_.listers_.insert(joints_.listers_.end(), std::begin(bytes),
-                            std::end(bytes));
+    std::copy_n(sorted, count, keys.begin());
   }
 
   Joints& joints_;
@@ -200,8 +223,11 @@ class JointsMaker {
   const bool any_dropped_;
   int shift_ = 0;  // of a document's number to its part
   int64_t parts_ = 0;
-  int64_t per_pass_ = 0;        // parts
-  std::vector<int64_t> sizes_;  // edges into each part
+  int64_t per_pass_ = 0;           // parts
+  std::vector<int64_t> sizes_;     // edges into each part
+  std::unique_ptr<Edge[]> edges_;  // of a pass
+  int64_t most_edges_ = 0;
+  int64_t written_ = 0;  // listers
   // Of the part at hand, and of the document.
   std::vector<int64_t> begins_;
   std::vector<uint64_t> keys_;

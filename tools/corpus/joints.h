@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "tools/corpus/neighbor.h"
@@ -57,7 +59,7 @@ class Joints {
   Lister ListerAt(int64_t document, int64_t n) const {
     Lister lister;
     const uint8_t* const from =
-        listers_.data() + (begins_[document] + n) * kListerBytes;
+        listers_.get() + (begins_[document] + n) * kListerBytes;
     std::memcpy(&lister.document, from, sizeof(lister.document));
     lister.rank = from[sizeof(lister.document)];
     return lister;
@@ -69,7 +71,7 @@ class Joints {
   // Begins to bring what is known of a document from memory.
   void Fetch(int64_t document) const;
   void FetchListers(int64_t document) const {
-    __builtin_prefetch(listers_.data() + begins_[document] * kListerBytes);
+    __builtin_prefetch(listers_.get() + begins_[document] * kListerBytes);
   }
 
  private:
@@ -80,7 +82,7 @@ class Joints {
   const std::span<const Neighbor> neighbors_;
   const int64_t k_;
   std::vector<int64_t> begins_;  // in listers_; one more than documents
-  std::vector<uint8_t> listers_;
+  std::unique_ptr<uint8_t[]> listers_;
   std::vector<int32_t> degrees_;
 };
 

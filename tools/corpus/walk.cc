@@ -89,6 +89,15 @@ bool IsBetter(const Joints& joints, int32_t lister, int32_t here,
   return false;
 }
 
+void FetchNext(const Joints& joints, std::span<const Neighbor> row,
+               const DocumentBits& visited) {
+  constexpr size_t kFetched = 3;
+  for (size_t i = 0; i < std::min(row.size(), kFetched); ++i) {
+    const int32_t document = row[i].document;
+    if (document >= 0 && !visited[document]) joints.Fetch(document);
+  }
+}
+
 // The best unvisited document that is joined to `here`; -1: none.
 int32_t BestJoint(const Joints& joints, const DocumentBits& visited,
                   int32_t here) {
@@ -96,8 +105,12 @@ int32_t BestJoint(const Joints& joints, const DocumentBits& visited,
   const std::span<const Neighbor> row = joints.Row(here);
   const size_t at = FirstUnvisited(row, visited);
   const int32_t own = at < row.size() ? row[at].document : -1;
-  // Where the walk goes next more often than not.
-  if (own >= 0) joints.Fetch(own);
+  // Where the walk goes next more often than not, and soon.
+  if (own >= 0) {
+    joints.Fetch(own);
+    joints.FetchListers(own);
+    FetchNext(joints, row.subspan(at + 1), visited);
+  }
   const int64_t listers = joints.ListersOf(here);
   for (int64_t i = 0; i < listers; ++i) {
     const auto [lister, rank] = joints.ListerAt(here, i);
