@@ -6,6 +6,8 @@
 //       exact neighbours beside FAISS's, all cores
 //   corpus_bench ivf [ROWS [DIMENSIONS [K]]]
 //       neighbours by lists beside FAISS's, all cores
+//   corpus_bench memory [ROWS [DIMENSIONS [K]]]
+//       of both searches in a mapped file
 //   corpus_bench loader [SEQUENCES [LENGTH]]
 //       opening shards, reading them shuffled
 //   corpus_bench tokenize LINES TOKENIZER
@@ -103,10 +105,11 @@ std::vector<Neighbor> MadeUpGraph(int64_t count) {
         list.push_back(neighbor);
       }
     }
-    std::sort(list.begin(), list.end(),
-              [](const Neighbor& a, const Neighbor& b) {
-                return a.similarity > b.similarity;
-              });
+    std::sort(
+        list.begin(), list.end(), [](const Neighbor& a, const Neighbor& b) {
+          return a.similarity != b.similarity ? a.similarity > b.similarity
+                                              : a.document < b.document;
+        });
     std::copy(list.begin(), list.end(),
               graph.begin() + int64_t{at[place]} * kNeighbors);
   }
@@ -252,16 +255,18 @@ int Main(int argc, char** argv) {
   } else if (what == "ivf") {
     ListFigures(number(2, 50'000), static_cast<int32_t>(number(3, 768)),
                 static_cast<int32_t>(number(4, 10)));
+  } else if (what == "memory") {
+    MemoryFigures(number(2, 40'000), static_cast<int32_t>(number(3, 256)),
+                  static_cast<int32_t>(number(4, 10)));
   } else if (what == "loader") {
     LoaderFigures(number(2, 1'000'000), static_cast<int32_t>(number(3, 256)));
   } else if (what == "tokenize" && argc == 4) {
     TokenizeFigures(argv[2], argv[3]);
   } else {
-    std::fprintf(
-        stderr,
-        "usage: corpus_bench walk [DOCUMENTS...] | knn [ROWS [DIMENSIONS "
-        "[K]]] | loader [SEQUENCES [LENGTH]] | tokenize LINES "
-        "TOKENIZER\n");
+    std::fprintf(stderr,
+                 "usage: corpus_bench walk [DOCUMENTS...] | knn|ivf|memory "
+                 "[ROWS [DIMENSIONS [K]]] | loader [SEQUENCES [LENGTH]] | "
+                 "tokenize LINES TOKENIZER\n");
     return 2;
   }
   return 0;

@@ -4,13 +4,20 @@
 #include <faiss/IndexIVFFlat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <span>
+#include <string>
 #include <vector>
 
+#include "common/base/check.h"
 #include "common/base/random.h"
+#include "tools/corpus/array_file.h"
 #include "tools/corpus/clusters.h"
 #include "tools/corpus/exact_search.h"
 #include "tools/corpus/list_search.h"
@@ -25,6 +32,15 @@ double SecondsSince(std::chrono::steady_clock::time_point start) {
   const std::chrono::duration<double> passed =
       std::chrono::steady_clock::now() - start;
   return passed.count();
+}
+
+// Memory of this process that is no file's.
+int64_t OwnKibibytes() {
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("RssAnon:")) return std::atoll(line.c_str() + 8);
+  }
+  return 0;
 }
 
 // Near normal, by the sum of four.
@@ -214,6 +230,42 @@ void ExactFigures(int64_t count, int32_t dimensions, int32_t k) {
   }
   std::printf("knn ratio=%.2f recall=%.5f\n", theirs / ours,
               Recall(our_lists, their_lists, k));
+}
+
+void MemoryFigures(int64_t count, int32_t dimensions, int32_t k) {
+  const std::string path = "/tmp/lory-rows-" + SecureRandomHex(8);
+  {
+    auto writer = ArrayWriter<float>::Create(path);
+    LORY_CHECK(writer.ok());
+    const std::vector<float> rows = MadeUpRows(count, dimensions);
+    LORY_CHECK(writer->Append(rows).ok() && writer->Finish().ok());
+  }
+  const auto file = ArrayFile<float>::Open(path);
+  LORY_CHECK(file.ok());
+  const RowSet rows(file->values(), dimensions);
+  for (const SearchMethod method :
+       {SearchMethod::kExact, SearchMethod::kLists}) {
+    const int64_t before = OwnKibibytes();
+    std::atomic<int64_t> most = 0;
+    const auto look = [&] {
+      const int64_t now = OwnKibibytes();
+      int64_t known = most;
+      while (known < now && !most.compare_exchange_weak(known, now)) {
+      }
+    };
+    const SearchReport report = SearchNeighbors(
+        rows, {.k = k, .method = method, .memory_mb = 16},
+        [&](int64_t) { look(); }, [&](std::span<const Neighbor>) { look(); });
+    std::printf(
+        "memory method=%s rows=%ld dimensions=%d k=%d probes=%ld "
+        "vector_bytes_per_row=%d own_megabytes=%.1f bytes_per_row=%.0f\n",
+        method == SearchMethod::kExact ? "exact" : "ivf", count, dimensions, k,
+        report.probes, 4 * dimensions,
+        static_cast<double>(most - before) / 1024,
+        1024.0 * static_cast<double>(most - before) /
+            static_cast<double>(count));
+  }
+  std::filesystem::remove(path);
 }
 
 }  // namespace lory::corpus

@@ -108,6 +108,79 @@ NearTest TestOf(const NearDuplicateInputs& inputs) {
               }};
 }
 
+// A pair for each document to train, or none.
+using Proposals = std::vector<std::optional<NearPair>>;
+
+// What the search across the split works on.
+struct Across {
+  const NearSide& train;
+  const NearSide& held_out;
+  const RowSet train_rows;
+  const RowSet held_out_rows;
+  const NearDuplicateOptions& options;
+  const std::function<absl::string_view(int32_t)>& text_of;
+
+  double Similarity(int64_t i, int32_t row) const {
+    return Cosine(train_rows.Row(i), held_out_rows.Row(row),
+                  train_rows.dimensions());
+  }
+};
+
+// The most similar one decides.
+void FindByVectors(const Across& across, Proposals* pairs,
+                   const std::function<void(int64_t)>& on_progress) {
+  const std::vector<Neighbor> nearest =
+      SearchFor(across.train_rows, across.held_out_rows, 1,
+                {.metric = Metric::kCosine}, on_progress);
+  for (size_t i = 0; i < nearest.size(); ++i) {
+    const int32_t row = nearest[i].document;
+    if (row < 0) continue;
+    const double cosine = across.Similarity(static_cast<int64_t>(i), row);
+    if (cosine < across.options.similarity) continue;
+    const int32_t document = across.train[i];
+    const int32_t kept = across.held_out[row];
+    (*pairs)[i] = {document, kept, cosine,
+                   Overlap(ShinglesOf(across.text_of(document)),
+                           ShinglesOf(across.text_of(kept)))};
+  }
+}
+
+// Of the held-out documents [first, last), if more similar than what is there.
+void FindByShingles(const Across& across, int64_t first, int64_t last,
+                    Proposals* pairs,
+                    const std::function<void(int64_t)>& on_progress) {
+  std::vector<std::vector<uint64_t>> sets(last - first);
+  ParallelFor(last - first, kCompareGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      sets[i] = ShinglesOf(across.text_of(across.held_out[first + i]));
+    }
+  });
+  const ShingleIndex index(std::move(sets), across.options.overlap);
+  const auto count = static_cast<int64_t>(across.train.size());
+  ParallelFor(count, kCompareGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const auto shingles = ShinglesOf(across.text_of(across.train[i]));
+      std::vector<std::pair<double, int32_t>> similar;  // minus cosine, place
+      for (const int32_t place : index.CandidatesFor(shingles)) {
+        const double cosine =
+            across.Similarity(i, static_cast<int32_t>(first) + place);
+        const double least = (*pairs)[i] ? (*pairs)[i]->similarity : -1;
+        if (cosine < across.options.similarity || cosine <= least) continue;
+        similar.emplace_back(-cosine, place);
+      }
+      std::sort(similar.begin(), similar.end());
+      for (const auto& [minus_cosine, place] : similar) {
+        const double overlap = Overlap(shingles, index.set(place));
+        if (overlap < across.options.overlap) continue;
+        (*pairs)[i] = {across.train[i], across.held_out[first + place],
+                       -minus_cosine, overlap};
+        break;
+      }
+    }
+    on_progress(end - begin);
+  });
+}
+
 }  // namespace
 
 std::vector<NearPair> FindAcross(
@@ -116,55 +189,29 @@ std::vector<NearPair> FindAcross(
     const NearDuplicateOptions& options,
     const std::function<absl::string_view(int32_t)>& text_of,
     const std::function<void(int64_t)>& on_progress) {
-  const int64_t count = static_cast<int64_t>(train.size());
-  const RowSet train_rows(vectors, dimensions, train);
-  const RowSet held_out_rows(vectors, dimensions, held_out);
-  const auto similarity = [&](int64_t i, int32_t row) {
-    return Cosine(train_rows.Row(i), held_out_rows.Row(row), dimensions);
-  };
-  std::vector<std::optional<NearPair>> pairs(count);
-  if (options.overlap <= 0) {  // the most similar one decides
-    const std::vector<Neighbor> nearest = SearchFor(
-        train_rows, held_out_rows, 1, {.metric = Metric::kCosine}, on_progress);
-    for (int64_t i = 0; i < count; ++i) {
-      const int32_t row = nearest[i].document;
-      if (row < 0) continue;
-      const double cosine = similarity(i, row);
-      if (cosine < options.similarity) continue;
-      const int32_t document = train[i];
-      const int32_t kept = held_out[row];
-      pairs[i] = {
-          document, kept, cosine,
-          Overlap(ShinglesOf(text_of(document)), ShinglesOf(text_of(kept)))};
-    }
+  const Across across = {.train = train,
+                         .held_out = held_out,
+                         .train_rows = RowSet(vectors, dimensions, train),
+                         .held_out_rows = RowSet(vectors, dimensions, held_out),
+                         .options = options,
+                         .text_of = text_of};
+  Proposals pairs(train.size());
+  if (options.overlap <= 0) {
+    FindByVectors(across, &pairs, on_progress);
     return Found(pairs);
   }
-  const int64_t held_out_count = static_cast<int64_t>(held_out.size());
-  std::vector<std::vector<uint64_t>> sets(held_out_count);
-  ParallelFor(held_out_count, kCompareGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      sets[i] = ShinglesOf(text_of(held_out[i]));
+  int64_t first = 0;
+  do {
+    int64_t bytes = 0, last = first;
+    const auto count = static_cast<int64_t>(held_out.size());
+    while (last < count && (last == first || bytes < options.part_bytes)) {
+      bytes += static_cast<int64_t>(text_of(held_out[last++]).size());
     }
-  });
-  const ShingleIndex index(std::move(sets), options.overlap);
-  ParallelFor(count, kCompareGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const auto shingles = ShinglesOf(text_of(train[i]));
-      std::vector<std::pair<double, int32_t>> similar;  // minus cosine, row
-      for (const int32_t row : index.CandidatesFor(shingles)) {
-        const double cosine = similarity(i, row);
-        if (cosine >= options.similarity) similar.emplace_back(-cosine, row);
-      }
-      std::sort(similar.begin(), similar.end());
-      for (const auto& [minus_cosine, row] : similar) {
-        const double overlap = Overlap(shingles, index.set(row));
-        if (overlap < options.overlap) continue;
-        pairs[i] = {train[i], held_out[row], -minus_cosine, overlap};
-        break;
-      }
-    }
-    on_progress(end - begin);
-  });
+    FindByShingles(
+        across, first, last, &pairs,
+        last == count ? on_progress : [](int64_t) {});
+    first = last;
+  } while (first < static_cast<int64_t>(held_out.size()));
   return Found(pairs);
 }
 

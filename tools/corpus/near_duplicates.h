@@ -29,6 +29,9 @@ struct NearDuplicateOptions {
   double similarity = 0.95;         // 1: look for none
   double overlap = 0.5;             // 0: the similarity is enough
   Metric listed = Metric::kCosine;  // what neighbours' similarities are
+  // Of held-out text whose shingles are in memory at a time, some ten times as
+  // much; texts to train are read once for each part.
+  int64_t part_bytes = 128 << 20;
 };
 
 // What makes two documents near copies, by their numbers. Thread-safe.

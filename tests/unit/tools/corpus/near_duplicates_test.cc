@@ -263,6 +263,19 @@ TEST(FindAcross, EqualsTheNaiveDoubleLoop) {
     }
     EXPECT_EQ(given, expected) << overlap;
     EXPECT_GT(expected.size(), 0u);
+    // A few held-out documents at a time.
+    NearDuplicateOptions in_parts = options;
+    in_parts.part_bytes = 1000;
+    done = 0;
+    const auto again = FindAcross(train, held_out, rows, kDimensions, in_parts,
+                                  text_of, [&](int64_t n) { done += n; });
+    EXPECT_EQ(done, 90);
+    ASSERT_EQ(again.size(), found.size());
+    for (size_t i = 0; i < found.size(); ++i) {
+      EXPECT_EQ(again[i].dropped, found[i].dropped);
+      EXPECT_EQ(again[i].kept, found[i].kept);
+      EXPECT_EQ(again[i].overlap, found[i].overlap);
+    }
   }
 }
 
