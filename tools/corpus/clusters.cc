@@ -46,7 +46,8 @@ std::vector<float> FirstMiddles(const RowSet& rows, int64_t groups,
 // nearest to none stays.
 void Move(const RowSet& rows, std::vector<float>* middles) {
   const int32_t dimensions = rows.dimensions();
-  const auto nearest = SearchFor(rows, RowSet(*middles, dimensions), 1);
+  const auto nearest =
+      SearchFor(rows, RowSet(*middles, dimensions), 1, {.exact = false});
   std::vector<std::vector<int32_t>> members(middles->size() / dimensions);
   for (size_t i = 0; i < nearest.size(); ++i) {
     members[nearest[i].document].push_back(static_cast<int32_t>(i));

@@ -120,9 +120,14 @@ std::vector<Neighbor> SearchFor(const RowSet& queries, const RowSet& rows,
     const int64_t count = std::min(kQueriesAtOnce, queries.count() - first);
     const RowSet own = queries.Part(first, count);
     const MeasuredRows asked(own, limits.metric);
-    BestLists lists(static_cast<int32_t>(std::min<int64_t>(k, rows.count())),
-                    asked.ErrorsAgainst(measured, Range(0, count)),
-                    WeighExactly(asked, measured));
+    const auto places =
+        static_cast<int32_t>(std::min<int64_t>(k, rows.count()));
+    BestLists lists =
+        limits.exact
+            ? BestLists(places, asked.ErrorsAgainst(measured, Range(0, count)),
+                        WeighExactly(asked, measured))
+            : BestLists(places, std::vector<float>(count),
+                        [](int64_t, std::span<Neighbor>) {});
     const ScanTarget target = {.lists = &lists};
     for (int64_t part = 0; part < rows.count(); part += part_rows) {
       const auto members = PackedRows::InParallel(

@@ -22,6 +22,9 @@ struct SearchLimits {
   // Of packed rows at a time; what is larger is taken in parts.
   int64_t packed_bytes = int64_t{1} << 30;
   Metric metric = Metric::kInnerProduct;
+  // Of SearchFor: false ranks by the products of rounded rows, which are as
+  // much the same for any number of threads, and tells those.
+  bool exact = true;
 };
 
 // Told how many more rows are done, on any thread.

@@ -16,6 +16,7 @@ namespace {
 // Nobody looks through more of them to find out how many are enough.
 constexpr int64_t kMostProbes = 256;
 constexpr int64_t kRowsAtOnce = 65536;
+constexpr int64_t kMembersAtOnce = 4096;  // of a list, packed
 
 // Numbers of rows by list.
 struct Members {
@@ -55,8 +56,9 @@ std::vector<int32_t> ProbesOf(const RowSet& rows, const RowSet& middles,
   lists.reserve(rows.count() * probes);
   for (int64_t first = 0; first < rows.count(); first += kRowsAtOnce) {
     const int64_t count = std::min(kRowsAtOnce, rows.count() - first);
-    for (const Neighbor& list : SearchFor(rows.Part(first, count), middles,
-                                          static_cast<int32_t>(probes))) {
+    for (const Neighbor& list :
+         SearchFor(rows.Part(first, count), middles,
+                   static_cast<int32_t>(probes), {.exact = false})) {
       lists.push_back(list.document);
     }
   }
@@ -81,8 +83,20 @@ class ListSearch {
 
   // Compares the members of a list with all that have it among their probes.
   void Search(int64_t list) {
-    const auto member_rows = members_.Of(list);
-    if (member_rows.empty()) return;
+    const auto rows = members_.Of(list);
+    const auto count = static_cast<int64_t>(rows.size());
+    for (int64_t first = 0; first < count; first += kMembersAtOnce) {
+      SearchPart(list,
+                 rows.subspan(first, std::min(kMembersAtOnce, count - first)));
+    }
+  }
+
+  int64_t Size(int64_t list) const {
+    return static_cast<int64_t>(members_.Of(list).size());
+  }
+
+ private:
+  void SearchPart(int64_t list, std::span<const int32_t> member_rows) {
     const PackedRows members(rows_, member_rows, kPanelRows);
     const auto query_rows = queries_.Of(list);
     const int64_t block = BlockRows(rows_.rows().dimensions());
@@ -98,11 +112,6 @@ class ListSearch {
     }
   }
 
-  int64_t Size(int64_t list) const {
-    return static_cast<int64_t>(members_.Of(list).size());
-  }
-
- private:
   // Then it meets the list's members as a query.
   bool Probes(int64_t row, int32_t list) const {
     const auto own =

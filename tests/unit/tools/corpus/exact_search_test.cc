@@ -176,6 +176,22 @@ TEST(SearchFor, EqualsTheNaiveLoop) {
   }
 }
 
+TEST(SearchFor, RanksByRoundedRowsForWhomThatIsEnough) {
+  Random random(12);
+  const auto queries = Numbers(random, 200 * 50, 2);
+  const auto rows = Numbers(random, 300 * 50, 2);
+  const auto search = [&](bool exact) {
+    return SearchFor(RowSet(queries, 50), RowSet(rows, 50), 4,
+                     {.exact = exact});
+  };
+  const auto exact = search(true), rounded = search(false);
+  for (size_t i = 0; i < exact.size(); ++i) {
+    EXPECT_NEAR(rounded[i].similarity, exact[i].similarity, 0.01);
+  }
+  const OneCore alone;
+  EXPECT_EQ(search(false), rounded);
+}
+
 TEST(MeasuredRows, SaysHowFarAScaledProductMayBeOff) {
   Random random(7);
   for (const int dimensions : {1, 3, 64, 301}) {

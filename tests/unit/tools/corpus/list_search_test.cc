@@ -76,6 +76,16 @@ TEST(SearchNeighbors, IsExactWhenAllListsAreLookedThrough) {
   }
 }
 
+TEST(SearchNeighbors, TakesALongListInParts) {
+  Random random(8);
+  const auto rows = GroupedRows(random, 5000);
+  const Outcome found = SearchGroups(rows, {.k = 3,
+                                            .method = SearchMethod::kLists,
+                                            .metric = Metric::kInnerProduct,
+                                            .lists = 1});
+  EXPECT_EQ(found.lists, Nearest(rows, kWidth, 3));
+}
+
 TEST(SearchNeighbors, LooksThroughListsUntilEnoughIsFound) {
   Random random(2);
   const auto rows = GroupedRows(random, 3000);
