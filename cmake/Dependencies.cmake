@@ -33,6 +33,7 @@ lory_import(sqlite sqlite3.h sqlite3)               # the journal; 3.40.1
 lory_import(civetweb civetweb.h civetweb)           # the HTTP endpoint; 1.15
 lory_import(xxhash xxhash.h xxhash)                 # fast hashes; 0.8.1
 lory_import(zstd zstd.h zstd)                       # input compression; 1.5.4
+lory_import(utf8proc utf8proc.h utf8proc)           # Unicode tables; 2.8.0
 # JSON in, on the data path. 3.0.1.
 lory_import(simdjson simdjson.h simdjson)
 # As Debian's own CMake file says. Its classes differ with and without, and
