@@ -32,6 +32,7 @@ endfunction()
 lory_import(sqlite sqlite3.h sqlite3)               # the journal; 3.40.1
 lory_import(civetweb civetweb.h civetweb)           # the HTTP endpoint; 1.15
 lory_import(xxhash xxhash.h xxhash)                 # fast hashes; 0.8.1
+lory_import(pcre2 pcre2.h pcre2-8)                  # words of tokenizers; 10.42
 lory_import(zstd zstd.h zstd)                       # input compression; 1.5.4
 lory_import(utf8proc utf8proc.h utf8proc)           # Unicode tables; 2.8.0
 # JSON in, on the data path. 3.0.1.

@@ -1,49 +1,111 @@
 #include "common/text/byte_pair_tokenizer.h"
 
-#include <functional>
-#include <queue>
-#include <tuple>
+#include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "common/text/utf8.h"
 
 namespace lory::text {
 namespace {
 
-// Up to here a quadratic search beats a queue.
-constexpr size_t kShortWordBytes = 48;
+using Unit = BytePairModel::Unit;
 
-uint64_t PairKey(int32_t left, int32_t right) {
-  return (uint64_t{static_cast<uint32_t>(left)} << 32) |
-         static_cast<uint32_t>(right);
+constexpr size_t kMarkBytes = sizeof(kSpaceMark) - 1;
+
+// Bytes before the first kSpaceMark behind another character.
+size_t BytesToInnerMark(absl::string_view text) {
+  size_t at = 0;
+  while (absl::StartsWith(text.substr(at), kSpaceMark)) at += kMarkBytes;
+  return std::min(text.find(kSpaceMark, at), text.size());
 }
 
 }  // namespace
 
+std::string ByteTokenName(uint8_t byte) {
+  return absl::StrFormat("<0x%02X>", byte);
+}
+
 BytePairTokenizer::BytePairTokenizer(BytePairModel model)
-    : model_(std::move(model)) {
+    : BytePairTokenizer(BytePairParts{.model = std::move(model)}) {}
+
+BytePairTokenizer::BytePairTokenizer(BytePairParts parts)
+    : parts_(std::move(parts)) {
+  ReadTokens();
+  ReadAdded();
+  ReadWholeWords();
+}
+
+void BytePairTokenizer::ReadTokens() {
+  const BytePairModel& model = parts_.model;
+  const bool of_characters = model.unit == Unit::kCharacter;
   absl::flat_hash_map<absl::string_view, int32_t> ids;
-  for (size_t id = 0; id < model_.tokens.size(); ++id) {
-    if (!model_.tokens[id].empty()) {
-      ids.emplace(model_.tokens[id], static_cast<int32_t>(id));
+  for (size_t id = 0; id < model.tokens.size(); ++id) {
+    const std::string& token = model.tokens[id];
+    if (token.empty()) continue;
+    ids.emplace(token, static_cast<int32_t>(id));
+    if (of_characters && FirstCharacterBytes(token) == token.size()) {
+      characters_.emplace(token, static_cast<int32_t>(id));
+    }
+  }
+  texts_ = model.tokens;
+  if (parts_.marks_are_spaces) {
+    for (std::string& text : texts_) {
+      absl::StrReplaceAll({{kSpaceMark, " "}}, &text);
     }
   }
   for (int byte = 0; byte < 256; ++byte) {
-    byte_ids_[byte] = ids.at(std::string(1, static_cast<char>(byte)));
+    const std::string one(1, static_cast<char>(byte));
+    byte_ids_[byte] =
+        ids.at(of_characters ? ByteTokenName(static_cast<uint8_t>(byte)) : one);
+    texts_[byte_ids_[byte]] = one;
   }
-  for (size_t rank = 0; rank < model_.merges.size(); ++rank) {
-    const auto& [left, right] = model_.merges[rank];
-    const int32_t id = ids.at(model_.tokens[left] + model_.tokens[right]);
-    merges_.emplace(PairKey(left, right),
-                    Merge{static_cast<int32_t>(rank), id});
+  marks_begin_tokens_ = of_characters && !model.ignore_merges;
+  for (size_t i = 0; i < model.merges.size(); ++i) {
+    const auto& [left, right] = model.merges[i];
+    const int32_t rank = model.merge_ranks.empty() ? static_cast<int32_t>(i)
+                                                   : model.merge_ranks[i];
+    const int32_t id = ids.at(model.tokens[left] + model.tokens[right]);
+    pairs_.Add(left, right, {rank, id});
+    const std::string& token = model.tokens[id];
+    marks_begin_tokens_ &= BytesToInnerMark(token) == token.size();
   }
-  // A token need not be what its own bytes become, so each is tried.
+}
+
+void BytePairTokenizer::ReadAdded() {
+  std::vector<AddedTokens::Token> to_text, to_normalized;
+  for (const BytePairParts::Added& added : parts_.added) {
+    AddedTokens::Token token = added.token;
+    if (!token.is_special) {
+      texts_[token.id] =
+          parts_.marks_are_spaces
+              ? absl::StrReplaceAll(token.content, {{kSpaceMark, " "}})
+              : token.content;
+    }
+    if (!added.in_normalized) {
+      to_text.push_back(std::move(token));
+      continue;
+    }
+    token.content = parts_.normalizer.Apply(token.content, Before::kNothing);
+    if (!token.content.empty()) to_normalized.push_back(std::move(token));
+  }
+  added_to_text_ = AddedTokens(std::move(to_text));
+  added_to_normalized_ = AddedTokens(std::move(to_normalized));
+}
+
+void BytePairTokenizer::ReadWholeWords() {
+  const BytePairModel& model = parts_.model;
   std::vector<int32_t> out;
-  for (const auto& [token, id] : ids) {
+  for (size_t i = 0; i < model.tokens.size(); ++i) {
+    const int32_t id = static_cast<int32_t>(i);
+    if (model.tokens[i].empty()) continue;
+    // A token need not be what its own units become, so each is tried.
     out.clear();
-    EncodeWord(token, &out);
-    if (out.size() == 1 && out[0] == id) {
-      whole_words_.emplace(std::string(token), id);
+    if (!model.ignore_merges) JoinPart(model.tokens[i], &out);
+    if (model.ignore_merges || (out.size() == 1 && out[0] == id)) {
+      whole_words_.emplace(model.tokens[i], id);
     }
   }
 }
@@ -51,103 +113,127 @@ BytePairTokenizer::BytePairTokenizer(BytePairModel model)
 std::vector<int32_t> BytePairTokenizer::Encode(absl::string_view text) const {
   std::vector<int32_t> ids;
   ids.reserve(text.size() / 3);
+  if (!parts_.pre_tokenizer && parts_.normalizer.steps.empty() &&
+      !added_to_text_.any() && !added_to_normalized_.any()) {
+    EncodeOwnWords(text, &ids);
+    return ids;
+  }
+  if (parts_.sentence_normalizer) {
+    EncodePiece(parts_.sentence_normalizer->Apply(text), Before::kNothing,
+                &ids);
+    return ids;
+  }
+  Before before = Before::kNothing;
+  ForEachUtf8Run(text, [&](absl::string_view run, bool is_utf8) {
+    if (is_utf8) {
+      EncodeUtf8(run, before, &ids);
+    } else {
+      JoinPart(run, &ids);
+    }
+    before = Before::kBytes;
+  });
+  return ids;
+}
+
+void BytePairTokenizer::EncodeOwnWords(absl::string_view text,
+                                       std::vector<int32_t>* ids) const {
   while (!text.empty()) {
     const absl::string_view word = text.substr(0, FirstWordBytes(text));
-    const auto whole = whole_words_.find(word);
-    if (whole != whole_words_.end()) {
-      ids.push_back(whole->second);
-    } else {
-      EncodeWord(word, &ids);
-    }
+    EncodePart(word, ids);
     text.remove_prefix(word.size());
   }
-  return ids;
+}
+
+void BytePairTokenizer::EncodeUtf8(absl::string_view text, Before before,
+                                   std::vector<int32_t>* ids) const {
+  added_to_text_.Split(text, [&](absl::string_view piece, int32_t id) {
+    if (id >= 0) {
+      ids->push_back(id);
+    } else if (parts_.normalizer.steps.empty()) {
+      EncodePiece(piece, before, ids);
+    } else {
+      EncodePiece(parts_.normalizer.Apply(piece, before), before, ids);
+    }
+    before = Before::kToken;
+  });
+}
+
+void BytePairTokenizer::EncodePiece(absl::string_view text, Before before,
+                                    std::vector<int32_t>* ids) const {
+  added_to_normalized_.Split(text, [&](absl::string_view piece, int32_t id) {
+    if (id >= 0) {
+      ids->push_back(id);
+    } else if (!parts_.pre_tokenizer) {
+      EncodeOwnWords(piece, ids);
+    } else {
+      parts_.pre_tokenizer->ForEachWord(
+          piece, before,
+          [&](absl::string_view word) { EncodeWord(word, ids); });
+    }
+    before = Before::kToken;
+  });
+}
+
+void BytePairTokenizer::EncodeWord(absl::string_view word,
+                                   std::vector<int32_t>* ids) const {
+  while (marks_begin_tokens_ && !word.empty()) {
+    const absl::string_view part = word.substr(0, BytesToInnerMark(word));
+    EncodePart(part, ids);
+    word.remove_prefix(part.size());
+  }
+  if (!word.empty()) EncodePart(word, ids);
+}
+
+void BytePairTokenizer::EncodePart(absl::string_view part,
+                                   std::vector<int32_t>* ids) const {
+  const auto whole = whole_words_.find(part);
+  if (whole != whole_words_.end()) {
+    ids->push_back(whole->second);
+  } else {
+    JoinPart(part, ids);
+  }
+}
+
+void BytePairTokenizer::JoinPart(absl::string_view part,
+                                 std::vector<int32_t>* ids) const {
+  std::vector<int32_t> units;
+  units.reserve(part.size());
+  AppendUnits(part, &units);
+  pairs_.Join(&units);
+  ids->insert(ids->end(), units.begin(), units.end());
+}
+
+void BytePairTokenizer::AppendUnits(absl::string_view part,
+                                    std::vector<int32_t>* ids) const {
+  const bool of_characters = parts_.model.unit == Unit::kCharacter;
+  while (!part.empty()) {
+    const size_t bytes = of_characters ? FirstCharacterBytes(part) : 0;
+    const absl::string_view unit = part.substr(0, std::max<size_t>(bytes, 1));
+    part.remove_prefix(unit.size());
+    if (bytes > 0) {
+      const auto character = characters_.find(unit);
+      if (character != characters_.end()) {
+        ids->push_back(character->second);
+        continue;
+      }
+    }
+    for (const char c : unit) {
+      ids->push_back(byte_ids_[static_cast<unsigned char>(c)]);
+    }
+  }
+}
+
+std::string BytePairTokenizer::TokenText(int32_t id) const {
+  return id >= 0 && id < vocabulary_size() ? texts_[id] : "";
 }
 
 std::string BytePairTokenizer::Decode(const std::vector<int32_t>& ids) const {
   std::string text;
   for (const int32_t id : ids) {
-    if (id >= 0 && id < vocabulary_size()) text += model_.tokens[id];
+    if (id >= 0 && id < vocabulary_size()) text += texts_[id];
   }
+  if (parts_.drops_first_space && absl::StartsWith(text, " ")) text.erase(0, 1);
   return text;
-}
-
-const BytePairTokenizer::Merge* BytePairTokenizer::FindMerge(
-    int32_t left, int32_t right) const {
-  const auto found = merges_.find(PairKey(left, right));
-  return found == merges_.end() ? nullptr : &found->second;
-}
-
-void BytePairTokenizer::EncodeWord(absl::string_view word,
-                                   std::vector<int32_t>* ids) const {
-  std::vector<int32_t> parts;
-  parts.reserve(word.size());
-  for (const char c : word) {
-    parts.push_back(byte_ids_[static_cast<unsigned char>(c)]);
-  }
-  if (word.size() <= kShortWordBytes) {
-    JoinShort(&parts);
-  } else {
-    JoinLong(&parts);
-  }
-  ids->insert(ids->end(), parts.begin(), parts.end());
-}
-
-void BytePairTokenizer::JoinShort(std::vector<int32_t>* ids) const {
-  while (true) {
-    const Merge* best = nullptr;
-    size_t place = 0;
-    for (size_t i = 0; i + 1 < ids->size(); ++i) {
-      const Merge* merge = FindMerge((*ids)[i], (*ids)[i + 1]);
-      if (merge != nullptr && (best == nullptr || merge->rank < best->rank)) {
-        best = merge;
-        place = i;
-      }
-    }
-    if (best == nullptr) return;
-    (*ids)[place] = best->id;
-    ids->erase(ids->begin() + static_cast<int64_t>(place) + 1);
-  }
-}
-
-// The same joins by a queue over a linked list: n log n, for words that an
-// adversary (or a base64 blob) makes long.
-void BytePairTokenizer::JoinLong(std::vector<int32_t>* ids) const {
-  constexpr int32_t kGone = -1;
-  const int32_t count = static_cast<int32_t>(ids->size());
-  std::vector<int32_t> next(count), previous(count);
-  for (int32_t i = 0; i < count; ++i) {
-    next[i] = i + 1;
-    previous[i] = i - 1;
-  }
-  using Candidate = std::tuple<int32_t, int32_t, int32_t, int32_t>;
-  // (rank, place, left id, right id); stale when the ids have changed.
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
-  const auto offer = [&](int32_t left) {
-    if (left < 0 || next[left] >= count) return;
-    const int32_t left_id = (*ids)[left];
-    const int32_t right_id = (*ids)[next[left]];
-    if (const Merge* merge = FindMerge(left_id, right_id)) {
-      queue.emplace(merge->rank, left, left_id, right_id);
-    }
-  };
-  for (int32_t i = 0; i + 1 < count; ++i) offer(i);
-  while (!queue.empty()) {
-    const auto [rank, left, left_id, right_id] = queue.top();
-    queue.pop();
-    const int32_t right = next[left];
-    if ((*ids)[left] != left_id || right >= count ||
-        (*ids)[right] != right_id) {
-      continue;
-    }
-    (*ids)[left] = FindMerge(left_id, right_id)->id;
-    (*ids)[right] = kGone;
-    next[left] = next[right];
-    if (next[left] < count) previous[next[left]] = left;
-    offer(previous[left]);
-    offer(left);
-  }
-  std::erase(*ids, kGone);
 }
 
 }  // namespace lory::text

@@ -19,14 +19,24 @@ class Tokenizer {
   virtual int64_t vocabulary_size() const = 0;
   // Put after every document; -1: none.
   virtual int32_t end_of_document_id() const = 0;
+  // Text of that token, which text is never encoded to; empty: none.
+  virtual std::string end_of_document() const { return ""; }
 
-  // Never fails: bytes that are no text are encoded as bytes.
+  // Never fails: bytes that are no text are encoded as bytes, by SentencePiece
+  // models as U+FFFD.
   virtual std::vector<int32_t> Encode(absl::string_view text) const = 0;
-  // Decode(Encode(x)) == x. Unknown ids become nothing.
+  // Decode(Encode(x)) == x, where the tokenizer does not change texts itself
+  // (normal forms of characters, spaces). Unknown ids and special tokens become
+  // nothing.
   virtual std::string Decode(const std::vector<int32_t>& ids) const = 0;
+  // Of one token within a text: bytes that may end within a character. At the
+  // begin of a text Decode drops a space that only encoding put there.
+  virtual std::string TokenText(int32_t id) const { return Decode({id}); }
 };
 
-// Loads `path`: `tokenizer.json` (byte-level BPE in Hugging Face's layout).
+// Loads `path`: a tokenizer.json in Hugging Face's layout, BPE of bytes (GPT-2,
+// LLaMA 3) or of characters with tokens for bytes (Mixtral), or a
+// tokenizer.model of SentencePiece, BPE with byte fallback (LLaMA 2).
 // NOT_FOUND; INVALID_ARGUMENT names what is unsupported.
 absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(
     const std::string& path);

@@ -6,11 +6,17 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "common/text/tokenizer.h"
 
 namespace lory::text {
 
+// Names of a tokenizer's file in a folder, by what is in it.
 inline constexpr char kTokenizerFile[] = "tokenizer.json";
+inline constexpr char kSentencePieceFile[] = "tokenizer.model";
+
+// The one of these for a file that begins so.
+const char* TokenizerFileName(absl::string_view bytes);
 
 // The tokenizer that somebody asks for.
 struct WantedTokenizer {
@@ -21,13 +27,17 @@ struct WantedTokenizer {
 
 // A tokenizer together with the file that it came from. Immutable.
 struct TokenizerFile {
-  std::string json;
+  std::string bytes;  // of that file
   std::unique_ptr<Tokenizer> tokenizer;
   // Text of the token that ends a document; empty: there is none.
   std::string end_of_document;
 };
 
-// Opens a tokenizer.json, or the one in a folder (a dataset's).
+// `path`, or of a folder (a dataset's) the tokenizer in it: tokenizer.json, or
+// else tokenizer.model if there is one.
+std::string TokenizerPath(const std::string& path);
+
+// Opens a tokenizer, or the one in a folder, as TokenizerPath.
 //
 // NOT_FOUND; INVALID_ARGUMENT: not supported. FAILED_PRECONDITION: it has
 // another vocabulary than the model, or is not the one wanted.
@@ -35,7 +45,7 @@ struct TokenizerFile {
 absl::StatusOr<TokenizerFile> OpenTokenizer(const std::string& path,
                                             const WantedTokenizer& wanted);
 
-// SHA-256 in hex of the tokenizer.json in `folder`; empty: there is none.
+// SHA-256 in hex of the tokenizer in `folder`; empty: there is none.
 // Errors as io::Storage's.
 absl::StatusOr<std::string> TokenizerSha256(const std::string& folder);
 

@@ -160,14 +160,18 @@ class Build {
     return absl::OkStatus();
   }
 
+  // The one file of its stage.
+  std::string TokenizerFile() const {
+    return tokenizer_.PathOf(tokenizer_.outputs.front().file);
+  }
+
   absl::Status RunTokenize(const DocumentStore& store) {
     Stage stage{.name = "tokenize"};
     stage.inputs = {{"ingest", ingest_.OutputHash()},
                     {"tokenizer", tokenizer_.OutputHash()}};
     stage.run = [&](const std::string& folder) -> absl::StatusOr<StageResult> {
-      LORY_ASSIGN_OR_RETURN(
-          const std::unique_ptr<text::Tokenizer> tokenizer,
-          text::LoadTokenizer(tokenizer_.PathOf(kTokenizerFile)));
+      LORY_ASSIGN_OR_RETURN(const std::unique_ptr<text::Tokenizer> tokenizer,
+                            text::LoadTokenizer(TokenizerFile()));
       if (!spec_.HasTokenInput()) {
         return Tokenize(store, *tokenizer, folder, progress_);
       }
@@ -323,7 +327,7 @@ class Build {
                    .vectors = vectors,
                    .held_out = held_out,
                    .order = order.values(),
-                   .tokenizer_path = tokenizer_.PathOf(kTokenizerFile),
+                   .tokenizer_path = TokenizerFile(),
                    .vocabulary_size = tokenizer_.Count("vocabulary_size")},
                   folder, progress_);
     };

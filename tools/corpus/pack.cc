@@ -140,9 +140,15 @@ absl::Status WriteTokenizer(const PackInputs& inputs, const std::string& folder,
   io::Storage& storage = io::LocalStorage();
   LORY_ASSIGN_OR_RETURN(const std::string bytes,
                         storage.Read(inputs.tokenizer_path));
-  manifest->tokenizer_file = kTokenizerFile;
+  manifest->tokenizer_file = text::TokenizerFileName(bytes);
   manifest->tokenizer_sha256 = Sha256Hex(bytes);
-  return storage.Write(absl::StrCat(folder, "/", kTokenizerFile), bytes);
+  // One of the other kind would be of an earlier build.
+  for (const char* name : {kTokenizerFile, kSentencePieceFile}) {
+    if (name == manifest->tokenizer_file) continue;
+    LORY_RETURN_IF_ERROR(storage.Remove(absl::StrCat(folder, "/", name)));
+  }
+  return storage.Write(absl::StrCat(folder, "/", manifest->tokenizer_file),
+                       bytes);
 }
 
 StageResult ResultOf(const data::DatasetManifest& manifest,
@@ -156,9 +162,9 @@ StageResult ResultOf(const data::DatasetManifest& manifest,
     result.files.push_back(entry.shard.file + ".bin");
     result.files.push_back(entry.shard.file + ".idx");
   }
-  for (const char* file : {kTokenizerFile, kDocumentsFile, kManifestFile}) {
-    result.files.push_back(file);
-  }
+  result.files.push_back(manifest.tokenizer_file);
+  result.files.push_back(kDocumentsFile);
+  result.files.push_back(kManifestFile);
   const int64_t tail = stream.size() - manifest.token_count;
   result.figures = {
       {"sequences", static_cast<double>(manifest.SequenceCount())},

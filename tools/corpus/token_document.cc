@@ -90,7 +90,7 @@ std::optional<bool> IsMadeBy(const text::Tokenizer& tokenizer,
                              const std::vector<int32_t>& tokens) {
   std::vector<int32_t> spoken;
   for (size_t i = 0; i < std::min(tokens.size(), kMostCompared); ++i) {
-    if (!tokenizer.Decode({tokens[i]}).empty()) spoken.push_back(tokens[i]);
+    if (!tokenizer.TokenText(tokens[i]).empty()) spoken.push_back(tokens[i]);
   }
   if (spoken.size() < kLeastCompared) return std::nullopt;
   const std::vector<int32_t> again = tokenizer.Encode(tokenizer.Decode(spoken));

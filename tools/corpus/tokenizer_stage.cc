@@ -75,7 +75,7 @@ absl::StatusOr<std::unique_ptr<text::Tokenizer>> LoadForCorpus(
   if (tokenizer->end_of_document_id() < 0) {
     return absl::FailedPreconditionError(
         absl::StrCat(path, " has no token that ends documents (",
-                     text::kEndOfDocument, ")"));
+                     text::kEndOfDocument, ", </s>, ..., see docs/corpus.md)"));
   }
   return tokenizer;
 }
@@ -86,10 +86,10 @@ absl::StatusOr<StageResult> TakeTokenizer(const std::string& path,
                         LoadForCorpus(path));
   io::Storage& storage = io::LocalStorage();
   LORY_ASSIGN_OR_RETURN(const std::string bytes, storage.Read(path));
-  LORY_RETURN_IF_ERROR(
-      storage.Write(absl::StrCat(folder, "/", kTokenizerFile), bytes));
+  const char* name = text::TokenizerFileName(bytes);
+  LORY_RETURN_IF_ERROR(storage.Write(absl::StrCat(folder, "/", name), bytes));
   return StageResult{
-      {kTokenizerFile},
+      {name},
       {{"vocabulary_size", static_cast<double>(tokenizer->vocabulary_size())}},
       absl::StrCat("loaded, ", tokenizer->vocabulary_size(), " tokens")};
 }

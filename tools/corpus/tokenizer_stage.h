@@ -9,12 +9,14 @@
 #include "absl/status/statusor.h"
 #include "common/base/progress.h"
 #include "common/text/tokenizer.h"
+#include "common/text/tokenizer_file.h"
 #include "tools/corpus/document_store.h"
 #include "tools/corpus/stage.h"
 
 namespace lory::corpus {
 
-inline constexpr char kTokenizerFile[] = "tokenizer.json";
+using ::lory::text::kSentencePieceFile;
+using ::lory::text::kTokenizerFile;
 
 // Trains a tokenizer on the documents that are not held out, the first
 // `megabytes` of their text, and writes tokenizer.json into `folder`.
@@ -30,7 +32,8 @@ absl::StatusOr<StageResult> TrainTokenizer(const DocumentStore& store,
 absl::StatusOr<std::unique_ptr<text::Tokenizer>> LoadForCorpus(
     const std::string& path);
 
-// Takes over the tokenizer at `path`; as LoadForCorpus.
+// Takes over the tokenizer at `path`, under the name for its kind; as
+// LoadForCorpus.
 absl::StatusOr<StageResult> TakeTokenizer(const std::string& path,
                                           const std::string& folder);
 

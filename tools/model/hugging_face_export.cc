@@ -121,8 +121,9 @@ absl::Status CheckEarlierExport(const std::string& folder) {
     return absl::FailedPreconditionError(
         absl::StrCat("it has no ", kConfigFile, " of lory-model"));
   }
-  return OnlyFiles(folder, {kConfigFile, kWeightsFile, kGenerationFile,
-                            kTokenizerFile, kTokenizerConfigFile});
+  return OnlyFiles(folder,
+                   {kConfigFile, kWeightsFile, kGenerationFile, kTokenizerFile,
+                    lory::text::kSentencePieceFile, kTokenizerConfigFile});
 }
 
 std::string GenerationConfigJson(int end_of_document_id) {
@@ -192,7 +193,8 @@ absl::StatusOr<ExportResult> ExportHuggingFace(const Transformer& model,
                                .tokenizer_sha256 = options.tokenizer_sha256})));
   LORY_RETURN_IF_ERROR(write(kGenerationFile, GenerationConfigJson(end)));
   if (tokenizer != nullptr) {
-    LORY_RETURN_IF_ERROR(write(kTokenizerFile, tokenizer->json));
+    LORY_RETURN_IF_ERROR(write(lory::text::TokenizerFileName(tokenizer->bytes),
+                               tokenizer->bytes));
     LORY_RETURN_IF_ERROR(
         write(kTokenizerConfigFile,
               TokenizerConfigJson(*tokenizer, shape.sequence_length)));

@@ -37,7 +37,7 @@ absl::Status CheckExportable(const lory::model::Transformer& model);
 
 // Writes the model as a Hugging Face folder of that architecture: config.json,
 // generation_config.json, model.safetensors, and with a tokenizer
-// tokenizer.json and tokenizer_config.json. All of it or nothing.
+// the tokenizer and tokenizer_config.json. All of it or nothing.
 //
 // ALREADY_EXISTS, RESOURCE_EXHAUSTED: as OutputFolder. INVALID_ARGUMENT: as
 // CheckExportable, or a number is too large for `dtype`.

@@ -68,8 +68,8 @@ std::string TopTokens(const at::Tensor& logits_LV, int64_t count,
                           values[i].item<double>(), share_V[id].item<double>());
     if (tokenizer != nullptr) {
       absl::StrAppend(&out, "  \"",
-                      absl::Utf8SafeCEscape(tokenizer->tokenizer->Decode(
-                          {static_cast<int32_t>(id)})),
+                      absl::Utf8SafeCEscape(tokenizer->tokenizer->TokenText(
+                          static_cast<int32_t>(id))),
                       "\"");
     }
     out += "\n";

@@ -5,6 +5,7 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "common/text/tokenizer_json.h"
 
 namespace lory::surgery {
 
@@ -12,7 +13,9 @@ using nlohmann::ordered_json;
 
 std::string TokenizerConfigJson(const TokenizerFile& file,
                                 int64_t sequence_length) {
-  ordered_json json = {{"tokenizer_class", "PreTrainedTokenizerFast"},
+  const bool is_json = lory::text::IsTokenizerJson(file.bytes);
+  ordered_json json = {{"tokenizer_class",
+                        is_json ? "PreTrainedTokenizerFast" : "LlamaTokenizer"},
                        {"model_max_length", sequence_length},
                        {"clean_up_tokenization_spaces", false}};
   if (!file.end_of_document.empty()) {
@@ -24,7 +27,7 @@ std::string TokenizerConfigJson(const TokenizerFile& file,
 
 std::string WhyTokenizerIsOfNoUse(const std::string& folder,
                                   int64_t vocabulary_size) {
-  const std::string path = absl::StrCat(folder, "/", kTokenizerFile);
+  const std::string path = lory::text::TokenizerPath(folder);
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return "";
   const auto tokenizer = lory::text::LoadTokenizer(path);

@@ -18,7 +18,7 @@ using ::lory::text::TokenizerFile;
 std::string TokenizerConfigJson(const TokenizerFile& file,
                                 int64_t sequence_length);
 
-// Why the tokenizer.json in `folder` cannot be used with a model of
+// Why the tokenizer in `folder` cannot be used with a model of
 // `vocabulary_size` ids here: a line for people. Empty: it can, or there is
 // none.
 std::string WhyTokenizerIsOfNoUse(const std::string& folder,

@@ -28,7 +28,7 @@ absl::StatusOr<text::TokenizerFile> OpenTokenizer(const AppOptions& options,
                                                   const ServedModel& model) {
   std::string path = options.tokenizer;
   if (path.empty()) {
-    path = absl::StrCat(options.checkpoint, "/", text::kTokenizerFile);
+    path = text::TokenizerPath(options.checkpoint);
     std::error_code error;
     if (!fs::is_regular_file(path, error)) {
       return absl::InvalidArgumentError(absl::StrCat(

@@ -34,13 +34,16 @@ CompletionChoice::CompletionChoice(const Front& front, int64_t index,
 
 void CompletionChoice::AddToken(const TokenScore& score,
                                 ordered_json& logprobs) {
-  const std::string bytes = front_.Decode({score.token});
+  // The first of all is the begin of a text, as it is where that is decoded.
+  const bool at_begin = echo_ && std::exchange(at_begin_, false);
+  const std::string bytes =
+      at_begin ? front_.Decode({score.token}) : front_.TokenText(score.token);
   logprobs["tokens"].push_back(ValidUtf8(bytes));
   logprobs["token_logprobs"].push_back(score.log_probability);
   ordered_json top = ordered_json::object();
   for (const auto& [token, value] : score.top) {
     // Of tokens that read alike the likeliest, which comes first.
-    top.emplace(ValidUtf8(front_.Decode({token})), value);
+    top.emplace(ValidUtf8(front_.TokenText(token)), value);
   }
   logprobs["top_logprobs"].push_back(std::move(top));
   logprobs["text_offset"].push_back(text_offset_);

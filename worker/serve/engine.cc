@@ -300,7 +300,7 @@ absl::Status Engine::Draw(Active& active, std::span<const float> logits,
     piece.finish = FinishReason::kStop;
   } else {
     piece.text =
-        active.text.Add(tokenizer_.Decode({static_cast<int32_t>(token)}));
+        active.text.Add(tokenizer_.TokenText(static_cast<int32_t>(token)));
     if (active.text.stopped()) {
       piece.finish = FinishReason::kStop;
     } else if (active.made == request.max_tokens) {

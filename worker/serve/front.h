@@ -30,12 +30,17 @@ struct Front {
     return {ids.begin(), ids.end()};
   }
 
-  // The bytes of tokens, which may end within a character.
+  // The bytes of a text's tokens, which may end within a character.
   std::string Decode(const std::vector<int64_t>& tokens) const {
     return tokenizer.tokenizer->Decode({tokens.begin(), tokens.end()});
   }
 
-  // The same, where the text that stands for the end of a document is that one
+  // Those of one token within a text.
+  std::string TokenText(int64_t token) const {
+    return tokenizer.tokenizer->TokenText(static_cast<int32_t>(token));
+  }
+
+  // As Encode, where the text that stands for the end of a document is that one
   // token, as other people's tokenizers have it.
   std::vector<int64_t> EncodeMarked(absl::string_view text) const {
     const int32_t end = tokenizer.tokenizer->end_of_document_id();

@@ -22,7 +22,7 @@ std::vector<int64_t> BytesOfTokens(const lory::text::Tokenizer& tokenizer) {
   std::vector<int64_t> bytes(tokenizer.vocabulary_size());
   for (size_t id = 0; id < bytes.size(); ++id) {
     bytes[id] = static_cast<int64_t>(
-        tokenizer.Decode({static_cast<int32_t>(id)}).size());
+        tokenizer.TokenText(static_cast<int32_t>(id)).size());
   }
   const int32_t end = tokenizer.end_of_document_id();
   if (end >= 0) bytes[end] = 0;
@@ -65,7 +65,8 @@ void MarkTokens(const TokenTable& table, const Request& request,
            table.Top(layer, expert, request.marked_tokens)) {
         std::string text;
         if (request.tokenizer != nullptr) {
-          text = request.tokenizer->Decode({static_cast<int32_t>(share.token)});
+          text =
+              request.tokenizer->TokenText(static_cast<int32_t>(share.token));
         }
         evaluation.tokens.push_back({layer, expert, share, std::move(text)});
       }

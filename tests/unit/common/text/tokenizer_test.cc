@@ -5,8 +5,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/base/random.h"
+#include "common/base/status_macros.h"
 #include "common/text/byte_pair_model.h"
 #include "common/text/byte_pair_tokenizer.h"
+#include "common/text/tokenizer_json.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/mutations.h"
@@ -178,11 +180,14 @@ TEST(BytePairTokenizer, UnknownIdsBecomeNothing) {
   EXPECT_EQ(tokenizer.Decode({-1, 0, 100'000}), "");
 }
 
-struct TokenizerFileTest : ::testing::Test {
+struct TokenizerJsonTest : ::testing::Test {
   absl::StatusOr<BytePairModel> ParseWith(absl::string_view from,
                                           absl::string_view to) {
     EXPECT_THAT(json, HasSubstr(std::string(from)));
-    return ParseBytePairModel(absl::StrReplaceAll(json, {{from, to}}));
+    LORY_ASSIGN_OR_RETURN(
+        BytePairParts parts,
+        ParseTokenizerJson(absl::StrReplaceAll(json, {{from, to}})));
+    return std::move(parts.model);
   }
   void ExpectRefused(absl::string_view from, absl::string_view to,
                      const std::string& why) {
@@ -195,20 +200,22 @@ struct TokenizerFileTest : ::testing::Test {
   const std::string json = SerializeBytePairModel(model);
 };
 
-TEST_F(TokenizerFileTest, SurvivesTheRoundTrip) {
-  LORY_ASSERT_OK_AND_ASSIGN(const BytePairModel read, ParseBytePairModel(json));
-  EXPECT_EQ(read.tokens, model.tokens);
-  EXPECT_EQ(read.merges, model.merges);
-  EXPECT_EQ(read.end_of_document_id, 0);
+TEST_F(TokenizerJsonTest, SurvivesTheRoundTrip) {
+  LORY_ASSERT_OK_AND_ASSIGN(const BytePairParts read, ParseTokenizerJson(json));
+  EXPECT_EQ(read.model.tokens, model.tokens);
+  EXPECT_EQ(read.model.merges, model.merges);
+  EXPECT_EQ(read.model.end_of_document_id, 0);
+  EXPECT_EQ(read.model.end_of_document, "<|endoftext|>");
+  EXPECT_FALSE(read.pre_tokenizer.has_value());  // ours, as code
 }
 
-TEST_F(TokenizerFileTest, MergesMayBePairsAsInNewerFiles) {
+TEST_F(TokenizerJsonTest, MergesMayBePairsAsInNewerFiles) {
   LORY_ASSERT_OK_AND_ASSIGN(const BytePairModel read,
                             ParseWith(R"("h e")", R"(["h", "e"])"));
   EXPECT_EQ(read.merges, model.merges);
 }
 
-TEST_F(TokenizerFileTest, LoadsFromDiskAndNamesTheFile) {
+TEST_F(TokenizerJsonTest, LoadsFromDiskAndNamesTheFile) {
   TemporaryFolder folder;
   LORY_ASSERT_OK_AND_ASSIGN(const auto tokenizer,
                             LoadTokenizer(folder.Write("t.json", json)));
@@ -220,18 +227,48 @@ TEST_F(TokenizerFileTest, LoadsFromDiskAndNamesTheFile) {
   EXPECT_TRUE(absl::IsNotFound(LoadTokenizer(folder.At("no")).status()));
 }
 
-TEST_F(TokenizerFileTest, NamesWhatIsNotSupported) {
-  ExpectRefused(R"("type": "BPE")", R"("type": "Unigram")", "BPE");
-  ExpectRefused(R"("byte_fallback": false)", R"("byte_fallback": true)",
-                "byte_fallback");
-  ExpectRefused(R"("normalizer": null)", R"("normalizer": {"type": "NFC"})",
-                "normalizer");
-  ExpectRefused("[0-9]{1,3}", "[0-9]+", "pre_tokenizer");
-  ExpectRefused(R"("use_regex":false)", R"("use_regex":true)", "pre_tokenizer");
-  ExpectRefused("Isolated", "Removed", "pre_tokenizer");
+TEST_F(TokenizerJsonTest, NamesWhatIsNotSupported) {
+  ExpectRefused(R"("type": "BPE")", R"("type": "Unigram")", "Unigram");
+  ExpectRefused(R"("dropout": null)", R"("dropout": 0.1)", "model.dropout");
+  ExpectRefused(R"("end_of_word_suffix": null)",
+                R"("end_of_word_suffix": "</w>")", "end_of_word_suffix");
+  ExpectRefused(R"("normalizer": null)",
+                R"("normalizer": {"type": "Lowercase"})",
+                "the normalizer Lowercase");
+  ExpectRefused(R"("type":"Split")", R"("type":"BertPreTokenizer")",
+                "the pre_tokenizer BertPreTokenizer");
+  ExpectRefused(R"("behavior":"Isolated")", R"("behavior":"Sideways")",
+                "the behavior Sideways");
+  ExpectRefused("'(?:[sdmt]", "'(?i)(?:[sdmt]", "the group (?i)");
+  ExpectRefused(R"("decoder": {"type":"ByteLevel")",
+                R"("decoder": {"type":"WordPiece")", "the decoder WordPiece");
+  ExpectRefused(R"("pre_tokenizer": {"type":"Sequence")",
+                R"("pre_tokenizer": null, "was": {"type":"Sequence")",
+                "no tokens for bytes");
 }
 
-TEST_F(TokenizerFileTest, RefusesModelsThatCannotEncode) {
+TEST_F(TokenizerJsonTest, OurWordsAreTheSameAsAnExpression) {
+  // Another behavior makes it somebody else's, done by the expression.
+  LORY_ASSERT_OK_AND_ASSIGN(
+      BytePairParts parts,
+      ParseTokenizerJson(absl::StrReplaceAll(
+          json, {{R"("behavior":"Isolated","invert":false)",
+                  R"("behavior":"Removed","invert":true)"}})));
+  ASSERT_TRUE(parts.pre_tokenizer.has_value());
+  const BytePairTokenizer by_expression(std::move(parts));
+  const BytePairTokenizer ours(model);
+  Random random(6);
+  const std::vector<std::string> bits = {
+      "he", "ll", "o",      " ",      " ", "\n", "'ll", "'",  "we",
+      "12", "3",  "\u00e9", "\u4f60", "(", "==", "\t",  "bc", "\x7f"};
+  for (int i = 0; i < 2000; ++i) {
+    std::string text;
+    for (int j = 0; j < 12; ++j) text += bits[random.Below(bits.size())];
+    EXPECT_EQ(by_expression.Encode(text), ours.Encode(text)) << text;
+  }
+}
+
+TEST_F(TokenizerJsonTest, RefusesModelsThatCannotEncode) {
   ExpectRefused(R"("z": )", R"("zz": )", "byte 122");
   ExpectRefused(R"("he": 257)", R"("he": 258)", "twice");
   ExpectRefused(R"("he": 257)", R"("he": -1)", "out of range");
@@ -243,27 +280,34 @@ TEST_F(TokenizerFileTest, RefusesModelsThatCannotEncode) {
   ExpectRefused(R"({"id":0,)", R"({"id":-5,)", "added_tokens");
 }
 
-TEST_F(TokenizerFileTest, RefusesEveryTruncation) {
+TEST_F(TokenizerJsonTest, RefusesEveryTruncation) {
   for (size_t size = 0; size + 3 < json.size(); size += 11) {
     EXPECT_TRUE(absl::IsInvalidArgument(
-        ParseBytePairModel(json.substr(0, size)).status()));
+        ParseTokenizerJson(json.substr(0, size)).status()));
   }
 }
 
-// What is taken in spite of it encodes any text and gives it back.
-TEST(BytePairModelMutations, AreReadOrRefused) {
+std::string WithoutSpaces(absl::string_view text) {
+  return absl::StrReplaceAll(text, {{" ", ""}});
+}
+
+// What is taken in spite of it encodes any text and gives it back, but for
+// spaces, which it may ask to be put before words.
+TEST(TokenizerJsonMutations, AreReadOrRefused) {
   const std::string good = SerializeBytePairModel(Example());
   std::string text = "hello well\xff\xc3(\n  aaaa bcab ";
   for (int byte = 0; byte < 256; ++byte) text += static_cast<char>(byte);
   testing::Mutations mutations(20261129);
   int refused = 0;
   for (int i = 0; i < 5000; ++i) {
-    absl::StatusOr<BytePairModel> model =
-        ParseBytePairModel(mutations.Of(good));
-    refused += !model.ok();
-    if (!model.ok()) continue;
-    const BytePairTokenizer tokenizer(*std::move(model));
-    EXPECT_EQ(tokenizer.Decode(tokenizer.Encode(text)), text) << i;
+    absl::StatusOr<BytePairParts> parts =
+        ParseTokenizerJson(mutations.Of(good));
+    refused += !parts.ok();
+    if (!parts.ok()) continue;
+    const BytePairTokenizer tokenizer(*std::move(parts));
+    EXPECT_EQ(WithoutSpaces(tokenizer.Decode(tokenizer.Encode(text))),
+              WithoutSpaces(text))
+        << i;
   }
   EXPECT_GT(refused, 1000);
   EXPECT_LT(refused, 4990);

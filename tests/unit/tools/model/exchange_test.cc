@@ -412,7 +412,7 @@ TEST(Exchange, TheTokenizerGoesWithTheModelItFits) {
                &file));
   ASSERT_OK(ExportHuggingFace(*dense,
                               {.folder = folder.At("hf"), .tokenizer = &file}));
-  EXPECT_EQ(Read(folder.At("hf/tokenizer.json")), file.json);
+  EXPECT_EQ(Read(folder.At("hf/tokenizer.json")), file.bytes);
   const auto config =
       nlohmann::json::parse(Read(folder.At("hf/tokenizer_config.json")));
   EXPECT_EQ(config["eos_token"], "<|endoftext|>");

@@ -1,0 +1,260 @@
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "common/text/byte_characters.h"
+#include "common/text/byte_pair_tokenizer.h"
+#include "common/text/tokenizer_json.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/support/mutations.h"
+#include "tests/support/status_matchers.h"
+
+// Layouts of tokenizer.json that well-known models have. Whether they are read
+// as their own library does is asked by tests/interop/tokenizers_test.py.
+namespace lory::text {
+namespace {
+
+using ::lory::testing::StatusIs;
+using ::nlohmann::json;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr char kMark[] = "\u2581";
+
+void AddToken(json& file, const std::string& text) {
+  json& vocabulary = file["model"]["vocab"];
+  const size_t id = vocabulary.size();
+  vocabulary.emplace(text, id);
+}
+
+void AddMerge(json& file, const std::string& left, const std::string& right) {
+  if (!file["model"]["vocab"].contains(left + right)) {
+    AddToken(file, left + right);
+  }
+  file["model"]["merges"].push_back({left, right});
+}
+
+void AddSpecial(json& file, const std::string& text, int id,
+                bool special = true) {
+  file["added_tokens"].push_back({{"id", id},
+                                  {"content", text},
+                                  {"special", special},
+                                  {"single_word", false},
+                                  {"lstrip", false},
+                                  {"rstrip", false},
+                                  {"normalized", false}});
+}
+
+// <unk> <s> </s>, the bytes, "▁" (259), then letters and their merges.
+json Llama() {
+  json file = {
+      {"added_tokens", json::array()},
+      {"normalizer",
+       {{"type", "Sequence"},
+        {"normalizers",
+         {{{"type", "Prepend"}, {"prepend", kMark}},
+          {{"type", "Replace"},
+           {"pattern", {{"String", " "}}},
+           {"content", kMark}}}}}},
+      {"pre_tokenizer", nullptr},
+      {"post_processor", {{"type", "TemplateProcessing"}}},
+      {"decoder",
+       {{"type", "Sequence"},
+        {"decoders",
+         {{{"type", "Replace"},
+           {"pattern", {{"String", kMark}}},
+           {"content", " "}},
+          {{"type", "ByteFallback"}},
+          {{"type", "Fuse"}},
+          {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}}}}}},
+      {"model",
+       {{"type", "BPE"},
+        {"byte_fallback", true},
+        {"fuse_unk", true},
+        {"unk_token", "<unk>"},
+        {"vocab", json::object()},
+        {"merges", json::array()}}}};
+  for (const char* special : {"<unk>", "<s>", "</s>"}) {
+    AddSpecial(file, special, static_cast<int>(file["added_tokens"].size()));
+    AddToken(file, special);
+  }
+  for (int byte = 0; byte < 256; ++byte) {
+    AddToken(file, ByteTokenName(static_cast<uint8_t>(byte)));
+  }
+  for (const char* letter : {kMark, "a", "b", "c", "s", "<", "/", ">"}) {
+    AddToken(file, letter);
+  }
+  AddMerge(file, "a", "b");
+  AddMerge(file, kMark, "ab");
+  AddMerge(file, kMark, kMark);
+  return file;
+}
+
+// <|end_of_text|> (256) behind the bytes, then merges.
+json Llama3() {
+  json file = {
+      {"added_tokens", json::array()},
+      {"normalizer", nullptr},
+      {"pre_tokenizer",
+       {{"type", "Sequence"},
+        {"pretokenizers",
+         {{{"type", "Split"},
+           {"pattern",
+            {{"Regex", R"(\p{N}{1,3}| ?\p{L}+|\s+|[^\s\p{L}\p{N}]+)"}}},
+           {"behavior", "Isolated"},
+           {"invert", false}},
+          {{"type", "ByteLevel"},
+           {"add_prefix_space", false},
+           {"use_regex", false}}}}}},
+      {"decoder", {{"type", "ByteLevel"}}},
+      {"model",
+       {{"type", "BPE"},
+        {"ignore_merges", true},
+        {"vocab", json::object()},
+        {"merges", json::array()}}}};
+  for (int byte = 0; byte < 256; ++byte) {
+    AddToken(file, ToByteCharacters(std::string(1, static_cast<char>(byte))));
+  }
+  AddSpecial(file, "<|end_of_text|>", 256);
+  AddToken(file, "<|end_of_text|>");
+  AddMerge(file, "a", "b");
+  AddToken(file, "abc");  // 258, which no merge makes
+  return file;
+}
+
+BytePairTokenizer Read(const json& file) {
+  auto parts = ParseTokenizerJson(file.dump());
+  EXPECT_OK(parts);
+  return BytePairTokenizer(*std::move(parts));
+}
+
+std::vector<std::string> TextsOf(const Tokenizer& tokenizer,
+                                 absl::string_view text) {
+  std::vector<std::string> pieces;
+  for (const int32_t id : tokenizer.Encode(text)) {
+    pieces.push_back(tokenizer.TokenText(id));
+  }
+  return pieces;
+}
+
+TEST(LlamaTokenizer, JoinsCharactersAndFallsBackToBytes) {
+  const BytePairTokenizer tokenizer = Read(Llama());
+  EXPECT_EQ(tokenizer.vocabulary_size(), 270);
+  EXPECT_EQ(tokenizer.end_of_document(), "</s>");
+  EXPECT_EQ(tokenizer.end_of_document_id(), 2);
+  EXPECT_THAT(TextsOf(tokenizer, "ab cab"), ElementsAre(" ab", " ", "c", "ab"));
+  EXPECT_THAT(tokenizer.Encode("\u00e9\n"),
+              ElementsAre(259, 3 + 0xc3, 3 + 0xa9, 3 + '\n'));
+  EXPECT_THAT(TextsOf(tokenizer, "  a"), ElementsAre("  ", " ", "a"));
+}
+
+TEST(LlamaTokenizer, TextsBeginWithoutTheSpaceThatEncodingPutThere) {
+  const BytePairTokenizer tokenizer = Read(Llama());
+  for (const std::string text :
+       {"ab", " ab", "  ", "", "a\xff\xc3 b", "\u00e9 \U0001F600\n", "x</s>"}) {
+    EXPECT_EQ(tokenizer.Decode(tokenizer.Encode(text)), text);
+  }
+  EXPECT_EQ(tokenizer.TokenText(tokenizer.Encode("ab")[0]), " ab");
+  EXPECT_EQ(tokenizer.TokenText(1), "");
+  EXPECT_EQ(tokenizer.TokenText(-1), "");
+}
+
+TEST(LlamaTokenizer, TextCannotForgeTheEndOfADocument) {
+  const BytePairTokenizer tokenizer = Read(Llama());
+  EXPECT_THAT(TextsOf(tokenizer, "</s>"), ElementsAre(" ", "<", "/", "s", ">"));
+  // A vocabulary in which text becomes it is none that can be used.
+  json file = Llama();
+  for (const auto& [left, right] :
+       {std::pair("<", "/"), {"</", "s"}, {"</s", ">"}}) {
+    AddMerge(file, left, right);
+  }
+  EXPECT_THAT(ParseTokenizerJson(file.dump()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("'</s>' with the id 2 is no token of its")));
+}
+
+TEST(LlamaTokenizer, WordsMayBeCutAtSpacesOnlyIfNoTokenGoesOverThem) {
+  json file = Llama();
+  AddMerge(file, "c", kMark);
+  AddMerge(file, absl::StrCat("c", kMark), kMark);
+  const BytePairTokenizer tokenizer = Read(file);
+  EXPECT_THAT(TextsOf(tokenizer, "c b"), ElementsAre(" ", "c ", "b"));
+  EXPECT_THAT(TextsOf(tokenizer, "ab ab"), ElementsAre(" ab", " ab"));
+}
+
+TEST(LlamaTokenizer, NamesWhatItLacks) {
+  json file = Llama();
+  file["model"]["byte_fallback"] = false;
+  EXPECT_THAT(ParseTokenizerJson(file.dump()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("it would lose text")));
+  file = Llama();
+  file["model"]["vocab"].erase("<0x0A>");
+  EXPECT_THAT(ParseTokenizerJson(file.dump()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("no token for byte 10 ('<0x0A>')")));
+  file = Llama();
+  file["decoder"]["decoders"][3]["start"] = 2;
+  EXPECT_THAT(ParseTokenizerJson(file.dump()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("the decoder Strip")));
+}
+
+TEST(Llama3Tokenizer, AWordThatIsATokenIsThatOne) {
+  json file = Llama3();
+  EXPECT_THAT(TextsOf(Read(file), "abc abc"),
+              ElementsAre("abc", " ", "ab", "c"));
+  file["model"]["ignore_merges"] = false;
+  EXPECT_THAT(TextsOf(Read(file), "abc"), ElementsAre("ab", "c"));
+}
+
+TEST(Llama3Tokenizer, OnlyAddedTokensThatAreNotSpecialAreFoundInText) {
+  json file = Llama3();
+  AddSpecial(file, "<b>", 300, /*special=*/false);
+  AddSpecial(file, "<b><b>", 301, /*special=*/false);
+  AddSpecial(file, "<b>!", 302);
+  const BytePairTokenizer tokenizer = Read(file);
+  EXPECT_EQ(tokenizer.vocabulary_size(), 303);
+  EXPECT_THAT(TextsOf(tokenizer, "ab<b><b><b>c"),
+              ElementsAre("ab", "<b><b>", "<b>", "c"));
+  EXPECT_THAT(TextsOf(tokenizer, "<b>!"), ElementsAre("<", "b", ">", "!"));
+  file["added_tokens"][1]["lstrip"] = true;
+  EXPECT_THAT(ParseTokenizerJson(file.dump()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("lstrip of the added token '<b>'")));
+}
+
+TEST(TokenizerJson, TheFirstOfTheKnownNamesEndsDocuments) {
+  json file = Llama3();
+  AddSpecial(file, "<eos>", 300);
+  EXPECT_EQ(Read(file).end_of_document(), "<|end_of_text|>");
+  AddSpecial(file, "</s>", 301);
+  EXPECT_EQ(Read(file).end_of_document(), "</s>");
+  EXPECT_EQ(Read(file).end_of_document_id(), 301);
+}
+
+TEST(ForeignTokenizerMutations, AreReadOrRefused) {
+  std::string text = "ab cab  c\xff\n";
+  for (int byte = 0; byte < 256; ++byte) text += static_cast<char>(byte);
+  testing::Mutations mutations(20261123);
+  for (const std::string& good : {Llama().dump(), Llama3().dump()}) {
+    int refused = 0;
+    for (int i = 0; i < 2000; ++i) {
+      auto parts = ParseTokenizerJson(mutations.Of(good));
+      refused += !parts.ok();
+      if (!parts.ok()) continue;
+      const BytePairTokenizer tokenizer(*std::move(parts));
+      for (const int32_t id : tokenizer.Encode(text)) {
+        EXPECT_LT(id, tokenizer.vocabulary_size());
+        EXPECT_NE(id, tokenizer.end_of_document_id());
+      }
+    }
+    EXPECT_GT(refused, 200);
+    EXPECT_LT(refused, 1990);
+  }
+}
+
+}  // namespace
+}  // namespace lory::text
