@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstdio>
+#include <iostream>
 #include <optional>
 #include <string>
 
@@ -12,12 +13,14 @@
 #include "common/base/status_macros.h"
 #include "common/flags/command_line.h"
 #include "common/io/absolute_path.h"
+#include "common/text/tokenizer_file.h"
 #include "tools/corpus/build.h"
 #include "tools/corpus/compare.h"
 #include "tools/corpus/corpus_spec.h"
 #include "tools/corpus/inspect.h"
 #include "tools/corpus/map.h"
 #include "tools/corpus/stats.h"
+#include "tools/corpus/token_lines.h"
 #include "tools/corpus/verify.h"
 
 namespace lory::corpus {
@@ -37,6 +40,7 @@ examples:
   lory-corpus compare demo-dataset ablation
   lory-corpus map demo-dataset --output map.svg
   lory-corpus verify demo-dataset
+  lory-corpus tokenize --tokenizer demo-dataset < some.txt
 
 A build that was stopped, or whose spec changed, goes on where it must and
 skips the stages that are up to date. Data goes to standard output, words to
@@ -100,6 +104,37 @@ flags::Command AddBuild(flags::CommandLine& line, BuildFlags& flags) {
   return build;
 }
 
+// What `tokenize` is asked for.
+struct TokenLinesFlags {
+  std::string tokenizer;
+  bool lines = false;
+  bool decode = false;
+};
+
+flags::Command AddTokenize(flags::CommandLine& line, TokenLinesFlags& flags) {
+  auto tokenize = line.AddCommand(
+      "tokenize", "Token ids of the text on standard input, as a JSON array");
+  tokenize
+      .Add("--tokenizer", flags.tokenizer,
+           "tokenizer.json, or the folder of a dataset")
+      .Required();
+  tokenize.AddSwitch("--lines", flags.lines,
+                     "Every line is a text, written as a JSON string");
+  tokenize.AddSwitch("--decode", flags.decode,
+                     "The other way: every line is an array of ids");
+  return tokenize;
+}
+
+int RunTokenize(const TokenLinesFlags& flags) {
+  const auto tokenizer =
+      text::LoadTokenizer(text::TokenizerPath(flags.tokenizer));
+  if (!tokenizer.ok()) return ExitCodeOf(tokenizer.status());
+  const TokenLinesMode mode = flags.decode  ? TokenLinesMode::kDecode
+                              : flags.lines ? TokenLinesMode::kLines
+                                            : TokenLinesMode::kWhole;
+  return ExitCodeOf(PrintTokenLines(**tokenizer, mode, std::cin, std::cout));
+}
+
 int Main(int argc, char** argv) {
   flags::CommandLine line(
       {.name = "lory-corpus",
@@ -143,9 +178,13 @@ int Main(int argc, char** argv) {
   auto verify = line.AddCommand("verify", "Check every byte of a dataset");
   verify.Add("DATASET", path, "Its manifest or folder").Required();
 
+  TokenLinesFlags token_flags;
+  auto tokenize = AddTokenize(line, token_flags);
+
   if (const auto exit = line.Parse(argc, argv)) return *exit;
   Progress progress(RealClock(), stderr, ::isatty(STDERR_FILENO) == 1);
   if (build.given()) return RunBuild(flags, progress);
+  if (tokenize.given()) return RunTokenize(token_flags);
   if (stats.given()) return Print(DatasetStats(path));
   if (compare.given()) return Print(CompareDatasets(path, other));
   if (map.given()) return Print(MapDataset(path, map_options, map_file));
