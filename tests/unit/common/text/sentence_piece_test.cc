@@ -10,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/mutations.h"
+#include "tests/support/sentence_piece_file.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 
@@ -22,39 +23,12 @@ using ::lory::testing::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-enum PieceType {
-  kNormal = 1,
-  kUnknown,
-  kControl,
-  kUserDefined,
-  kUnused,
-  kByte
-};
-
-std::string Varint(uint64_t number) {
-  std::string bytes;
-  for (; number >= 0x80; number >>= 7) {
-    bytes += static_cast<char>(number | 0x80);
-  }
-  return bytes + static_cast<char>(number);
-}
-
-std::string NumberField(int field, uint64_t number) {
-  return Varint(static_cast<uint64_t>(field) << 3) + Varint(number);
-}
-
-std::string BytesField(int field, const std::string& bytes) {
-  return Varint(static_cast<uint64_t>(field) << 3 | 2) + Varint(bytes.size()) +
-         bytes;
-}
-
-std::string PieceField(const std::string& text, float score, PieceType type) {
-  char image[sizeof(score)];
-  std::memcpy(image, &score, sizeof(score));
-  return BytesField(1, BytesField(1, text) + Varint(2 << 3 | 5) +
-                           std::string(image, sizeof(image)) +
-                           NumberField(3, type));
-}
+using ::lory::testing::BytesField;
+using ::lory::testing::NumberField;
+using ::lory::testing::PieceField;
+using ::lory::testing::PieceType;
+using ::lory::testing::Varint;
+using ModelFile = ::lory::testing::SentencePieceFile;
 
 // A trie of one character, "A", and what it becomes.
 std::string CharacterMapOf(const std::string& becomes) {
@@ -68,37 +42,6 @@ std::string CharacterMapOf(const std::string& becomes) {
   std::memcpy(bytes.data() + sizeof(size), units.data(), size);
   return bytes + becomes + '\0';
 }
-
-struct ModelFile {
-  // <unk> <s> </s>, the bytes, then these from 259 on.
-  std::string pieces =
-      PieceField("\u2581", -1, kNormal) + PieceField("a", -2, kNormal) +
-      PieceField("b", -3, kNormal) + PieceField("c", -4, kNormal) +
-      PieceField("bc", -5, kNormal) + PieceField("ab", -6, kNormal) +
-      PieceField("\u2581a", -6, kNormal) + PieceField("<t>", 0, kUserDefined);
-  int model_type = 2;
-  bool byte_fallback = true;
-  bool remove_extra_whitespaces = false;
-  bool add_dummy_prefix = true;
-  std::string charsmap;
-  std::string more;
-
-  std::string Bytes() const {
-    std::string bytes = PieceField("<unk>", 0, kUnknown) +
-                        PieceField("<s>", 0, kControl) +
-                        PieceField("</s>", 0, kControl);
-    for (int byte = 0; byte < 256; ++byte) {
-      bytes += PieceField(ByteTokenName(static_cast<uint8_t>(byte)), 0, kByte);
-    }
-    return bytes + pieces +
-           BytesField(
-               2, NumberField(3, model_type) + NumberField(35, byte_fallback)) +
-           BytesField(3, BytesField(2, charsmap) +
-                             NumberField(3, add_dummy_prefix) +
-                             NumberField(4, remove_extra_whitespaces)) +
-           more;
-  }
-};
 
 BytePairTokenizer Opened(const ModelFile& file) {
   auto parts = ParseSentencePieceModel(file.Bytes());
@@ -165,12 +108,14 @@ TEST(SentencePieceModel, NamesWhatIsNotSupported) {
   };
   expect_refused({.model_type = 1}, "of type unigram; only bpe");
   expect_refused({.byte_fallback = false}, "without byte_fallback");
-  expect_refused({.pieces = PieceField("ab", 0, kNormal)},
+  expect_refused({.pieces = PieceField("ab", 0, PieceType::kNormal)},
                  "'ab' has a character that is no piece");
-  expect_refused({.pieces = PieceField("a", 0, kUnused)},
+  expect_refused({.pieces = PieceField("a", 0, PieceType::kUnused)},
                  "piece 259 ('a') of type 5");
-  expect_refused({.pieces = PieceField("", 0, kNormal)}, "piece 259 is empty");
-  expect_refused({.pieces = PieceField("<s>", 0, kNormal)}, "there twice");
+  expect_refused({.pieces = PieceField("", 0, PieceType::kNormal)},
+                 "piece 259 is empty");
+  expect_refused({.pieces = PieceField("<s>", 0, PieceType::kNormal)},
+                 "there twice");
   expect_refused({.charsmap = "x"}, "precompiled_charsmap is damaged");
   expect_refused({.more = BytesField(2, NumberField(24, 1))},
                  "treat_whitespace_as_suffix");

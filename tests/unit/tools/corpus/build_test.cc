@@ -9,11 +9,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "common/base/hash.h"
 #include "common/data/dataset.h"
 #include "common/io/storage.h"
+#include "common/text/tokenizer_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/captured_progress.h"
+#include "tests/support/sentence_piece_file.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/tools/corpus/made_up_dataset.h"
 #include "tools/corpus/build_lock.h"
@@ -377,6 +380,28 @@ TEST_F(BuildTest, NeighborsByListsAreAsGoodAsTheyMustBe) {
   const auto text = DatasetStats(spec.output);
   ASSERT_OK(text);
   EXPECT_THAT(*text, HasSubstr("100.0 % of those of a sample found"));
+}
+
+TEST_F(BuildTest, ATokenizerOfSentencePieceGoesWithTheDataset) {
+  Build();
+  ASSERT_TRUE(std::filesystem::exists(folder.At("out/tokenizer.json")));
+  const std::string model = testing::SentencePieceFile().Bytes();
+  spec.tokenizer_file = folder.Write("t.model", model);
+  Build();
+  EXPECT_EQ(Read("tokenizer.model"), model);
+  // That of the build before is none of this dataset.
+  EXPECT_FALSE(std::filesystem::exists(folder.At("out/tokenizer.json")));
+  EXPECT_OK(Verify());
+  EXPECT_OK(InspectDataset(spec.output, 0));
+  const auto opened =
+      text::OpenTokenizer(spec.output, {.vocabulary_size = 267});
+  ASSERT_OK(opened);
+  EXPECT_EQ(opened->end_of_document, "</s>");
+  EXPECT_EQ(*text::TokenizerSha256(spec.output), Sha256Hex(model));
+  spec.tokenizer_file.clear();
+  Build();
+  EXPECT_FALSE(std::filesystem::exists(folder.At("out/tokenizer.model")));
+  EXPECT_OK(Verify());
 }
 
 TEST_F(BuildTest, MoreNeighborsThanDocumentsAreAllOfThem) {

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/hash.h"
+#include "tests/support/sentence_piece_file.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/tools/model/eval/eval_data.h"
 #include "tests/unit/tools/model/models.h"
@@ -378,6 +379,25 @@ TEST_F(CommandsTest, AnImportSaysWhetherItsTokenizerFits) {
                 fits ? Matcher<std::string>(Not(HasSubstr("tokenizer")))
                      : HasSubstr("a vocabulary of 257, the model's is"));
   }
+}
+
+TEST_F(CommandsTest, ALlamaWithItsTokenizerIsImportedAskedAndExported) {
+  auto spec = DenseSpec();
+  spec.set_vocabulary_size(267);
+  const std::string hf = folder.At("llama-hf");
+  ASSERT_OK(Say({"export", WriteModel(folder.At("llama"), spec), "--to", hf}));
+  const std::string bytes = testing::SentencePieceFile().Bytes();
+  folder.Write("llama-hf/tokenizer.model", bytes);
+  const std::string at = folder.At("imported");
+  LORY_ASSERT_OK_AND_ASSIGN(const Answer answer,
+                            Say({"import", hf, "--to", at}));
+  EXPECT_THAT(answer.text, Not(HasSubstr("cannot be used")));
+  EXPECT_EQ(LoadCheckpoint(at)->manifest.tokenizer_sha256, Sha256Hex(bytes));
+  EXPECT_THAT(Say({"logits", at, "--text", "a b", "--tokenizer", hf})->text,
+              HasSubstr("\""));
+  ASSERT_OK(Say({"export", at, "--to", folder.At("again"), "--tokenizer", hf}));
+  EXPECT_EQ(*lory::io::LocalStorage().Read(folder.At("again/tokenizer.model")),
+            bytes);
 }
 
 TEST_F(CommandsTest, ATokenizerThatIsNotTheModelsIsRefused) {

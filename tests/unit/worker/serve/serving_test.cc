@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "common/base/address.h"
 #include "common/rpc/server.h"
 #include "common/rpc/status_convert.h"
@@ -278,6 +279,65 @@ TEST_F(ServingTest, OffsetsAreThoseOfCharactersInTheText) {
             "a\xEF\xBF\xBD");
   EXPECT_EQ(whole["logprobs"]["text_offset"],
             nlohmann::ordered_json({0, 1, 1, 2, 3, 3, 3, 4, 5}));
+}
+
+// Token i is a space and a letter; at the begin of a text the letter alone.
+struct SpacedTokenizer final : lory::text::Tokenizer {
+  int64_t vocabulary_size() const override { return lory::model::kVocabulary; }
+  int32_t end_of_document_id() const override { return 18; }
+  std::vector<int32_t> Encode(absl::string_view) const override { return {}; }
+  std::string Decode(const std::vector<int32_t>& ids) const override {
+    std::string text;
+    for (const int32_t id : ids) text += TokenText(id);
+    return std::string(absl::StripPrefix(text, " "));
+  }
+  std::string TokenText(int32_t id) const override {
+    return {' ', static_cast<char>('a' + id)};
+  }
+};
+
+TEST_F(ServingTest, TheSpaceBeforeAWordIsTextUnlessItBeginsOne) {
+  lory::text::TokenizerFile spaced;
+  spaced.tokenizer = std::make_unique<SpacedTokenizer>();
+  spaced.end_of_document = "<end>";
+  const Front of_spaced{.model = *served.model,
+                        .tokenizer = spaced,
+                        .engine = *engine,
+                        .metrics = metrics,
+                        .clock = RealClock()};
+  EXPECT_EQ(of_spaced.DecodeMarked({0, 1, 18, 2, 3}), "a b<end>c d");
+  CompletionRequest request;
+  request.echo = true;
+  request.logprobs = 1;
+  CompletionChoice choice(of_spaced, 0, {0, 1}, request);
+  GenerationPiece piece;
+  piece.prompt_scores = {{.token = 1}};
+  piece.tokens = {2};
+  piece.scores = {{.token = 2}};
+  piece.text = " c";
+  const nlohmann::ordered_json whole = choice.Add(piece);
+  EXPECT_EQ(whole["text"], "a b c");
+  EXPECT_EQ(whole["logprobs"]["tokens"],
+            nlohmann::ordered_json({"a", " b", " c"}));
+  EXPECT_EQ(whole["logprobs"]["text_offset"],
+            nlohmann::ordered_json({0, 1, 3}));
+  // What the engine makes stands within a text from its first token on.
+  auto made = Engine::Create({}, *served.model, *spaced.tokenizer, RealClock(),
+                             nullptr);
+  ASSERT_OK(made);
+  Engine& of_words = **made;
+  const std::jthread run(
+      [&of_words](std::stop_token stop) { of_words.Run(stop); });
+  const Front answers{.model = *served.model,
+                      .tokenizer = spaced,
+                      .engine = of_words,
+                      .metrics = metrics,
+                      .clock = RealClock()};
+  const http::Response response = HttpApi(answers).Complete(
+      R"({"prompt": [[0]], "max_tokens": 1, "temperature": 0})");
+  ASSERT_EQ(response.status, 200) << response.body;
+  const json answered = json::parse(response.body)["choices"][0];
+  EXPECT_THAT(answered["text"].get<std::string>(), ::testing::StartsWith(" "));
 }
 
 TEST_F(ServingTest, EchoScoresThePromptAsScoreDoes) {
