@@ -33,10 +33,12 @@ lory_import(sqlite sqlite3.h sqlite3)               # the journal; 3.40.1
 lory_import(civetweb civetweb.h civetweb)           # the HTTP endpoint; 1.15
 lory_import(xxhash xxhash.h xxhash)                 # fast hashes; 0.8.1
 lory_import(pcre2 pcre2.h pcre2-8)                  # words of tokenizers; 10.42
+# Trains tokenizers; only lory-corpus, for it has a protobuf of its own. 0.1.97.
+lory_import(sentencepiece sentencepiece_processor.h sentencepiece)
+lory_import(sentencepiece_train sentencepiece_trainer.h sentencepiece_train)
 lory_import(zstd zstd.h zstd)                       # input compression; 1.5.4
 lory_import(utf8proc utf8proc.h utf8proc)           # Unicode tables; 2.8.0
-# JSON in, on the data path. 3.0.1.
-lory_import(simdjson simdjson.h simdjson)
+lory_import(simdjson simdjson.h simdjson)           # JSON in, where hot; 3.0.1
 # As Debian's own CMake file says. Its classes differ with and without, and
 # -pthread or -fopenmp on one file would switch it on for that file alone.
 target_compile_definitions(lory_dep_simdjson INTERFACE

@@ -149,11 +149,14 @@ class Build {
     } else {
       stage.options = {{"vocabulary_size", spec_.vocabulary_size},
                        {"training_mb", spec_.tokenizer_megabytes}};
+      const bool of_pieces = spec_.tokenizer_kind == kSentencePieceBpe;
+      if (of_pieces) stage.options["kind"] = spec_.tokenizer_kind;
       stage.inputs = {{"ingest", ingest_.OutputHash()},
                       {"split", split_.OutputHash()}};
-      stage.run = [&](const std::string& folder) {
-        return TrainTokenizer(store, held_out, spec_.vocabulary_size,
-                              spec_.tokenizer_megabytes, folder, progress_);
+      stage.run = [&, of_pieces](const std::string& folder) {
+        return (of_pieces ? TrainSentencePieceTokenizer : TrainTokenizer)(
+            store, held_out, spec_.vocabulary_size, spec_.tokenizer_megabytes,
+            folder, progress_);
       };
     }
     LORY_ASSIGN_OR_RETURN(tokenizer_, runner_.Run(stage));

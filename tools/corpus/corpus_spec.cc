@@ -279,6 +279,8 @@ void ReadTokenizer(SpecReader& reader, const YamlNode& node,
   reader.Map(
       node, path,
       {{"file", reader.Path(&spec->tokenizer_file, folder)},
+       {"kind",
+        reader.OneOf(&spec->tokenizer_kind, {kByteBpe, kSentencePieceBpe})},
        {"vocabulary_size", reader.Whole(&spec->vocabulary_size, 257, 1 << 20)},
        {"training_mb", reader.Whole(&spec->tokenizer_megabytes, 1, 1 << 20)}});
   if (!spec->tokenizer_file.empty() && node.entries.size() > 1) {

@@ -50,6 +50,10 @@ struct CorpusInput {
 // Whether its documents are tokens already, of the spec's tokenizer.
 bool HoldsTokens(const CorpusInput& input);
 
+// Kinds of tokenizers that are trained.
+inline constexpr char kByteBpe[] = "byte-bpe";
+inline constexpr char kSentencePieceBpe[] = "sentencepiece-bpe";
+
 struct CorpusSpec {
   std::string name;
   std::string output;  // folder of the dataset
@@ -60,7 +64,8 @@ struct CorpusSpec {
   double held_out_fraction = 0.01;  // of each domain's documents
   std::vector<std::string> holdout_domains;
 
-  std::string tokenizer_file;        // empty: train one
+  std::string tokenizer_file;  // empty: train one
+  std::string tokenizer_kind = kByteBpe;
   int64_t vocabulary_size = 8192;    // when trained
   int64_t tokenizer_megabytes = 64;  // of text to train on at most
 

@@ -1,22 +1,60 @@
 #include "tools/corpus/tokenizer_stage.h"
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
 #include "common/io/storage.h"
 #include "common/text/byte_pair_model.h"
 #include "tools/corpus/byte_pair_trainer.h"
 #include "tools/corpus/parallel.h"
+#include "tools/corpus/sentence_piece_trainer.h"
 
 namespace lory::corpus {
 namespace {
 
 constexpr int64_t kTokenizeGrain = 64;  // documents
+
+// Every n-th document, so that a limit does not favour the first domains.
+std::vector<int64_t> DocumentsToTrainOn(const DocumentStore& store,
+                                        std::span<const uint8_t> held_out,
+                                        int64_t megabytes) {
+  std::vector<int64_t> documents;
+  const int64_t stride = store.TextBytes() / (megabytes * 1'000'000) + 1;
+  for (int64_t i = 0; i < store.count(); i += stride) {
+    if (!held_out[i]) documents.push_back(i);
+  }
+  return documents;
+}
+
+// The lines of a text, long ones in parts that end with a character.
+void AddSentences(absl::string_view text, std::vector<std::string>* sentences) {
+  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
+    while (!line.empty()) {
+      size_t bytes = std::min(line.size(), kMostSentenceBytes);
+      while (bytes > 1 && bytes < line.size() &&
+             (static_cast<uint8_t>(line[bytes]) & 0xc0) == 0x80) {
+        --bytes;
+      }
+      sentences->emplace_back(line.substr(0, bytes));
+      line.remove_prefix(bytes);
+    }
+  }
+}
+
+// Words for people when less was learned than was asked for.
+void SayIfSmaller(int64_t size, int64_t wanted, Progress& progress) {
+  if (size >= wanted) return;
+  progress.Say(absl::StrCat("the text has only ", size,
+                            " tokens worth learning, not ", wanted,
+                            ": vocabulary_size is larger than it can fill"));
+}
 
 WordCounts CountAll(const DocumentStore& store,
                     const std::vector<int64_t>& documents) {
@@ -43,12 +81,8 @@ absl::StatusOr<StageResult> TrainTokenizer(const DocumentStore& store,
                                            int64_t megabytes,
                                            const std::string& folder,
                                            Progress& progress) {
-  std::vector<int64_t> documents;
-  // Every n-th document, so that a limit does not favour the first domains.
-  const int64_t stride = store.TextBytes() / (megabytes * 1'000'000) + 1;
-  for (int64_t i = 0; i < store.count(); i += stride) {
-    if (!held_out[i]) documents.push_back(i);
-  }
+  const std::vector<int64_t> documents =
+      DocumentsToTrainOn(store, held_out, megabytes);
   progress.Start("tokenizer", vocabulary_size - 257);
   const WordCounts counts = CountAll(store, documents);
   const text::BytePairModel model = TrainBytePairs(
@@ -57,15 +91,41 @@ absl::StatusOr<StageResult> TrainTokenizer(const DocumentStore& store,
   LORY_RETURN_IF_ERROR(
       io::LocalStorage().Write(absl::StrCat(folder, "/", kTokenizerFile),
                                text::SerializeBytePairModel(model)));
-  if (size < vocabulary_size) {
-    progress.Say(absl::StrCat("the text has only ", size,
-                              " tokens worth learning, not ", vocabulary_size,
-                              ": vocabulary_size is larger than it can fill"));
-  }
+  SayIfSmaller(size, vocabulary_size, progress);
   return StageResult{
       {kTokenizerFile},
       {{"vocabulary_size", static_cast<double>(size)}},
       absl::StrFormat("%d tokens learned from %d words", size, counts.size())};
+}
+
+absl::StatusOr<StageResult> TrainSentencePieceTokenizer(
+    const DocumentStore& store, std::span<const uint8_t> held_out,
+    int64_t vocabulary_size, int64_t megabytes, const std::string& folder,
+    Progress& progress) {
+  std::vector<std::string> sentences;
+  for (const int64_t i : DocumentsToTrainOn(store, held_out, megabytes)) {
+    AddSentences(store.TextOf(i), &sentences);
+  }
+  progress.Start("tokenizer", static_cast<int64_t>(sentences.size()));
+  std::string error;
+  const std::string model =
+      TrainSentencePieces(sentences, vocabulary_size, &error);
+  if (model.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("tokenizer.vocabulary_size: is ", vocabulary_size,
+                     ", of which SentencePiece makes no tokenizer: ", error));
+  }
+  const std::string path = absl::StrCat(folder, "/", kSentencePieceFile);
+  LORY_RETURN_IF_ERROR(io::LocalStorage().Write(path, model));
+  LORY_ASSIGN_OR_RETURN(const std::unique_ptr<text::Tokenizer> tokenizer,
+                        LoadForCorpus(path));
+  const int64_t size = tokenizer->vocabulary_size();
+  SayIfSmaller(size, vocabulary_size, progress);
+  progress.Advance(static_cast<int64_t>(sentences.size()));
+  return StageResult{{kSentencePieceFile},
+                     {{"vocabulary_size", static_cast<double>(size)}},
+                     absl::StrFormat("%d pieces learned from %d lines", size,
+                                     sentences.size())};
 }
 
 absl::StatusOr<std::unique_ptr<text::Tokenizer>> LoadForCorpus(

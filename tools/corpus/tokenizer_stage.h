@@ -27,6 +27,13 @@ absl::StatusOr<StageResult> TrainTokenizer(const DocumentStore& store,
                                            const std::string& folder,
                                            Progress& progress);
 
+// The same with SentencePiece, which writes tokenizer.model.
+// INVALID_ARGUMENT: too few tokens for the characters that there are.
+absl::StatusOr<StageResult> TrainSentencePieceTokenizer(
+    const DocumentStore& store, std::span<const uint8_t> held_out,
+    int64_t vocabulary_size, int64_t megabytes, const std::string& folder,
+    Progress& progress);
+
 // The tokenizer at `path`. FAILED_PRECONDITION: it has no token that ends
 // documents.
 absl::StatusOr<std::unique_ptr<text::Tokenizer>> LoadForCorpus(

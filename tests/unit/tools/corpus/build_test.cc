@@ -404,6 +404,29 @@ TEST_F(BuildTest, ATokenizerOfSentencePieceGoesWithTheDataset) {
   EXPECT_OK(Verify());
 }
 
+TEST_F(BuildTest, ATokenizerOfSentencePieceCanBeTrained) {
+  spec.tokenizer_kind = kSentencePieceBpe;
+  spec.vocabulary_size = 400;
+  Build();
+  const std::string model = Read("tokenizer.model");
+  EXPECT_OK(Verify());
+  const auto tokenizer = text::LoadTokenizer(folder.At("out/tokenizer.model"));
+  ASSERT_OK(tokenizer);
+  EXPECT_EQ((*tokenizer)->end_of_document(), "</s>");
+  EXPECT_GT((*tokenizer)->vocabulary_size(), 259);
+  const std::string text = "7 na\u00efve \u4f60\u597d  words\n";
+  EXPECT_EQ((*tokenizer)->Decode((*tokenizer)->Encode(text)), text);
+  // The same once more, from nothing.
+  spec.output = folder.At("again");
+  ASSERT_OK(BuildDataset(spec, {}, captured.progress()));
+  EXPECT_EQ(*io::LocalStorage().Read(folder.At("again/tokenizer.model")),
+            model);
+  spec.vocabulary_size = 260;
+  EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("tokenizer.vocabulary_size: is 260")));
+}
+
 TEST_F(BuildTest, MoreNeighborsThanDocumentsAreAllOfThem) {
   spec.neighbors.k = 1000;
   const auto summary = BuildDataset(spec, {}, captured.progress());

@@ -46,7 +46,8 @@ TEST(CorpusSpec, EveryKeyIsRead) {
             "seed: 7\nmax_errors: 0\norder: random\n"
             "mixture: {news: 2, text: 0.5}\n"
             "held_out: {fraction: 0.25}\n"
-            "tokenizer: {vocabulary_size: 300, training_mb: 2}\n"
+            "tokenizer: {vocabulary_size: 300, training_mb: 2, "
+            "kind: sentencepiece-bpe}\n"
             "embed: {dimensions: 64}\n"
             "holdout_domains: [a, b.c]\n"
             "neighbors: {k: 3, near_duplicate: 1, shingle_overlap: 0,\n"
@@ -61,6 +62,7 @@ TEST(CorpusSpec, EveryKeyIsRead) {
   EXPECT_EQ(spec.order, DocumentOrder::kRandom);
   EXPECT_EQ(spec.held_out_fraction, 0.25);
   EXPECT_EQ(spec.vocabulary_size, 300);
+  EXPECT_EQ(spec.tokenizer_kind, kSentencePieceBpe);
   EXPECT_EQ(spec.tokenizer_megabytes, 2);
   EXPECT_EQ(spec.embed_dimensions, 64);
   EXPECT_EQ(spec.neighbors.k, 3);
