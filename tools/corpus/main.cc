@@ -116,7 +116,7 @@ flags::Command AddTokenize(flags::CommandLine& line, TokenLinesFlags& flags) {
       "tokenize", "Token ids of the text on standard input, as a JSON array");
   tokenize
       .Add("--tokenizer", flags.tokenizer,
-           "tokenizer.json, or the folder of a dataset")
+           "tokenizer.json, tokenizer.model, or the folder of a dataset")
       .Required();
   tokenize.AddSwitch("--lines", flags.lines,
                      "Every line is a text, written as a JSON string");
