@@ -37,6 +37,7 @@ lory_import(pcre2 pcre2.h pcre2-8)                  # words of tokenizers; 10.42
 lory_import(sentencepiece sentencepiece_processor.h sentencepiece)
 lory_import(sentencepiece_train sentencepiece_trainer.h sentencepiece_train)
 lory_import(zstd zstd.h zstd)                       # input compression; 1.5.4
+lory_import(openblas cblas.h openblas)              # encoders; 0.3.21
 lory_import(utf8proc utf8proc.h utf8proc)           # Unicode tables; 2.8.0
 lory_import(simdjson simdjson.h simdjson)           # JSON in, where hot; 3.0.1
 # As Debian's own CMake file says. Its classes differ with and without, and

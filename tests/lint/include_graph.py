@@ -53,7 +53,8 @@ EDGES = {
     "worker/serve": COMMON + ("worker/model", "worker/ops", "worker/device",
                               "worker/checkpoint", "worker/train"),
     "worker/daemon": COMMON,
-    "tools/corpus": COMMON,
+    "tools/corpus": COMMON + ("tools/corpus/encoder",),
+    "tools/corpus/encoder": COMMON,
     "tools/demo_corpus": COMMON,
     "tools/loryctl": COMMON,
     # Works on models with the trainer's code; of worker/train only the place

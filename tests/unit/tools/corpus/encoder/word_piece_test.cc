@@ -1,0 +1,215 @@
+#include "tools/corpus/encoder/word_piece.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "common/io/storage.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "nlohmann/json.hpp"
+#include "tests/support/mutations.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
+
+namespace lory::corpus {
+namespace {
+
+using ::lory::testing::Mutations;
+using ::lory::testing::StatusIs;
+using ::lory::testing::TemporaryFolder;
+using ::testing::HasSubstr;
+
+const std::vector<std::string> kWords = {
+    "[PAD]",  "[UNK]", "[CLS]",  "[SEP]",  "[MASK]",   "un", "##aff", "##able",
+    "##ab",   "cafe",  "the",    "cat",    "##s",      ",",  "!",     "\u4f60",
+    "\u597d", "i",     "\u0131", "\u03bf", "##\u03c3", "a",  "b",     "c",
+    "d",      "##b",   "$",      "fi",     "\ufb01"};
+
+nlohmann::json TokenizerJson() {
+  nlohmann::json root = {
+      {"normalizer",
+       {{"type", "BertNormalizer"},
+        {"clean_text", true},
+        {"handle_chinese_chars", true},
+        {"strip_accents", nullptr},
+        {"lowercase", true}}},
+      {"pre_tokenizer", {{"type", "BertPreTokenizer"}}},
+      {"model", {{"type", "WordPiece"}, {"unk_token", "[UNK]"}}}};
+  for (size_t i = 0; i < kWords.size(); ++i) {
+    root["model"]["vocab"][kWords[i]] = i;
+  }
+  for (int i = 0; i < 5; ++i) {
+    root["added_tokens"].push_back({{"id", i},
+                                    {"content", kWords[i]},
+                                    {"single_word", false},
+                                    {"lstrip", false},
+                                    {"rstrip", false},
+                                    {"normalized", false},
+                                    {"special", true}});
+  }
+  return root;
+}
+
+struct WordPieceTest : ::testing::Test {
+  WordPiece Load() {
+    auto words = WordPiece::Load(folder.path());
+    EXPECT_OK(words);
+    return *std::move(words);
+  }
+  WordPiece LoadList(const std::string& settings = "{}") {
+    folder.Write("vocab.txt", absl::StrJoin(kWords, "\n") + "\n");
+    folder.Write("tokenizer_config.json", settings);
+    return Load();
+  }
+  static std::string Tokens(const WordPiece& words, absl::string_view text,
+                            size_t limit = 1000) {
+    std::vector<std::string> tokens;
+    for (const int32_t id : words.Encode(text, limit)) {
+      tokens.push_back(kWords[id]);
+    }
+    return absl::StrJoin(tokens, " ");
+  }
+  void ExpectError(const nlohmann::json& root, const std::string& what) {
+    folder.Write("tokenizer.json", root.dump());
+    EXPECT_THAT(WordPiece::Load(folder.path()),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("tokenizer.json: " + what)));
+  }
+
+  TemporaryFolder folder;
+};
+
+// What tokenizers 0.23.3 gives for the same words.
+TEST_F(WordPieceTest, TokensAreThoseOfTheReference) {
+  const std::pair<std::string, std::string> cases[] = {
+      {"unaffable", "un ##aff ##able"},
+      {"UNAFFABLE cats", "un ##aff ##able cat ##s"},
+      {"unaffablez", "[UNK]"},
+      {"caf\u00e9 CAF\u00c9 cafe\u0301", "cafe cafe cafe"},
+      {"the,cat!", "the , cat !"},
+      {"\u4f60\u597d\u5417", "\u4f60 \u597d [UNK]"},
+      {"ca\u200bt ca\u0001t ca\ufffdt", "cat cat cat"},
+      {std::string("ca\0t", 4), "cat"},
+      {"the\u0085cat\u00a0the\u2003cat", "[UNK] the cat"},
+      {"\u0130 I \u0131", "i i \u0131"},
+      {"\u039f\u03a3", "\u03bf ##\u03c3"},
+      {"a[SEP]b [sep] [MASK]c", "a [SEP] b [UNK] [UNK] [UNK] [MASK] c"},
+      {"", ""},
+      {" \t ", ""},
+      {"$a$", "$ a $"},
+      {"\ufb01 fi", "\ufb01 fi"},
+      {"a\tb\nc\rd", "a b c d"},
+      {"[SEP", "[UNK] [UNK]"},
+      {"a\u0378b", "[UNK]"}};
+  folder.Write("tokenizer.json", TokenizerJson().dump());
+  const WordPiece words = Load();
+  const WordPiece list = [&] {
+    EXPECT_OK(io::LocalStorage().Remove(folder.At("tokenizer.json")));
+    return LoadList();
+  }();
+  for (const auto& [text, tokens] : cases) {
+    EXPECT_EQ(Tokens(words, text), tokens) << text;
+    EXPECT_EQ(Tokens(list, text), tokens) << text;
+  }
+}
+
+TEST_F(WordPieceTest, AWordOfMoreThanAHundredCharactersIsUnknown) {
+  const WordPiece words = LoadList();
+  EXPECT_EQ(words.Encode("a" + std::string(99, 'b'), 1000).size(), 100u);
+  EXPECT_EQ(Tokens(words, "a" + std::string(100, 'b')), "[UNK]");
+}
+
+TEST_F(WordPieceTest, SettingsSayHowTextIsCleaned) {
+  EXPECT_EQ(
+      Tokens(LoadList(R"({"do_lower_case": false})"), "Caf\u00e9 cafe the CAT"),
+      "[UNK] cafe the [UNK]");
+  EXPECT_EQ(Tokens(LoadList(R"({"do_lower_case": false,
+                                "strip_accents": true})"),
+                   "caf\u00e9"),
+            "cafe");
+  EXPECT_EQ(Tokens(LoadList(R"({"strip_accents": false})"), "Caf\u00e9 \u0130"),
+            "[UNK] [UNK]");
+  EXPECT_EQ(Tokens(LoadList(R"({"tokenize_chinese_chars": false})"),
+                   "\u4f60\u597d \u4f60"),
+            "[UNK] \u4f60");
+  nlohmann::json root = TokenizerJson();
+  root["normalizer"]["clean_text"] = false;
+  folder.Write("tokenizer.json", root.dump());
+  EXPECT_EQ(Tokens(Load(), std::string("the\0cat a\x0b"
+                                       "b",
+                                       11)),
+            "[UNK] a b");
+}
+
+TEST_F(WordPieceTest, StopsWhereEnoughIsKnown) {
+  const WordPiece words = LoadList();
+  std::string text;
+  for (int i = 0; i < 1000; ++i) text += "the cats [SEP] ";
+  for (const size_t limit : {0u, 1u, 2u, 3u, 4u, 5u, 400u}) {
+    const auto some = words.Encode(text, limit);
+    const auto all = words.Encode(text, 100'000);
+    EXPECT_EQ(all.size(), 4000u);
+    ASSERT_GE(some.size(), limit);
+    EXPECT_LE(some.size(), limit + 1);
+    EXPECT_TRUE(std::equal(some.begin(), some.end(), all.begin()));
+  }
+}
+
+TEST_F(WordPieceTest, WhatCannotBeDoneIsRefusedByName) {
+  nlohmann::json root = TokenizerJson();
+  root["model"]["type"] = "BPE";
+  ExpectError(root, "model.type is \"BPE\", not WordPiece");
+  root = TokenizerJson();
+  root["normalizer"] = nullptr;
+  ExpectError(root, "normalizer.type is null");
+  root = TokenizerJson();
+  root["pre_tokenizer"]["type"] = "Whitespace";
+  ExpectError(root, "pre_tokenizer.type is \"Whitespace\"");
+  root = TokenizerJson();
+  root["added_tokens"][4]["lstrip"] = true;
+  ExpectError(root, "added_tokens: \"[MASK]\" has lstrip");
+  root = TokenizerJson();
+  root["model"]["vocab"].erase("[CLS]");
+  ExpectError(root, "no [CLS] among its words");
+  root = TokenizerJson();
+  root["model"]["vocab"]["cat"] = -1;
+  ExpectError(root, "model.vocab: the id of 'cat'");
+  ExpectError(nlohmann::json::array(), "no JSON object");
+}
+
+TEST_F(WordPieceTest, WordListsThatAreWrongAreRefusedByLine) {
+  EXPECT_THAT(WordPiece::Load(folder.path()),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("neither tokenizer.json nor vocab.txt")));
+  folder.Write("vocab.txt", "[UNK]\r\n[CLS]\r\n[SEP]\r\na\r\na\r\n");
+  EXPECT_THAT(WordPiece::Load(folder.path()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("vocab.txt:5: 'a' stands twice")));
+  folder.Write("vocab.txt", "[UNK]\n[CLS]\n");
+  EXPECT_THAT(WordPiece::Load(folder.path()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("vocab.txt: no [SEP] among its words")));
+  folder.Write("vocab.txt", "[UNK]\n[CLS]\n[SEP]\n");
+  folder.Write("tokenizer_config.json", R"({"do_lower_case": "yes"})");
+  EXPECT_THAT(WordPiece::Load(folder.path()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("tokenizer_config.json: do_lower_case")));
+}
+
+TEST_F(WordPieceTest, DamagedFilesAreReadOrRefused) {
+  Mutations mutations(5);
+  const std::string good = TokenizerJson().dump();
+  for (int i = 0; i < 2000; ++i) {
+    folder.Write("tokenizer.json", mutations.Of(good));
+    const auto words = WordPiece::Load(folder.path());
+    if (words.ok()) words->Encode("the caf\u00e9, [SEP] unaffable", 100);
+  }
+  folder.Write("tokenizer.json",
+               std::string(100'000, '[') + std::string(100'000, ']'));
+  EXPECT_FALSE(WordPiece::Load(folder.path()).ok());
+}
+
+}  // namespace
+}  // namespace lory::corpus

@@ -1,0 +1,42 @@
+#include "tools/corpus/encoder/matrix_product.h"
+
+#include <cblas.h>
+
+#include <algorithm>
+
+namespace lory::corpus {
+namespace {
+
+blasint Blas(int64_t size) { return static_cast<blasint>(size); }
+
+}  // namespace
+
+OneThreadAProduct::OneThreadAProduct() : before_(openblas_get_num_threads()) {
+  openblas_set_num_threads(1);
+}
+
+OneThreadAProduct::~OneThreadAProduct() { openblas_set_num_threads(before_); }
+
+void MultiplyTransposed(int64_t rows, int64_t columns, int64_t depth,
+                        float scale, MatrixView a, MatrixView b, float* c,
+                        int64_t c_stride) {
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, Blas(rows),
+              Blas(columns), Blas(depth), scale, a.data, Blas(a.stride), b.data,
+              Blas(b.stride), 0, c, Blas(c_stride));
+}
+
+void Multiply(int64_t rows, int64_t columns, int64_t depth, MatrixView a,
+              MatrixView b, float* c, int64_t c_stride) {
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, Blas(rows),
+              Blas(columns), Blas(depth), 1, a.data, Blas(a.stride), b.data,
+              Blas(b.stride), 0, c, Blas(c_stride));
+}
+
+void ApplyLinear(int64_t rows, int64_t in, int64_t out, const float* weight,
+                 const float* bias, const float* x, float* y) {
+  for (int64_t i = 0; i < rows; ++i) std::copy(bias, bias + out, y + i * out);
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, Blas(rows), Blas(out),
+              Blas(in), 1, x, Blas(in), weight, Blas(in), 1, y, Blas(out));
+}
+
+}  // namespace lory::corpus
