@@ -7,9 +7,10 @@
 Builds datasets undisturbed, then again and again into other folders, each time
 with kill -9 somewhere on the way, until that many kills have hit a running
 build. The build that goes on after a kill must give the same bytes: shards,
-manifest, and what every stage left. Three corpora take turns: one plain file,
+manifest, and what every stage left. Four corpora take turns: one plain file,
 one of folders, compressed and text files with a mixture and the released walk,
-and one of tokens and text. Exit code 1 when one does not.
+one of tokens and text, and one whose vectors a small encoder makes. Exit code 1
+when one does not.
 """
 
 import argparse
@@ -29,14 +30,14 @@ from pathlib import Path
 
 # Kills in a row before a build may end.
 MOST_KILLS = 4
-COMMON = """name: crash
+SHARED = """name: crash
 output: out
 held_out: {fraction: 0.05}
-embed: {dimensions: 256}
 neighbors: {near_duplicate: 0.9}
 sequence_length: 64
 shard_mb: 1
 """
+COMMON = SHARED + "embed: {dimensions: 256}\n"
 TRAINED = COMMON + "tokenizer: {vocabulary_size: 600}\n"
 PLAIN = TRAINED + """inputs:
   - path: in.jsonl
@@ -50,6 +51,11 @@ TOKENS = COMMON + """tokenizer: {file: tokenizer.json}
 inputs:
   - {path: tokens.idx, format: megatron, domain: tokens}
   - {path: in.jsonl}
+"""
+ENCODED = SHARED + """tokenizer: {vocabulary_size: 600}
+embed: {kind: bert, model: encoder}
+inputs:
+  - path: in.jsonl
 """
 VARIED = TRAINED + """inputs:
   - {path: lines}
@@ -119,6 +125,50 @@ def write_tokens(folder, seed, program):
     text = "".join(json.dumps(line) + "\n" for line in lines[half:])
     (folder / "in.jsonl").write_text(text)
     (folder / "corpus.yaml").write_text(TOKENS)
+
+
+def write_encoded(folder, seed, _):
+    """With a BERT of random weights that knows the pieces of the words."""
+    config = {"model_type": "bert", "hidden_size": 48, "num_hidden_layers": 2,
+              "num_attention_heads": 4, "intermediate_size": 96,
+              "vocab_size": 34, "max_position_embeddings": 128}
+    shapes = {"embeddings.word_embeddings.weight": (34, 48),
+              "embeddings.position_embeddings.weight": (128, 48),
+              "embeddings.token_type_embeddings.weight": (2, 48)}
+
+    def add(name, *shape):
+        shapes[name + ".weight"] = shape
+        shapes[name + ".bias"] = shape[:1]
+
+    add("embeddings.LayerNorm", 48)
+    for layer in ("encoder.layer.0.", "encoder.layer.1."):
+        for part in ("self.query", "self.key", "self.value", "output.dense"):
+            add(f"{layer}attention.{part}", 48, 48)
+        add(layer + "attention.output.LayerNorm", 48)
+        add(layer + "intermediate.dense", 96, 48)
+        add(layer + "output.dense", 48, 96)
+        add(layer + "output.LayerNorm", 48)
+    chance = random.Random(seed)
+    header, data = {}, b""
+    for name, shape in shapes.items():
+        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+        begin = len(data)
+        data += struct.pack(f"<{count}f",
+                            *(chance.gauss(0, 0.3) for _ in range(count)))
+        header[name] = {"dtype": "F32", "shape": shape,
+                        "data_offsets": [begin, len(data)]}
+    encoder = folder / "encoder"
+    encoder.mkdir()
+    text = json.dumps(header).encode()
+    (encoder / "model.safetensors").write_bytes(
+        struct.pack("<Q", len(text)) + text + data)
+    (encoder / "config.json").write_text(json.dumps(config))
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "w", "##x"]
+    words += [f"##{number}" for number in range(27)]
+    (encoder / "vocab.txt").write_text("\n".join(words) + "\n")
+    lines = [json.dumps(line) + "\n" for line in documents(seed)]
+    (folder / "in.jsonl").write_text("".join(lines))
+    (folder / "corpus.yaml").write_text(ENCODED)
 
 
 class Corpus:
@@ -200,7 +250,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="lory-crash-") as name:
         root = Path(name)
         corpora = [Corpus(program, root, write, options.seed)
-                   for write in (write_plain, write_varied, write_tokens)]
+                   for write in (write_plain, write_varied, write_tokens,
+                                 write_encoded)]
         kills = builds = 0
         while kills < options.kills or builds < len(corpora):
             hit, odd = corpora[builds % len(corpora)].disturb(root / "killed",

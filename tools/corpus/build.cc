@@ -14,9 +14,11 @@
 #include "tools/corpus/array_file.h"
 #include "tools/corpus/build_lock.h"
 #include "tools/corpus/embed.h"
+#include "tools/corpus/embedder.h"
 #include "tools/corpus/held_out.h"
 #include "tools/corpus/ingest.h"
 #include "tools/corpus/input_files.h"
+#include "tools/corpus/kept_blocks.h"
 #include "tools/corpus/mixture.h"
 #include "tools/corpus/near_duplicates.h"
 #include "tools/corpus/neighbors.h"
@@ -30,8 +32,9 @@
 namespace lory::corpus {
 namespace {
 
+constexpr char kEmbedStage[] = "embed";
 constexpr std::array<const char*, 10> kStages = {
-    "ingest",    "split",      "tokenizer", "tokenize", "embed",
+    "ingest",    "split",      "tokenizer", "tokenize", kEmbedStage,
     "neighbors", "duplicates", "mixture",   "order",    "pack"};
 
 // Tokens are rarely longer than this: enough held-out bytes for a context.
@@ -42,10 +45,11 @@ class Build {
  public:
   Build(const CorpusSpec& spec, const BuildOptions& options, Progress& progress)
       : spec_(spec),
+        options_(options),
         progress_(progress),
         runner_(absl::StrCat(spec.output, "/stages"), options.redo, progress) {}
 
-  absl::StatusOr<std::string> Run() {
+  absl::StatusOr<std::string> Run(std::unique_ptr<Embedder> embedder) {
     LORY_RETURN_IF_ERROR(RunIngest());
     LORY_ASSIGN_OR_RETURN(const DocumentStore store,
                           DocumentStore::Open(ingest_.folder));
@@ -55,7 +59,8 @@ class Build {
         ArrayFile<uint8_t>::Open(split_.PathOf(kHeldOutFile)));
     LORY_RETURN_IF_ERROR(RunTokenizer(store, held_out.values()));
     LORY_RETURN_IF_ERROR(RunTokenize(store));
-    LORY_RETURN_IF_ERROR(RunEmbed(store));
+    LORY_RETURN_IF_ERROR(RunEmbed(store, *embedder));
+    embedder.reset();
     LORY_ASSIGN_OR_RETURN(const auto vectors,
                           ArrayFile<float>::Open(embed_.PathOf(kVectorsFile)));
     LORY_RETURN_IF_ERROR(RunNeighbors(vectors.values(), held_out.values()));
@@ -186,16 +191,24 @@ class Build {
     return absl::OkStatus();
   }
 
-  absl::Status RunEmbed(const DocumentStore& store) {
-    Stage stage{.name = "embed", .version = 2};
-    stage.options = {{"kind", "hashed-tf-idf"},
-                     {"dimensions", spec_.embed_dimensions}};
-    stage.inputs = {{"ingest", ingest_.OutputHash()}};
-    stage.run = [&](const std::string& folder) {
-      return Embed(store, spec_.embed_dimensions, folder, progress_);
+  absl::Status RunEmbed(const DocumentStore& store, Embedder& embedder) {
+    Stage stage{.name = kEmbedStage, .version = 2};
+    stage.options = embedder.options();
+    stage.inputs = embedder.inputs();
+    stage.inputs.emplace_back("ingest", ingest_.OutputHash());
+    // Beside the stage's folder, which is emptied when it runs again.
+    const std::string kept_folder =
+        absl::StrCat(spec_.output, "/stages/embed-blocks");
+    if (options_.redo == kEmbedStage) {
+      LORY_RETURN_IF_ERROR(io::LocalStorage().Remove(kept_folder));
+    }
+    stage.run = [&](const std::string& folder) -> absl::StatusOr<StageResult> {
+      LORY_ASSIGN_OR_RETURN(
+          KeptBlocks kept, KeptBlocks::Open(kept_folder, FingerprintOf(stage)));
+      return EmbedStore(store, embedder, kept, folder, progress_);
     };
     LORY_ASSIGN_OR_RETURN(embed_, runner_.Run(stage));
-    return absl::OkStatus();
+    return io::LocalStorage().Remove(kept_folder);
   }
 
   absl::Status RunNeighbors(std::span<const float> vectors,
@@ -353,6 +366,7 @@ class Build {
   }
 
   const CorpusSpec& spec_;
+  const BuildOptions& options_;
   Progress& progress_;
   StageRunner runner_;
   StageRecord ingest_, split_, tokenizer_, tokenize_, embed_, neighbors_,
@@ -377,7 +391,12 @@ absl::StatusOr<std::string> BuildDataset(const CorpusSpec& spec,
   CorpusSpec with_left_out = spec;
   for (CorpusInput& input : with_left_out.inputs) input.left_out = spec.output;
   for (size_t i = 0;; ++i) {
-    auto summary = Build(with_left_out, options, progress).Run();
+    // What is wrong with a model is found before hours of text are read.
+    LORY_ASSIGN_OR_RETURN(std::unique_ptr<Embedder> embedder,
+                          OpenEmbedder(spec));
+    with_left_out.embed_dimensions = embedder->dimensions();
+    auto summary =
+        Build(with_left_out, options, progress).Run(std::move(embedder));
     if (!absl::IsAborted(summary.status()) || i == kStages.size()) {
       return summary;
     }

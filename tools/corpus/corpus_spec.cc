@@ -27,6 +27,8 @@ constexpr char kMegatron[] = "megatron";
 constexpr char kMds[] = "mds";
 constexpr char kSymmetric[] = "symmetric";
 constexpr char kDirected[] = "directed";
+constexpr char kHashedTfIdf[] = "hashed-tf-idf";
+constexpr char kBert[] = "bert";
 constexpr DocumentOrder kOrders[] = {DocumentOrder::kSimilarity,
                                      DocumentOrder::kReleasedCode,
                                      DocumentOrder::kRandom};
@@ -127,6 +129,18 @@ class SpecReader {
       Fail(node.line, path,
            absl::StrCat("must be ", absl::StrJoin(known, " or "), ", not ",
                         config::Describe(node)));
+    };
+  }
+
+  auto Flag(bool* target) {
+    return [=, this](const YamlNode& node, const std::string& path) {
+      if (node.kind != YamlNode::Kind::kScalar || node.quoted ||
+          (node.scalar != "true" && node.scalar != "false")) {
+        return Fail(node.line, path,
+                    absl::StrCat("must be true or false, not ",
+                                 config::Describe(node)));
+      }
+      *target = node.scalar == "true";
     };
   }
 
@@ -319,6 +333,43 @@ void ReadNeighbors(SpecReader& reader, const YamlNode& node,
   }
 }
 
+void ReadEmbed(SpecReader& reader, const YamlNode& node,
+               const std::string& path, const std::string& folder,
+               CorpusSpec* spec) {
+  constexpr Pooling kPoolings[] = {Pooling::kMean, Pooling::kMeanWithoutCls,
+                                   Pooling::kCls};
+  std::vector<std::string> names;
+  for (const Pooling known : kPoolings) names.emplace_back(NameOf(known));
+  std::string kind = kHashedTfIdf;
+  std::string pooling;
+  int32_t max_tokens = 0;
+  EncoderSpec& encoder = spec->encoder;
+  reader.Map(node, path,
+             {{"kind", reader.OneOf(&kind, {kHashedTfIdf, kBert})},
+              {"dimensions", reader.Whole(&spec->embed_dimensions, 16, 16384)},
+              {"model", reader.Path(&encoder.model, folder)},
+              {"pooling", reader.OneOf(&pooling, names)},
+              {"max_tokens", reader.Whole(&max_tokens, 3, 1 << 17)},
+              {"normalize", reader.Flag(&encoder.normalize)}});
+  for (const Pooling known : kPoolings) {
+    if (pooling == NameOf(known)) encoder.pooling = known;
+  }
+  if (max_tokens > 0) encoder.max_tokens = max_tokens;
+  for (const config::YamlEntry& entry : node.entries) {
+    const std::string here = absl::StrCat(path, ".", entry.key);
+    if (kind == kBert && entry.key == "dimensions") {
+      reader.Fail(entry.line, here, "are the model's");
+    } else if (kind != kBert && entry.key != "dimensions" &&
+               entry.key != "kind") {
+      reader.Fail(entry.line, here, "is for kind: bert alone");
+    }
+  }
+  if (kind == kBert && encoder.model.empty()) {
+    reader.Fail(node.line, absl::StrCat(path, ".model"),
+                "is missing: the folder of a BERT encoder");
+  }
+}
+
 void ReadMixture(SpecReader& reader, const YamlNode& node,
                  const std::string& path,
                  std::map<std::string, double>* mixture) {
@@ -414,8 +465,10 @@ absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
         [&](const YamlNode& node, const std::string& path) {
           ReadTokenizer(reader, node, path, folder, &spec);
         }},
-       {"embed", section({{"dimensions",
-                           reader.Whole(&spec.embed_dimensions, 16, 16384)}})},
+       {"embed",
+        [&](const YamlNode& node, const std::string& path) {
+          ReadEmbed(reader, node, path, folder, &spec);
+        }},
        {"neighbors",
         [&](const YamlNode& node, const std::string& path) {
           ReadNeighbors(reader, node, path, &spec);

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "tools/corpus/encoder/model_folder.h"
 #include "tools/corpus/neighbor_options.h"
 #include "tools/corpus/token_type.h"
 
@@ -54,6 +55,14 @@ bool HoldsTokens(const CorpusInput& input);
 inline constexpr char kByteBpe[] = "byte-bpe";
 inline constexpr char kSentencePieceBpe[] = "sentencepiece-bpe";
 
+// A BERT encoder that makes the vectors.
+struct EncoderSpec {
+  std::string model;               // folder; empty: hashed TF-IDF
+  std::optional<Pooling> pooling;  // none: what the folder says
+  std::optional<int32_t> max_tokens;
+  bool normalize = true;  // rows of unit length
+};
+
 struct CorpusSpec {
   std::string name;
   std::string output;  // folder of the dataset
@@ -69,7 +78,8 @@ struct CorpusSpec {
   int64_t vocabulary_size = 8192;    // when trained
   int64_t tokenizer_megabytes = 64;  // of text to train on at most
 
-  int32_t embed_dimensions = 1024;
+  int32_t embed_dimensions = 1024;  // of hashed TF-IDF; a model has its own
+  EncoderSpec encoder;
   NeighborOptions neighbors;
   Graph graph = Graph::kSymmetric;
   // Of two documents at least this similar, with at least this share of their

@@ -1,48 +1,161 @@
 #include "tools/corpus/embed.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
+#include <cstring>
 #include <memory>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "common/base/random.h"
 #include "common/base/status_macros.h"
-#include "tools/corpus/parallel.h"
-#include "tools/corpus/words.h"
 
 namespace lory::corpus {
 namespace {
 
-constexpr int64_t kEmbedGrain = 32;           // documents
-constexpr size_t kBuckets = size_t{1} << 21;  // of document counts
+constexpr int64_t kBlockBytes = 64 << 20;  // of vectors
+constexpr int64_t kSlowBlock = 512;        // documents: at most minutes
 
-struct Term {
-  uint64_t hash = 0;
-  int32_t count = 0;
+// Documents of a block.
+int64_t BlockSize(const Embedder& embedder) {
+  const int64_t fit = kBlockBytes / (4 * int64_t{embedder.dimensions()});
+  return std::max<int64_t>(
+      1, embedder.is_slow() ? std::min(fit, kSlowBlock) : fit);
+}
+
+// Rows of a block, and the texts in it of which only the begin was taken.
+struct Block {
+  int64_t shortened = 0;
+  std::vector<float> rows;
 };
 
-// The words of `text` with their counts, by hash.
-std::vector<Term> TermsOf(absl::string_view text) {
-  std::vector<uint64_t> hashes = WordHashesOf(text);
-  std::sort(hashes.begin(), hashes.end());
-  std::vector<Term> terms;
-  for (const uint64_t hash : hashes) {
-    if (terms.empty() || terms.back().hash != hash) terms.push_back({hash, 0});
-    ++terms.back().count;
-  }
-  return terms;
+std::string ToBytes(const Block& block) {
+  const absl::string_view rows = BytesOf(std::span<const float>(block.rows));
+  std::string bytes(sizeof(block.shortened) + rows.size(), '\0');
+  std::memcpy(bytes.data(), &block.shortened, sizeof(block.shortened));
+  std::memcpy(bytes.data() + sizeof(block.shortened), rows.data(), rows.size());
+  return bytes;
 }
 
-void Normalize(float* row, int32_t dimensions) {
-  const double length = std::sqrt(Similarity(row, row, dimensions));
-  if (length == 0) return;
-  for (int32_t i = 0; i < dimensions; ++i) {
-    row[i] = static_cast<float>(row[i] / length);
+bool FromBytes(absl::string_view bytes, Block* block) {
+  if (bytes.size() != sizeof(int64_t) + block->rows.size() * sizeof(float)) {
+    return false;
   }
+  std::memcpy(&block->shortened, bytes.data(), sizeof(int64_t));
+  std::memcpy(block->rows.data(), bytes.data() + sizeof(int64_t),
+              bytes.size() - sizeof(int64_t));
+  return true;
 }
+
+// The stage while it runs.
+class EmbedRun {
+ public:
+  EmbedRun(const DocumentStore& store, Embedder& embedder, KeptBlocks& kept,
+           Progress& progress)
+      : store_(store),
+        embedder_(embedder),
+        kept_(kept),
+        progress_(progress),
+        size_(BlockSize(embedder)),
+        texts_{store.count(), [&store](int64_t i) { return store.TextOf(i); }} {
+  }
+
+  absl::StatusOr<StageResult> Run(const std::string& folder) {
+    Begin();
+    LORY_ASSIGN_OR_RETURN(
+        const std::unique_ptr<io::FileWriter> writer,
+        io::LocalStorage().Create(absl::StrCat(folder, "/", kVectorsFile)));
+    for (int64_t number = 0; number * size_ < texts_.count; ++number) {
+      LORY_ASSIGN_OR_RETURN(const Block block, BlockOf(number));
+      LORY_RETURN_IF_ERROR(
+          writer->Append(BytesOf(std::span<const float>(block.rows))));
+      Count(block);
+    }
+    LORY_RETURN_IF_ERROR(writer->Commit());
+    return Result();
+  }
+
+ private:
+  int64_t EndOf(int64_t number) const {
+    return std::min((number + 1) * size_, texts_.count);
+  }
+
+  void Begin() {
+    int64_t kept = 0;
+    int64_t kept_bytes = 0;
+    for (int64_t number = 0; number * size_ < texts_.count; ++number) {
+      if (!kept_.Has(number)) continue;
+      kept += EndOf(number) - number * size_;
+      for (int64_t i = number * size_; i < EndOf(number); ++i) {
+        kept_bytes += store_.records()[i].text_bytes;
+      }
+    }
+    if (kept > 0) {
+      progress_.Say(absl::StrFormat(
+          "embed      goes on: %d of %d documents were done before", kept,
+          texts_.count));
+    }
+    const int64_t all = store_.TextBytes();
+    progress_.Start(
+        "embed", all - kept_bytes + (embedder_.reads_texts_before() ? all : 0));
+    embedder_.Prepare(texts_, [this](int64_t n) { progress_.Advance(n); });
+  }
+
+  absl::StatusOr<Block> BlockOf(int64_t number) {
+    const int64_t begin = number * size_;
+    const int64_t end = EndOf(number);
+    Block block;
+    block.rows.resize((end - begin) * embedder_.dimensions());
+    const std::optional<std::string> before = kept_.Take(number);
+    if (before.has_value() && FromBytes(*before, &block)) return block;
+    LORY_ASSIGN_OR_RETURN(
+        block.shortened,
+        embedder_.Embed(texts_, begin, end, block.rows.data(),
+                        [this](int64_t n) { progress_.Advance(n); }));
+    if (embedder_.is_slow()) {
+      LORY_RETURN_IF_ERROR(kept_.Keep(number, ToBytes(block)));
+    }
+    return block;
+  }
+
+  void Count(const Block& block) {
+    shortened_ += block.shortened;
+    const auto step = static_cast<size_t>(embedder_.dimensions());
+    for (size_t at = 0; at < block.rows.size(); at += step) {
+      const auto row = block.rows.begin() + static_cast<int64_t>(at);
+      zeros_ += std::all_of(row, row + embedder_.dimensions(),
+                            [](float value) { return value == 0; })
+                    ? 1
+                    : 0;
+    }
+  }
+
+  StageResult Result() const {
+    std::string summary = absl::StrFormat("%d vectors of %d numbers",
+                                          texts_.count, embedder_.dimensions());
+    if (zeros_ > 0) absl::StrAppendFormat(&summary, ", %d all zero", zeros_);
+    if (shortened_ > 0) {
+      absl::StrAppendFormat(&summary, ", %d of the begin of a longer text",
+                            shortened_);
+    }
+    return StageResult{{kVectorsFile},
+                       {{"vectors", static_cast<double>(texts_.count)},
+                        {"zero_vectors", static_cast<double>(zeros_)},
+                        {"shortened", static_cast<double>(shortened_)}},
+                       std::move(summary)};
+  }
+
+  const DocumentStore& store_;
+  Embedder& embedder_;
+  KeptBlocks& kept_;
+  Progress& progress_;
+  const int64_t size_;  // documents of a block
+  const Texts texts_;
+  int64_t zeros_ = 0;
+  int64_t shortened_ = 0;
+};
 
 }  // namespace
 
@@ -54,52 +167,24 @@ double Similarity(const float* a, const float* b, int32_t dimensions) {
   return sum;
 }
 
-std::vector<float> EmbedDocuments(
-    int64_t count, const std::function<absl::string_view(int64_t)>& text_of,
-    int32_t dimensions, const std::function<void(int64_t)>& on_progress) {
-  // Documents that have a word, by hash: words that share a bucket count
-  // together, which makes a rare one look a little less rare.
-  std::vector<std::atomic<uint32_t>> seen_in(kBuckets);
-  ParallelFor(count, kEmbedGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      for (const Term& term : TermsOf(text_of(i))) {
-        seen_in[term.hash % kBuckets].fetch_add(1, std::memory_order_relaxed);
-      }
-      on_progress(static_cast<int64_t>(text_of(i).size()));
-    }
-  });
-  std::vector<float> rows(count * dimensions);
-  ParallelFor(count, kEmbedGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      float* row = rows.data() + i * dimensions;
-      for (const Term& term : TermsOf(text_of(i))) {
-        const double with = seen_in[term.hash % kBuckets].load();
-        const double weight =
-            (1 + std::log(term.count)) * std::log((1.0 + count) / (1.0 + with));
-        const uint64_t place = Mix64(term.hash);
-        const float sign = (place >> 63) != 0 ? -1.f : 1.f;
-        row[place % dimensions] += sign * static_cast<float>(weight);
-      }
-      Normalize(row, dimensions);
-      on_progress(static_cast<int64_t>(text_of(i).size()));
-    }
-  });
-  return rows;
+void ToUnitLength(float* row, int32_t dimensions) {
+  const double length = std::sqrt(Similarity(row, row, dimensions));
+  if (length == 0) return;
+  for (int32_t i = 0; i < dimensions; ++i) {
+    row[i] = static_cast<float>(row[i] / length);
+  }
 }
 
-absl::StatusOr<StageResult> Embed(const DocumentStore& store,
-                                  int32_t dimensions, const std::string& folder,
-                                  Progress& progress) {
-  progress.Start("embed", 2 * store.TextBytes());
-  const std::vector<float> rows = EmbedDocuments(
-      store.count(), [&](int64_t i) { return store.TextOf(i); }, dimensions,
-      [&](int64_t bytes) { progress.Advance(bytes); });
-  LORY_RETURN_IF_ERROR(
-      WriteArray<float>(absl::StrCat(folder, "/", kVectorsFile), rows));
-  return StageResult{
-      {kVectorsFile},
-      {{"vectors", static_cast<double>(store.count())}},
-      absl::StrFormat("%d vectors of %d numbers", store.count(), dimensions)};
+absl::StatusOr<std::unique_ptr<Embedder>> OpenEmbedder(const CorpusSpec& spec) {
+  if (spec.encoder.model.empty()) return MakeHashedTfIdf(spec.embed_dimensions);
+  return OpenBertEmbedder(spec.encoder);
+}
+
+absl::StatusOr<StageResult> EmbedStore(const DocumentStore& store,
+                                       Embedder& embedder, KeptBlocks& kept,
+                                       const std::string& folder,
+                                       Progress& progress) {
+  return EmbedRun(store, embedder, kept, progress).Run(folder);
 }
 
 }  // namespace lory::corpus

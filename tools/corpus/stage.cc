@@ -121,6 +121,11 @@ absl::StatusOr<StageRecord> ParseStageRecord(absl::string_view text,
   return record;
 }
 
+std::string FingerprintOf(const Stage& stage) {
+  return Sha256Hex(WhatItIsMadeFrom(stage).dump(
+      -1, ' ', false, Json::error_handler_t::replace));
+}
+
 absl::Status StageRunner::CheckInputs(const Stage& stage) {
   for (const auto& [name, hash] : stage.inputs) {
     const auto found = unread_.find(name);
@@ -142,8 +147,7 @@ absl::StatusOr<StageRecord> StageRunner::Run(const Stage& stage) {
   const std::string own_folder = absl::StrCat(root_, "/", stage.name);
   const std::string folder = stage.folder.empty() ? own_folder : stage.folder;
   const std::string record_path = absl::StrCat(own_folder, "/", kRecordFile);
-  const std::string fingerprint = Sha256Hex(WhatItIsMadeFrom(stage).dump(
-      -1, ' ', false, Json::error_handler_t::replace));
+  const std::string fingerprint = FingerprintOf(stage);
   const absl::StatusOr<std::string> text = storage.Read(record_path);
   if (text.ok() && stage.name != redo_) {
     absl::StatusOr<StageRecord> record = ParseStageRecord(*text, folder);

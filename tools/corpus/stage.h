@@ -60,6 +60,9 @@ struct Stage {
   std::function<absl::StatusOr<StageResult>(const std::string& folder)> run;
 };
 
+// Of what `stage` is made from: name, version, options and inputs.
+std::string FingerprintOf(const Stage& stage);
+
 // Runs stages in one place. Thread-compatible; hold the BuildLock.
 class StageRunner {
  public:

@@ -18,6 +18,7 @@
 #include "tests/support/captured_progress.h"
 #include "tests/support/sentence_piece_file.h"
 #include "tests/support/status_matchers.h"
+#include "tests/unit/tools/corpus/encoder/made_up_bert.h"
 #include "tests/unit/tools/corpus/made_up_dataset.h"
 #include "tools/corpus/build_lock.h"
 #include "tools/corpus/document_index.h"
@@ -132,6 +133,42 @@ TEST_F(BuildTest, AKilledStageIsDoneAgainAndNothingElse) {
   EXPECT_THAT(Build(), ElementsAre("embed"));
   EXPECT_EQ(Read("manifest.json"), manifest);
   EXPECT_THAT(Build("order"), ElementsAre("order"));
+}
+
+// Of random weights, and with the pieces of the topics' words.
+std::string WriteEncoder(const TemporaryFolder& folder,
+                         const std::string& name) {
+  const std::string model = MadeUpBert().Write(folder, name);
+  std::string words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ntopic\n##word\n";
+  for (int i = 0; i < 10; ++i) absl::StrAppend(&words, "##", i, "\n");
+  folder.Write(name + "/vocab.txt", words);
+  return model;
+}
+
+TEST_F(BuildTest, AnEncoderMakesVectorsOfItsOwnSize) {
+  spec.encoder.model = WriteEncoder(folder, "model");
+  Build();
+  EXPECT_EQ(Read("stages/embed/vectors.f32").size(), 240u * 12 * sizeof(float));
+  EXPECT_FALSE(std::filesystem::exists(spec.output + "/stages/embed-blocks"));
+  LORY_ASSERT_OK_AND_ASSIGN(const std::string sound, Verify());
+  EXPECT_THAT(sound, HasSubstr("test is sound"));
+  spec.encoder.model = WriteEncoder(folder, "moved");
+  EXPECT_THAT(Build(), IsEmpty());
+  const std::string manifest = Read("manifest.json");
+  EXPECT_TRUE(Build("embed").contains("embed"));
+  EXPECT_EQ(Read("manifest.json"), manifest);
+  spec.encoder.pooling = Pooling::kCls;
+  EXPECT_TRUE(Build().contains("neighbors"));
+  spec.encoder.model.clear();
+  EXPECT_TRUE(Build().contains("embed"));
+}
+
+TEST_F(BuildTest, AModelThatCannotBeRunIsSaidBeforeAnythingIsRead) {
+  spec.encoder.model = folder.At("nowhere");
+  EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
+              StatusIs(absl::StatusCode::kNotFound,
+                       HasSubstr("nowhere: no such folder: embed.model")));
+  EXPECT_FALSE(std::filesystem::exists(spec.output + "/stages"));
 }
 
 // One file of each stage, with its middle bits flipped.

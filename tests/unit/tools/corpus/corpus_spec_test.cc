@@ -12,6 +12,7 @@ namespace lory::corpus {
 namespace {
 
 using ::lory::testing::StatusIs;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 const auto kInvalid = absl::StatusCode::kInvalidArgument;
@@ -81,6 +82,37 @@ TEST(CorpusSpec, EveryKeyIsRead) {
   EXPECT_EQ(spec.holdout_domains, (std::vector<std::string>{"a", "b.c"}));
   EXPECT_EQ(spec.sequence_length, 16);
   EXPECT_EQ(spec.shard_megabytes, 1);
+}
+
+TEST(CorpusSpec, AnEncoderIsReadWithItsChoices) {
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const CorpusSpec spec,
+      Parse("embed: {kind: bert, model: minilm, pooling: mean_without_cls,\n"
+            "        max_tokens: 128, normalize: false}\n"));
+  EXPECT_THAT(spec.encoder.model, EndsWith("/minilm"));
+  EXPECT_EQ(spec.encoder.pooling, Pooling::kMeanWithoutCls);
+  EXPECT_EQ(spec.encoder.max_tokens, 128);
+  EXPECT_FALSE(spec.encoder.normalize);
+  LORY_ASSERT_OK_AND_ASSIGN(const CorpusSpec plain,
+                            Parse("embed: {kind: hashed-tf-idf}\n"));
+  EXPECT_EQ(plain.encoder.model, "");
+}
+
+TEST(CorpusSpec, KeysOfAnotherKindOfVectorsAreNamed) {
+  ExpectError("embed: {model: minilm}\n",
+              "corpus.yaml:5: embed.model: is for kind: bert alone");
+  ExpectError("embed:\n  kind: bert\n  model: x\n  dimensions: 64\n",
+              "corpus.yaml:8: embed.dimensions: are the model's");
+  ExpectError("embed: {kind: bert}\n",
+              "corpus.yaml:5: embed.model: is missing: the folder of a BERT");
+  ExpectError("embed: {kind: bert, model: x, pooling: max}\n",
+              "must be mean or mean_without_cls or cls, not 'max'");
+  ExpectError("embed: {kind: bert, model: x, max_tokens: 2}\n",
+              "embed.max_tokens: is 2; must be from 3");
+  ExpectError("embed: {kind: bert, model: x, normalize: 'true'}\n",
+              "embed.normalize: must be true or false, not 'true'");
+  ExpectError("embed: {kind: word2vec}\n",
+              "must be hashed-tf-idf or bert, not 'word2vec'");
 }
 
 TEST(CorpusSpec, AnUnknownKeyIsNamedWithItsLineAndAGuess) {
