@@ -109,6 +109,10 @@ absl::Status CheckOutput(const CorpusSpec& spec) {
     LORY_RETURN_IF_ERROR(
         CheckRead(spec.tokenizer_file, spec.output, "tokenizer.file"));
   }
+  if (!spec.encoder.model.empty()) {
+    LORY_RETURN_IF_ERROR(
+        CheckRead(spec.encoder.model, spec.output, "embed.model"));
+  }
   std::error_code error;
   for (fs::directory_iterator at(spec.output, error), end; !error && at != end;
        at.increment(error)) {

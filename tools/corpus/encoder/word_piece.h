@@ -36,9 +36,10 @@ struct WordList {
 // BERT's tokenizer, as Hugging Face's BertTokenizer does it: cleaned, cut at
 // white space and marks, then the longest pieces of the list that fit.
 //
-// Equal token for token to `tokenizers` but for characters that Unicode took in
-// after its version 8, whose tables that library has in part: it keeps newer
-// format characters and accents, and does not cut at newer marks.
+// Equal token for token to `tokenizers` but for characters that Unicode took
+// in, or put into another class, after its version 8, whose tables that library
+// has in part: it keeps newer format characters and accents, and does not cut
+// at newer marks.
 //
 // Immutable; thread-safe.
 class WordPiece {

@@ -98,6 +98,15 @@ TEST_F(OutputGuardTest, ATokenizerThatWouldBeWrittenOverIsRefused) {
   }
 }
 
+TEST_F(OutputGuardTest, AModelThatWouldBeWrittenOverIsRefused) {
+  for (const char* model : {"out", "out/stages/model"}) {
+    spec.encoder.model = folder.At(model);
+    EXPECT_THAT(Build(), StatusIs(absl::StatusCode::kInvalidArgument,
+                                  HasSubstr("embed.model: ")))
+        << model;
+  }
+}
+
 TEST_F(OutputGuardTest, AFolderWithFilesOfTheseNamesThatNoBuildMadeIsRefused) {
   for (const char* file : {"documents.jsonl", "manifest.json",
                            "train-00000.bin", "stages/order/mine.txt"}) {
