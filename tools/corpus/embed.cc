@@ -137,8 +137,7 @@ class EmbedRun {
                                           texts_.count, embedder_.dimensions());
     if (zeros_ > 0) absl::StrAppendFormat(&summary, ", %d all zero", zeros_);
     if (shortened_ > 0) {
-      absl::StrAppendFormat(&summary, ", %d of the begin of a longer text",
-                            shortened_);
+      absl::StrAppendFormat(&summary, ", %d of texts cut off", shortened_);
     }
     return StageResult{{kVectorsFile},
                        {{"vectors", static_cast<double>(texts_.count)},
