@@ -9,15 +9,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "common/base/hash.h"
 #include "common/data/dataset.h"
 #include "common/io/storage.h"
-#include "common/text/tokenizer_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/support/captured_progress.h"
-#include "tests/support/sentence_piece_file.h"
 #include "tests/support/status_matchers.h"
+#include "tests/unit/tools/corpus/build_fixture.h"
 #include "tests/unit/tools/corpus/encoder/made_up_bert.h"
 #include "tests/unit/tools/corpus/made_up_dataset.h"
 #include "tools/corpus/build_lock.h"
@@ -30,51 +27,13 @@
 namespace lory::corpus {
 namespace {
 
-using ::lory::testing::CapturedProgress;
 using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-struct BuildTest : ::testing::Test {
-  BuildTest() : spec(TopicSpec(folder)) {}
-
-  // Builds and returns the stages that ran.
-  std::set<std::string> Build(const std::string& redo = "") {
-    const auto summary =
-        BuildDataset(spec, {.redo = redo}, captured.progress());
-    EXPECT_OK(summary);
-    std::set<std::string> ran;
-    for (absl::string_view line : absl::StrSplit(captured.Take(), '\n')) {
-      const std::vector<std::string> words =
-          absl::StrSplit(line, ' ', absl::SkipEmpty());
-      if (absl::EndsWith(line, " s)")) {
-        ran.insert(words[0]);
-      }
-    }
-    return ran;
-  }
-  std::string Read(const std::string& name) {
-    return *io::LocalStorage().Read(absl::StrCat(spec.output, "/", name));
-  }
-  absl::StatusOr<std::string> Verify() {
-    return VerifyDataset(spec.output, captured.progress());
-  }
-  std::set<std::string> DocumentIds() {
-    std::set<std::string> ids;
-    const auto documents = ReadDocumentIndex(spec.output + "/documents.jsonl");
-    EXPECT_OK(documents);
-    for (const auto& document : *documents) {
-      ids.insert(document.id);
-    }
-    return ids;
-  }
-
-  TemporaryFolder folder;
-  CapturedProgress captured;
-  CorpusSpec spec;
-};
+struct BuildTest : BuildFixture {};
 
 TEST_F(BuildTest, MakesADatasetThatOpensAndVerifies) {
   EXPECT_EQ(Build().size(), 10u);
@@ -389,20 +348,6 @@ TEST_F(BuildTest, VerifyFindsAnIndexThatIsNotThatOfTheShards) {
                                  HasSubstr("end mark inside")));
 }
 
-TEST_F(BuildTest, ATokenizerCanBeTakenOver) {
-  Build();
-  spec.tokenizer_file = folder.Write("t.json", Read("tokenizer.json"));
-  EXPECT_THAT(Build(), ElementsAre("tokenizer"));
-  spec.tokenizer_file = folder.Write("u.json", "{}");
-  EXPECT_THAT(
-      BuildDataset(spec, {}, captured.progress()),
-      StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("u.json")));
-  // Before anything is read.
-  spec.output = folder.At("other");
-  EXPECT_FALSE(BuildDataset(spec, {}, captured.progress()).ok());
-  EXPECT_FALSE(std::filesystem::exists(folder.At("other/stages/ingest")));
-}
-
 TEST_F(BuildTest, NeighborsByListsAreAsGoodAsTheyMustBe) {
   Build();
   const std::string exact = Read("manifest.json");
@@ -417,51 +362,6 @@ TEST_F(BuildTest, NeighborsByListsAreAsGoodAsTheyMustBe) {
   const auto text = DatasetStats(spec.output);
   ASSERT_OK(text);
   EXPECT_THAT(*text, HasSubstr("100.0 % of those of a sample found"));
-}
-
-TEST_F(BuildTest, ATokenizerOfSentencePieceGoesWithTheDataset) {
-  Build();
-  ASSERT_TRUE(std::filesystem::exists(folder.At("out/tokenizer.json")));
-  const std::string model = testing::SentencePieceFile().Bytes();
-  spec.tokenizer_file = folder.Write("t.model", model);
-  Build();
-  EXPECT_EQ(Read("tokenizer.model"), model);
-  // That of the build before is none of this dataset.
-  EXPECT_FALSE(std::filesystem::exists(folder.At("out/tokenizer.json")));
-  EXPECT_OK(Verify());
-  EXPECT_OK(InspectDataset(spec.output, 0));
-  const auto opened =
-      text::OpenTokenizer(spec.output, {.vocabulary_size = 267});
-  ASSERT_OK(opened);
-  EXPECT_EQ(opened->end_of_document, "</s>");
-  EXPECT_EQ(*text::TokenizerSha256(spec.output), Sha256Hex(model));
-  spec.tokenizer_file.clear();
-  Build();
-  EXPECT_FALSE(std::filesystem::exists(folder.At("out/tokenizer.model")));
-  EXPECT_OK(Verify());
-}
-
-TEST_F(BuildTest, ATokenizerOfSentencePieceCanBeTrained) {
-  spec.tokenizer_kind = kSentencePieceBpe;
-  spec.vocabulary_size = 400;
-  Build();
-  const std::string model = Read("tokenizer.model");
-  EXPECT_OK(Verify());
-  const auto tokenizer = text::LoadTokenizer(folder.At("out/tokenizer.model"));
-  ASSERT_OK(tokenizer);
-  EXPECT_EQ((*tokenizer)->end_of_document(), "</s>");
-  EXPECT_GT((*tokenizer)->vocabulary_size(), 259);
-  const std::string text = "7 na\u00efve \u4f60\u597d  words\n";
-  EXPECT_EQ((*tokenizer)->Decode((*tokenizer)->Encode(text)), text);
-  // The same once more, from nothing.
-  spec.output = folder.At("again");
-  ASSERT_OK(BuildDataset(spec, {}, captured.progress()));
-  EXPECT_EQ(*io::LocalStorage().Read(folder.At("again/tokenizer.model")),
-            model);
-  spec.vocabulary_size = 260;
-  EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
-              StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("tokenizer.vocabulary_size: is 260")));
 }
 
 TEST_F(BuildTest, MoreNeighborsThanDocumentsAreAllOfThem) {
