@@ -34,9 +34,10 @@ MergedInputs<T> Pointers(const at::Tensor& hidden, const at::Tensor& routing,
           down.const_data_ptr<T>()};
 }
 
-// Whether the gradient of a leaf is there to be added to.
+// Whether the gradient of a leaf is there to be added to. One that is frozen
+// may have one, too, and keeps it as it is.
 bool HasGradient(const at::Tensor& leaf) {
-  return leaf.is_leaf() && leaf.grad().defined() &&
+  return leaf.is_leaf() && leaf.requires_grad() && leaf.grad().defined() &&
          leaf.grad().is_contiguous() &&
          leaf.grad().scalar_type() == leaf.scalar_type();
 }

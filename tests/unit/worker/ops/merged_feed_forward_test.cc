@@ -5,6 +5,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/full_like.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randn.h>
@@ -94,6 +95,23 @@ TEST_F(MergedFeedForwardTest, AddsToTheGradientThatExpertsHave) {
     EXPECT_THAT(storage[i], NearTensor(before[i] + expected[i], 1e-12)) << i;
     EXPECT_EQ(leaves[i].grad().data_ptr(), storage[i].data_ptr()) << i;
   }
+}
+
+TEST_F(MergedFeedForwardTest, LeavesTheGradientOfFrozenExpertsAlone) {
+  const Arguments a({2, 3, 5, 20, 37, 3}, at::kDouble);
+  const at::Tensor weights = at::randn_like(a.hidden_BLD);
+  const auto expected =
+      Gradients(a.Merged(), weights, {a.hidden_BLD, a.routing_BNE});
+  for (const at::Tensor& expert : {a.gate_EFD, a.up_EFD, a.down_EDF}) {
+    expert.mutable_grad() = at::full_like(expert, 3.5).detach();
+    expert.set_requires_grad(false);
+  }
+  (a.Merged() * weights).sum().backward();
+  for (const at::Tensor& expert : {a.gate_EFD, a.up_EFD, a.down_EDF}) {
+    EXPECT_TRUE(expert.grad().eq(3.5).all().item<bool>());
+  }
+  EXPECT_THAT(a.hidden_BLD.grad(), NearTensor(expected[0], 1e-12));
+  EXPECT_THAT(a.routing_BNE.grad(), NearTensor(expected[1], 1e-12));
 }
 
 TEST_F(MergedFeedForwardTest, EveryGradientMatchesFiniteDifferences) {
