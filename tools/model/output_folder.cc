@@ -27,6 +27,17 @@ fs::path WithoutSlash(const fs::path& path) {
   return path.has_filename() ? path : path.parent_path();
 }
 
+// The absolute path that `path` leads to; of what is not there, where it would
+// be.
+absl::StatusOr<fs::path> WithoutLinks(const std::string& path) {
+  LORY_ASSIGN_OR_RETURN(const std::string absolute,
+                        lory::io::AbsolutePath(path));
+  std::error_code error;
+  fs::path whole = fs::weakly_canonical(absolute, error);
+  if (!error) return whole;
+  return lory::io::ErrnoStatus(error.value(), absl::StrCat("finding ", path));
+}
+
 absl::Status CheckTarget(const std::string& target,
                          const OutputOptions& options) {
   std::error_code error;
@@ -87,10 +98,9 @@ absl::Status OnlyFiles(const std::string& folder,
 
 absl::Status CheckOutsideOf(const std::string& source,
                             const std::string& target) {
-  std::error_code error;
-  const fs::path from = fs::weakly_canonical(source, error);
-  fs::path to = fs::weakly_canonical(target, error);
-  for (; !error && to != to.parent_path(); to = to.parent_path()) {
+  LORY_ASSIGN_OR_RETURN(const fs::path from, WithoutLinks(source));
+  LORY_ASSIGN_OR_RETURN(fs::path to, WithoutLinks(target));
+  for (; to != to.parent_path(); to = to.parent_path()) {
     if (to != from) continue;
     return absl::InvalidArgumentError(absl::StrCat(
         "--to ", target, " is, or lies in, the folder that is read, ", source,
@@ -101,9 +111,9 @@ absl::Status CheckOutsideOf(const std::string& source,
 
 absl::StatusOr<std::unique_ptr<OutputFolder>> OutputFolder::Begin(
     const std::string& target, const OutputOptions& options) {
-  LORY_RETURN_IF_ERROR(CheckTarget(target, options));
   LORY_ASSIGN_OR_RETURN(const std::string absolute,
                         lory::io::AbsolutePath(target));
+  LORY_RETURN_IF_ERROR(CheckTarget(absolute, options));
   const fs::path whole = WithoutSlash(absolute);
   const std::string temporary =
       (whole.parent_path() /

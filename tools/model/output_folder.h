@@ -30,7 +30,7 @@ absl::Status OnlyFiles(const std::string& folder,
 // What is read would be replaced, or have something in it that nobody expects
 // there.
 //
-// INVALID_ARGUMENT names both.
+// INVALID_ARGUMENT names both. Otherwise as io::Storage.
 absl::Status CheckOutsideOf(const std::string& source,
                             const std::string& target);
 

@@ -12,10 +12,12 @@ namespace lory::surgery {
 namespace {
 
 namespace fs = std::filesystem;
+using ::lory::testing::IsOk;
 using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr char kMarker[] = "config.json";
 
@@ -146,7 +148,7 @@ TEST(OutputFolder, ALinkIsNoTarget) {
     const std::string link = folder.At("link");
     fs::create_symlink(folder.At(name), link);
     for (const bool force : {false, true}) {
-      for (const char* slash : {"", "/"}) {
+      for (const char* slash : {"", "/", "/."}) {
         EXPECT_THAT(
             Make(link + slash, "2", force),
             StatusIs(absl::StatusCode::kAlreadyExists,
@@ -172,6 +174,18 @@ TEST(OutputFolder, WhatIsReadIsNoPlaceToWrite) {
                  AllOf(HasSubstr(folder.At(to)), HasSubstr("give another"))))
         << to;
   }
+  // Of a relative path no component needs to be there.
+  const fs::path before = fs::current_path();
+  fs::current_path(folder.At("source"));
+  const absl::Status inside = CheckOutsideOf(folder.At("source/"), "new/deep");
+  const absl::Status outside = CheckOutsideOf(".", "../new/deep");
+  fs::current_path(before);
+  EXPECT_THAT(inside, StatusIs(absl::StatusCode::kInvalidArgument,
+                               HasSubstr("new/deep")));
+  EXPECT_OK(outside);
+  fs::create_symlink("round", folder.At("round"));
+  EXPECT_THAT(CheckOutsideOf(folder.At("source"), folder.At("round/x")),
+              Not(IsOk()));
   for (const char* to : {"sources", "x", "source-2/source", "source/../x"}) {
     EXPECT_OK(CheckOutsideOf(folder.At("source"), folder.At(to))) << to;
   }
