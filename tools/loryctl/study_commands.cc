@@ -75,8 +75,15 @@ absl::Status ReportStudy(Session& session, const StudyFile& study,
   const std::string folder = StudyFolder(study, options.folder);
   const std::string time =
       Calendar(session.environment().clock.WallNow(), absl::UTCTimeZone());
-  LORY_RETURN_IF_ERROR(WriteStudyFolder(
-      folder, study, jobs, absl::StrCat(time, " UTC"), options.force));
+  LORY_ASSIGN_OR_RETURN(
+      const std::string kept,
+      WriteStudyFolder(folder, study, jobs, absl::StrCat(time, " UTC"),
+                       options.force));
+  if (!kept.empty()) {
+    session.err() << "results.md had lost the two comments that mark what is "
+                     "written here; it is kept: "
+                  << kept << "\n";
+  }
   session.err() << "written: " << folder << "/results.md, results.csv"
                 << (StudyPlot(study, jobs).empty() ? "" : ", results.svg")
                 << "\n";
@@ -240,8 +247,10 @@ class StudyRun {
 absl::Status RunStudy(Session& session, const StudyOptions& options) {
   LORY_ASSIGN_OR_RETURN(const StudyFile study, ReadStudyFile(options.file));
   // Not after hours of training.
-  LORY_RETURN_IF_ERROR(CheckStudyFolder(StudyFolder(study, options.folder),
-                                        study, options.force));
+  if (!options.dry_run) {
+    LORY_RETURN_IF_ERROR(
+        CheckStudyFolder(StudyFolder(study, options.folder), study));
+  }
   // Before the first call starts threads, which would take the signal.
   if (!options.dry_run) StopsWithin(session.environment(), {});
   LORY_ASSIGN_OR_RETURN(std::vector<StudyJob> jobs, PlanStudy(session, study));
@@ -265,10 +274,8 @@ void AddStudyOptions(CLI::App& verb, StudyOptions& options) {
                   "where the results go (default: STUDY.results beside the "
                   "file)")
       ->type_name("FOLDER");
-  verb.add_flag(
-      "--force", options.force,
-      "give up earlier results of jobs that have none any more, and a "
-      "results.md that lost its marks");
+  verb.add_flag("--force", options.force,
+                "give up earlier results of jobs that have none any more");
 }
 
 }  // namespace

@@ -7,10 +7,10 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
 #include "common/io/storage.h"
 #include "tools/loryctl/exit_code.h"
@@ -59,15 +59,22 @@ std::string WithOutsideOf(absl::string_view old, absl::string_view text) {
                       old.substr(before->second));
 }
 
-absl::Status NoMarks(const std::string& path) {
-  return WithHint(
-      absl::FailedPreconditionError(absl::StrCat(
-          path,
-          " does not have the two lines that mark what was written here, so "
-          "that nobody can tell whether a person added to it: it was left as "
-          "it "
-          "is")),
-      "--to ANOTHER_FOLDER; or --force to give up what was added, if anything");
+// Whether `text`, of a results.md, begins with the study's title; editors may
+// have changed how its lines end.
+bool IsOf(const StudyFile& study, absl::string_view text) {
+  const std::string title = StudyTitle(study);
+  return absl::StripSuffix(text.substr(0, text.find('\n')), "\r") ==
+         absl::StripSuffix(title, "\n");
+}
+
+// A name for what stood at `path`, which nothing has.
+std::string NameOfOld(const std::string& path) {
+  std::error_code error;
+  std::string name = absl::StrCat(path, ".before");
+  for (int i = 2; fs::exists(name, error); ++i) {
+    name = absl::StrCat(path, ".before-", i);
+  }
+  return name;
 }
 
 // Jobs that succeeded, by what results.csv says of them.
@@ -131,17 +138,14 @@ std::string StudyFolder(const StudyFile& study, const std::string& to) {
       .string();
 }
 
-absl::Status CheckStudyFolder(const std::string& folder, const StudyFile& study,
-                              bool force) {
+absl::Status CheckStudyFolder(const std::string& folder,
+                              const StudyFile& study) {
   io::Storage& storage = io::LocalStorage();
   const std::string tables = absl::StrCat(folder, "/", kTables);
   std::error_code error;
   if (fs::exists(tables, error)) {
     LORY_ASSIGN_OR_RETURN(const std::string text, storage.Read(tables));
-    if (!absl::StartsWith(text, StudyTitle(study))) {
-      return NotOurs(tables, study);
-    }
-    return force || FindMarks(text) ? absl::OkStatus() : NoMarks(tables);
+    return IsOf(study, text) ? absl::OkStatus() : NotOurs(tables, study);
   }
   // The tables are written first.
   for (const char* name : {kRows, kPicture}) {
@@ -151,10 +155,12 @@ absl::Status CheckStudyFolder(const std::string& folder, const StudyFile& study,
   return absl::OkStatus();
 }
 
-absl::Status WriteStudyFolder(const std::string& folder, const StudyFile& study,
-                              const std::vector<StudyJob>& jobs,
-                              const std::string& time, bool force) {
-  LORY_RETURN_IF_ERROR(CheckStudyFolder(folder, study, force));
+absl::StatusOr<std::string> WriteStudyFolder(const std::string& folder,
+                                             const StudyFile& study,
+                                             const std::vector<StudyJob>& jobs,
+                                             const std::string& time,
+                                             bool force) {
+  LORY_RETURN_IF_ERROR(CheckStudyFolder(folder, study));
   io::Storage& storage = io::LocalStorage();
   const std::string tables = absl::StrCat(folder, "/", kTables);
   const std::string rows = absl::StrCat(folder, "/", kRows);
@@ -167,14 +173,20 @@ absl::Status WriteStudyFolder(const std::string& folder, const StudyFile& study,
     LORY_RETURN_IF_ERROR(CheckTablesAreWhole(tables, jobs));
   }
   const std::string plot = StudyPlot(study, jobs);
-  std::string old;
+  std::string old, kept;
   if (fs::exists(tables, error)) {
     LORY_ASSIGN_OR_RETURN(old, storage.Read(tables));
+    if (!FindMarks(old)) {
+      kept = NameOfOld(tables);
+      LORY_RETURN_IF_ERROR(storage.Write(kept, old));
+    }
   }
   LORY_RETURN_IF_ERROR(storage.Write(
       tables, WithOutsideOf(old, StudyMarkdown(study, jobs, time))));
   LORY_RETURN_IF_ERROR(storage.Write(rows, StudyCsv(study, jobs)));
-  return plot.empty() ? storage.Remove(picture) : storage.Write(picture, plot);
+  LORY_RETURN_IF_ERROR(plot.empty() ? storage.Remove(picture)
+                                    : storage.Write(picture, plot));
+  return kept;
 }
 
 }  // namespace lory::ctl

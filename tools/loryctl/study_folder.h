@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "tools/loryctl/study_file.h"
 #include "tools/loryctl/study_jobs.h"
 
@@ -18,20 +19,22 @@ std::string StudyFolder(const StudyFile& study, const std::string& to);
 // do not matter. Reads the disk.
 //
 // ALREADY_EXISTS: a file is another study's, or somebody's own; names it.
-// FAILED_PRECONDITION: results.md has no marks that tell what a person added to
-// it (study_results.h); `force` gives up what that may be.
-absl::Status CheckStudyFolder(const std::string& folder, const StudyFile& study,
-                              bool force);
+absl::Status CheckStudyFolder(const std::string& folder,
+                              const StudyFile& study);
 
 // Writes the three, but keeps what stands outside of the marks of results.md;
-// `time` is when the jobs were looked at.
+// `time` is when the jobs were looked at. One without marks, of which nobody
+// can tell what a person added, is kept under another name, which is the
+// result; empty: there was none.
 //
-// ALREADY_EXISTS: as CheckStudyFolder. FAILED_PRECONDITION: as that; what lies
-// there has results of jobs that are not there any more, or did not succeed
-// when they were run again; `force` gives those up. Then nothing has changed.
-absl::Status WriteStudyFolder(const std::string& folder, const StudyFile& study,
-                              const std::vector<StudyJob>& jobs,
-                              const std::string& time, bool force);
+// ALREADY_EXISTS: as CheckStudyFolder. FAILED_PRECONDITION: what lies there has
+// results of jobs that are not there any more, or did not succeed when they
+// were run again; `force` gives those up. Then nothing has changed.
+absl::StatusOr<std::string> WriteStudyFolder(const std::string& folder,
+                                             const StudyFile& study,
+                                             const std::vector<StudyJob>& jobs,
+                                             const std::string& time,
+                                             bool force);
 
 }  // namespace lory::ctl
 

@@ -360,7 +360,7 @@ std::string StudyTitle(const StudyFile& study) {
 std::string StudyMarkdown(const StudyFile& study,
                           const std::vector<StudyJob>& jobs,
                           const std::string& time) {
-  std::string text = absl::StrCat(StudyTitle(study), "\n", kStudyBegin, "\n",
+  std::string text = absl::StrCat(StudyTitle(study), "\n", kStudyBegin, "\n\n",
                                   StatesText(jobs), " (", time, ").\n\n");
   absl::StrAppend(
       &text, "Means over seeds of jobs that succeeded, ± one standard error. ",
@@ -394,7 +394,7 @@ std::string StudyMarkdown(const StudyFile& study,
       &text, "\n## Again\n\nWith its datasets registered (`loryctl dataset ",
       "list`):\n\n```\nloryctl study run ", study.path,
       "\n```\n\nEvery job is in `results.csv`; `loryctl job get NAME ",
-      "--job-file` prints one whole.\n\n", kStudyEnd);
+      "--job-file` prints one whole.\n\n", kStudyEnd, "\n");
   return text;
 }
 

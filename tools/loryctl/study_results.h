@@ -79,12 +79,12 @@ std::string StudyCsv(const StudyFile& study, const std::vector<StudyJob>& jobs);
 // The line that results.md begins with: whose results they are.
 std::string StudyTitle(const StudyFile& study);
 
-// Between these two lines of results.md stands what was written here; the title
-// before them stays, and whatever a person adds outside of them.
+// Between these two comments of results.md stands what was written here; the
+// title before them stays, and whatever a person adds outside of them.
 inline constexpr char kStudyBegin[] =
-    "<!-- loryctl study report writes from here on -->\n";
+    "<!-- loryctl study report writes from here on -->";
 inline constexpr char kStudyEnd[] =
-    "<!-- as far as this; what stands outside is kept -->\n";
+    "<!-- as far as this; what stands outside is kept -->";
 
 // The whole of a new results.md; `time` is when the jobs were looked at.
 std::string StudyMarkdown(const StudyFile& study,

@@ -4,13 +4,16 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "tests/unit/tools/loryctl/study_fixture.h"
+#include "tools/loryctl/study_results.h"
 
 namespace lory::ctl {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -94,24 +97,50 @@ TEST_F(StudyFolderTest, WhatAPersonAddedOutsideOfTheMarksIsKept) {
   EXPECT_EQ(Result("results.md").size(), now.size());
 }
 
-TEST_F(StudyFolderTest, TablesWithoutMarksAreLeftAsTheyAre) {
-  for (const char* text :
-       {"# Study small\nby hand\n",
-        "# Study small\n<!-- as far as this; what stands outside is kept -->\n"
-        "<!-- loryctl study report writes from here on -->\n"}) {
+TEST_F(StudyFolderTest, MarksAreFoundHoweverLinesEnd) {
+  ASSERT_EQ(Study("run").code, 0);
+  std::string tables = Result("results.md");
+  tables.pop_back();  // as an editor strips the last newline
+  for (const std::string& text :
+       {tables, absl::StrReplaceAll(tables + "\nMine.\n", {{"\n", "\r\n"}})}) {
     folder.Write("small.results/results.md", text);
-    for (const char* verb : {"run", "report"}) {
-      const Outcome outcome = Study(verb);
-      EXPECT_EQ(outcome.code, 5);
-      EXPECT_THAT(outcome.err, AllOf(HasSubstr("small.results/results.md does "
-                                               "not have the two lines"),
-                                     HasSubstr("--force")));
-    }
-    EXPECT_EQ(Result("results.md"), text);
+    const Outcome outcome = Study("report");
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_EQ(Result("results.md.before"), "");
   }
-  EXPECT_THAT(Submitted(), IsEmpty());
-  EXPECT_EQ(Study("run", kStudy, {"--force"}).code, 0);
-  EXPECT_THAT(Result("results.md"), Not(HasSubstr("by hand")));
+  EXPECT_THAT(Result("results.md"), EndsWith("-->\r\nMine.\r\n"));
+}
+
+TEST_F(StudyFolderTest, TablesWithoutMarksAreKeptBesideTheNew) {
+  const std::string texts[] = {
+      "# Study small\nby hand\n",
+      absl::StrCat("# Study small\n", kStudyEnd, "\n", kStudyBegin, "\n")};
+  for (const std::string& text : texts) {
+    folder.Write("small.results/results.md", text);
+    const Outcome outcome = Study("run");
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    EXPECT_THAT(outcome.err, HasSubstr("small.results/results.md.before"));
+    EXPECT_THAT(Result("results.md"),
+                AllOf(HasSubstr("## Again"), Not(HasSubstr("by hand"))));
+  }
+  EXPECT_EQ(Result("results.md.before"), texts[0]);
+  EXPECT_EQ(Result("results.md.before-2"), texts[1]);
+  // Only once: the new ones have marks.
+  EXPECT_EQ(Study("report").code, 0);
+  EXPECT_EQ(Result("results.md.before-3"), "");
+  // What would be lost is another matter.
+  folder.Write("small.results/results.md", texts[0]);
+  fake.Change([this] { fake.jobs.clear(); });
+  EXPECT_EQ(Study("report").code, 5);
+  EXPECT_EQ(Result("results.md"), texts[0]);
+  EXPECT_EQ(Result("results.md.before-3"), "");
+}
+
+TEST_F(StudyFolderTest, APlanDoesNotMindWhatLiesThere) {
+  folder.Write("small.results/results.md", "mine");
+  const Outcome outcome = Study("run", kStudy, {"--dry-run"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(Result("results.md"), "mine");
 }
 
 TEST_F(StudyFolderTest, ResultsOfOthersAreNeverWrittenOver) {
