@@ -305,16 +305,14 @@ absl::Status CheckAgainstDataset(const JobSpec& spec, int64_t vocabulary_size,
         absl::StatusCode::kFailedPrecondition, "DATASET_MISMATCH",
         absl::StrCat("spec.model.vocabulary_size: it is ",
                      spec.model().vocabulary_size(), ", but the tokenizer of ",
-                     spec.dataset(), " has ", vocabulary_size,
-                     " ids; leave it out to take the dataset's"));
+                     spec.dataset(), " has ", vocabulary_size, " ids"));
   }
   if (spec.model().sequence_length() != sequence_length) {
     return ErrorWithReason(
         absl::StatusCode::kFailedPrecondition, "DATASET_MISMATCH",
         absl::StrCat("spec.model.sequence_length: it is ",
                      spec.model().sequence_length(), ", but the sequences of ",
-                     spec.dataset(), " have ", sequence_length,
-                     " tokens; leave it out to take the dataset's"));
+                     spec.dataset(), " have ", sequence_length, " tokens"));
   }
   return absl::OkStatus();
 }

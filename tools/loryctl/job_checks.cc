@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/config/feed_forward_shape.h"
 #include "common/config/job_validation.h"
@@ -73,6 +74,22 @@ absl::Status FillFromDataset(Session& session, config::JobFile& file) {
     model.set_sequence_length(dataset->sequence_length());
   }
   return absl::OkStatus();
+}
+
+absl::Status HintAtDataset(const absl::Status& status,
+                           const lory::v1::JobSpec& spec) {
+  if (ReasonOf(status) != "DATASET_MISMATCH") return status;
+  const auto names = [&](absl::string_view key) {
+    return absl::StrContains(status.message(), absl::StrCat("model.", key));
+  };
+  // Weights that are there already have their vocabulary.
+  if (names("vocabulary_size") && spec.init_from().empty()) {
+    return WithHint(status,
+                    "leave model.vocabulary_size out to take the dataset's");
+  }
+  if (!names("sequence_length")) return status;
+  return WithHint(status,
+                  "leave model.sequence_length out to take the dataset's");
 }
 
 }  // namespace lory::ctl

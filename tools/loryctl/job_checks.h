@@ -30,6 +30,11 @@ absl::Status CheckJobFile(const config::JobFile& file);
 // asking the coordinator. NOT_FOUND: the dataset is not registered.
 absl::Status FillFromDataset(Session& session, config::JobFile& file);
 
+// `status`, of a job that was refused, with a hint where its model and its
+// dataset disagree and the dataset's value would mend it.
+absl::Status HintAtDataset(const absl::Status& status,
+                           const lory::v1::JobSpec& spec);
+
 }  // namespace lory::ctl
 
 #endif  // LORY_TOOLS_LORYCTL_JOB_CHECKS_H_

@@ -120,6 +120,7 @@ absl::Status Submit(Session& session, const SubmitOptions& options) {
                       absl::StrCat("choose another --name, or remove the old "
                                    "one: loryctl job delete ",
                                    file.name));
+    status = HintAtDataset(status, file.spec);
     return file.spec.init_from().empty()
                ? WithHint(status, absl::StatusCode::kNotFound,
                           "loryctl dataset list")

@@ -147,8 +147,10 @@ absl::Status SubmitStudyJob(Session& session, StudyJob& planned) {
   request.set_request_id(planned.request_id);
   auto job = session.Call(&lory::v1::JobService::Stub::CreateJob, request);
   if (!job.ok()) {
-    return WithHint(config::LocateErrors(job.status(), planned.file),
-                    absl::StatusCode::kNotFound, "loryctl dataset list");
+    return WithHint(
+        HintAtDataset(config::LocateErrors(job.status(), planned.file),
+                      planned.file.spec),
+        absl::StatusCode::kNotFound, "loryctl dataset list");
   }
   planned.job = *std::move(job);
   return absl::OkStatus();

@@ -276,8 +276,7 @@ TEST_F(InitialWeightsTest, AModelThatDoesNotFitIsSaidOfWhatItWasTakenFrom) {
   spec.set_dataset("datasets/longer");
   EXPECT_THAT(fleet_.Submit("written", spec).status(),
               StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("spec.model.sequence_length"),
-                             HasSubstr("leave it out"))));
+                       HasSubstr("spec.model.sequence_length")));
   spec.mutable_model()->set_sequence_length(4096);
   EXPECT_OK(fleet_.Submit("longer", spec));
 }

@@ -203,6 +203,26 @@ TEST_F(SubmitTest, WhatTheCoordinatorRefusesNamesTheLineToo) {
             "       job.yaml:1: name: 'tiny' is not nice\n");
 }
 
+TEST_F(SubmitTest, WhatTheDatasetKnowsNeedNotBeWritten) {
+  const auto submit = [&](const char* key, const std::string& job) {
+    fake.Change([&] {
+      fake.errors["CreateJob"] = ErrorWithReason(
+          absl::StatusCode::kFailedPrecondition, "DATASET_MISMATCH",
+          absl::StrCat("spec.model.", key, ": it is 7, but the others"));
+    });
+    return Submit(job).err;
+  };
+  const std::string from = absl::StrCat(kJob, "init_from: other\n");
+  EXPECT_THAT(submit("vocabulary_size", kJob),
+              HasSubstr("leave model.vocabulary_size out"));
+  EXPECT_THAT(submit("sequence_length", kJob),
+              HasSubstr("leave model.sequence_length out"));
+  EXPECT_THAT(submit("sequence_length", from),
+              HasSubstr("leave model.sequence_length out"));
+  // The weights have their vocabulary.
+  EXPECT_THAT(submit("vocabulary_size", from), Not(HasSubstr("leave model")));
+}
+
 TEST_F(SubmitTest, ATakenNameIsExitCodeFiveWithBothWaysOut) {
   fake.errors["CreateJob"] = ErrorWithReason(absl::StatusCode::kAlreadyExists,
                                              "JOB_EXISTS", "jobs/tiny exists");
