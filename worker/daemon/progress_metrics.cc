@@ -43,25 +43,49 @@ void SetRouting(const std::string& job,
   }
 }
 
+void SetDomainExperts(Labels labels, const std::vector<double>& weights,
+                      Registry& registry) {
+  for (size_t expert = 0; expert < weights.size(); ++expert) {
+    labels["expert"] = absl::StrCat(expert);
+    registry.Set("lory_trainer_domain_expert_weight_ratio", labels,
+                 weights[expert]);
+  }
+}
+
+// The mean over layers, which all have the same number of experts.
+std::vector<double> MeanWeights(const RepeatedPtrField<LayerRouting>& layers) {
+  std::vector<double> mean;
+  for (const LayerRouting& layer : layers) {
+    mean.resize(static_cast<size_t>(layer.weight_mean_size()));
+    for (size_t expert = 0; expert < mean.size(); ++expert) {
+      mean[expert] +=
+          layer.weight_mean(static_cast<int>(expert)) / layers.size();
+    }
+  }
+  return mean;
+}
+
 void SetDomainRouting(const std::string& job, const DomainLoss& domain,
-                      bool by_expert, Registry& registry) {
+                      bool by_layer, Registry& registry) {
   for (const LayerRouting& layer : domain.routing()) {
-    Labels labels = {{"job", job},
-                     {"domain", domain.domain()},
-                     {"layer", absl::StrCat(layer.layer())}};
+    const Labels labels = {{"job", job},
+                           {"domain", domain.domain()},
+                           {"layer", absl::StrCat(layer.layer())}};
     registry.Set("lory_trainer_domain_routing_entropy_nats", labels,
                  layer.entropy());
     registry.Set("lory_trainer_domain_unrouted_ratio", labels,
                  layer.unrouted_share());
     registry.Set("lory_trainer_domain_expert_load_ratio", labels,
                  layer.load_ratio());
-    if (!by_expert) continue;
-    for (int expert = 0; expert < layer.weight_mean_size(); ++expert) {
-      labels["expert"] = absl::StrCat(expert);
-      registry.Set("lory_trainer_domain_expert_weight_ratio", labels,
-                   layer.weight_mean(expert));
-    }
+    if (!by_layer) continue;
+    SetDomainExperts(labels,
+                     {layer.weight_mean().begin(), layer.weight_mean().end()},
+                     registry);
   }
+  if (by_layer) return;
+  SetDomainExperts(
+      {{"job", job}, {"domain", domain.domain()}, {"layer", "mean"}},
+      MeanWeights(domain.routing()), registry);
 }
 
 int ExpertSeriesOf(const DomainLoss& domain) {
@@ -72,7 +96,7 @@ int ExpertSeriesOf(const DomainLoss& domain) {
   return series;
 }
 
-void SetDomain(const std::string& job, const DomainLoss& domain, bool by_expert,
+void SetDomain(const std::string& job, const DomainLoss& domain, bool by_layer,
                Registry& registry) {
   const Labels labels = {{"job", job}, {"domain", domain.domain()}};
   registry.Set("lory_trainer_evaluation_loss_nats", labels, domain.loss());
@@ -83,10 +107,11 @@ void SetDomain(const std::string& job, const DomainLoss& domain, bool by_expert,
     registry.Set("lory_trainer_later_perplexity", labels,
                  domain.later_perplexity());
   }
-  SetDomainRouting(job, domain, by_expert, registry);
+  SetDomainRouting(job, domain, by_layer, registry);
 }
 
-// What an evaluation shows as a domain: the domains and the totals.
+// What an evaluation shows as a domain: the domains and the totals, which have
+// no routing.
 std::vector<DomainLoss> ShownDomains(const lory::v1::Evaluation& evaluation) {
   std::vector<DomainLoss> shown(evaluation.domains().begin(),
                                 evaluation.domains().end());
@@ -106,10 +131,11 @@ void SetEvaluation(const std::string& job,
     registry.Set("lory_trainer_evaluation_train_loss_nats", {{"job", job}},
                  evaluation.train().loss());
   }
-  const std::vector<DomainLoss> shown = ShownDomains(evaluation);
   int series = 0;
-  for (const DomainLoss& domain : shown) series += ExpertSeriesOf(domain);
-  for (const DomainLoss& domain : shown) {
+  for (const DomainLoss& domain : evaluation.domains()) {
+    series += ExpertSeriesOf(domain);
+  }
+  for (const DomainLoss& domain : ShownDomains(evaluation)) {
     SetDomain(job, domain, series <= kMaxDomainExpertSeries, registry);
   }
 }
@@ -168,7 +194,8 @@ void DeclareProgress(Registry& registry) {
        "Routing entropy on the held-out text of a domain."},
       {"lory_trainer_domain_expert_weight_ratio",
        "Mean routing weight of an expert on the held-out text of a domain; "
-       "those of a layer sum to 1. Up to 2048 of them a job."},
+       "those of a layer sum to 1. More than 2048 a job: their means over "
+       "layers instead, as layer mean."},
       {"lory_trainer_domain_expert_load_ratio",
        "What a layer's busiest expert took of a domain's held-out text, over "
        "the mean of all: 1 when even."},

@@ -14,7 +14,7 @@ namespace lory::daemon {
 inline constexpr int kMaxExpertSeries = 512;
 
 // The same for every expert of every layer on every domain, of which there are
-// domains x layers x experts.
+// domains x layers x experts; beyond, their means over layers.
 inline constexpr int kMaxDomainExpertSeries = 2048;
 
 void DeclareProgress(metrics::Registry& registry);

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -107,7 +108,6 @@ TEST_F(ProgressMetricsTest, SpecialisationIsShownByDomainLayerAndExpert) {
   LayerRouting& layer =
       *progress.mutable_evaluation()->mutable_domains(1)->mutable_routing(1);
   layer.set_weight_mean(3, 0.5);
-  *progress.mutable_evaluation()->mutable_overall()->add_routing() = layer;
   const std::string page = Page();
   EXPECT_THAT(page, HasSubstr("lory_trainer_domain_expert_weight_ratio{"
                               "domain=\"1\",expert=\"3\",job=\"tiny\","
@@ -115,27 +115,38 @@ TEST_F(ProgressMetricsTest, SpecialisationIsShownByDomainLayerAndExpert) {
   EXPECT_THAT(page, HasSubstr("lory_trainer_domain_expert_weight_ratio{"
                               "domain=\"0\",expert=\"3\",job=\"tiny\","
                               "layer=\"1\"} 0.25\n"));
-  EXPECT_THAT(page, HasSubstr("lory_trainer_domain_expert_weight_ratio{"
-                              "domain=\"overall\",expert=\"3\",job=\"tiny\","
-                              "layer=\"1\"} 0.5\n"));
+  EXPECT_THAT(page, Not(HasSubstr("layer=\"mean\"")));
   EXPECT_THAT(page, HasSubstr("lory_trainer_domain_expert_load_ratio{"
                               "domain=\"1\",job=\"tiny\",layer=\"0\"} 1.5\n"));
   EXPECT_THAT(page, HasSubstr("lory_trainer_domain_unrouted_ratio{"
                               "domain=\"1\",job=\"tiny\",layer=\"0\"} 0.5\n"));
 }
 
-TEST_F(ProgressMetricsTest, SpecialisationOfTooManyIsShownInSumOnly) {
+TEST_F(ProgressMetricsTest, SpecialisationOfTooManyIsShownAsMeanOverLayers) {
   AddDomains(8, 16, 16);
-  const char* const series = "lory_trainer_domain_expert_weight_ratio{";
-  EXPECT_THAT(Page(), HasSubstr(series));
-  // One total more, and there are more than 2048.
+  const char* const of_a_layer = "expert=\"3\",job=\"tiny\",layer=\"15\"}";
+  EXPECT_THAT(Page(), HasSubstr(of_a_layer));
+  // One layer more, and there are more than 2048.
   metrics::Registry fresh;
   DeclareProgress(fresh);
-  Fill(*progress.mutable_evaluation()->mutable_overall()->add_routing(), 0, 16);
+  for (v1::DomainLoss& domain :
+       *progress.mutable_evaluation()->mutable_domains()) {
+    Fill(*domain.add_routing(), 16, 16);
+  }
+  LayerRouting& layer =
+      *progress.mutable_evaluation()->mutable_domains(7)->mutable_routing(16);
+  layer.set_weight_mean(3, 0.0625 + 0.17);
   SetProgress("tiny", progress, fresh);
-  EXPECT_THAT(fresh.Serialize(), Not(HasSubstr(series)));
-  EXPECT_THAT(fresh.Serialize(),
-              HasSubstr("lory_trainer_domain_routing_entropy_nats{"));
+  const std::string page = fresh.Serialize();
+  EXPECT_THAT(page, Not(HasSubstr(of_a_layer)));
+  const char* const mean = "lory_trainer_domain_expert_weight_ratio{domain=";
+  EXPECT_THAT(page, HasSubstr(absl::StrCat(mean,
+                                           "\"6\",expert=\"3\",job=\"tiny\","
+                                           "layer=\"mean\"} 0.0625\n")));
+  EXPECT_THAT(page, HasSubstr(absl::StrCat(mean,
+                                           "\"7\",expert=\"3\",job=\"tiny\","
+                                           "layer=\"mean\"} 0.0725")));
+  EXPECT_THAT(page, HasSubstr("lory_trainer_domain_routing_entropy_nats{"));
 }
 
 TEST_F(ProgressMetricsTest, WithoutAnEvaluationNoneIsInvented) {
