@@ -27,12 +27,6 @@ absl::Status Wrong(absl::string_view key, absl::string_view what) {
       absl::StrCat("checkpoint manifest: ", key, " ", what));
 }
 
-bool IsSha256Hex(absl::string_view text) {
-  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
-           return absl::ascii_isxdigit(c) && !absl::ascii_isupper(c);
-         });
-}
-
 // Reads members of one object; the first thing wrong stays in `status`.
 class Fields {
  public:
@@ -108,6 +102,12 @@ absl::Status ParseParts(const ordered_json& parts,
 }
 
 }  // namespace
+
+bool IsSha256Hex(absl::string_view text) {
+  return text.size() == 64 && std::all_of(text.begin(), text.end(), [](char c) {
+           return absl::ascii_isxdigit(c) && !absl::ascii_isupper(c);
+         });
+}
 
 std::string SerializeCheckpointManifest(const CheckpointManifest& manifest) {
   const lory::v1::Checkpoint& checkpoint = manifest.checkpoint;

@@ -35,6 +35,10 @@ std::string SerializeCheckpointManifest(const CheckpointManifest& manifest);
 absl::StatusOr<CheckpointManifest> ParseCheckpointManifest(
     absl::string_view text);
 
+// Whether `text` is a SHA-256 as manifests have it: 64 digits, 0 to 9 and a to
+// f.
+bool IsSha256Hex(absl::string_view text);
+
 }  // namespace lory::data
 
 #endif  // LORY_COMMON_DATA_CHECKPOINT_MANIFEST_H_

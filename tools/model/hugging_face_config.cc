@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/data/checkpoint_manifest.h"
 #include "common/io/json_text.h"
 
 namespace lory::surgery {
@@ -298,11 +299,7 @@ std::string TokenizerOfOrigin(absl::string_view text) {
   const ordered_json& hash = (*json)[kTokenizerSha256];
   if (!hash.is_string()) return "";
   std::string hex = hash.get<std::string>();
-  const bool is_hash =
-      hex.size() == 64 && std::all_of(hex.begin(), hex.end(), [](char c) {
-        return absl::ascii_isxdigit(c) && !absl::ascii_isupper(c);
-      });
-  return is_hash ? hex : "";
+  return lory::data::IsSha256Hex(hex) ? hex : "";
 }
 
 absl::StatusOr<HuggingFaceConfig> ParseHuggingFaceConfig(
