@@ -104,21 +104,29 @@ absl::Status CheckGivenOnce(const char* flag,
   return absl::OkStatus();
 }
 
+// What `name_of` calls `path`, or where it calls other paths of `all` the same,
+// the path.
+std::string NameAmong(const std::string& path,
+                      const std::vector<std::string>& all,
+                      std::string (*name_of)(absl::string_view)) {
+  const std::string name = name_of(path);
+  const auto is_same = [&](const std::string& other) {
+    return name_of(other) == name;
+  };
+  return std::count_if(all.begin(), all.end(), is_same) > 1 ? path : name;
+}
+
 // What a file is called in the tables: its last part, or where other files or
 // domains have the same, as it was given, with a slash.
 std::string FileName(const std::string& path,
                      const std::vector<std::string>& all,
                      const std::vector<TextSet>& sets) {
   const std::string name = BaseName(path);
-  const auto is_same = [&](const std::string& other) {
-    return BaseName(other) == name;
-  };
   const bool is_domain =
       std::any_of(sets.begin(), sets.end(),
                   [&](const TextSet& set) { return set.name == name; });
-  if (is_domain && path == name) return "./" + path;
-  return is_domain || std::count_if(all.begin(), all.end(), is_same) > 1 ? path
-                                                                         : name;
+  if (is_domain) return path == name ? "./" + path : path;
+  return NameAmong(path, all, BaseName);
 }
 
 absl::StatusOr<TextSet> OpenText(const std::string& path, std::string name,
@@ -187,17 +195,6 @@ absl::StatusOr<int64_t> FirstSegment(const EvalFlags& flags,
   return *flags.first_segment;
 }
 
-// What the items of a file are called: after it, or where other files are
-// called the same, by its path.
-std::string TaskName(const std::string& path,
-                     const std::vector<std::string>& all) {
-  const std::string name = lory::eval::TaskOf(path);
-  const auto is_same = [&](const std::string& other) {
-    return lory::eval::TaskOf(other) == name;
-  };
-  return std::count_if(all.begin(), all.end(), is_same) > 1 ? path : name;
-}
-
 absl::StatusOr<std::vector<lory::eval::ChoiceItem>> ReadTasks(
     const EvalFlags& flags) {
   LORY_RETURN_IF_ERROR(CheckGivenOnce("--tasks", flags.tasks));
@@ -207,7 +204,8 @@ absl::StatusOr<std::vector<lory::eval::ChoiceItem>> ReadTasks(
                           lory::io::LocalStorage().Read(path));
     LORY_ASSIGN_OR_RETURN(
         auto items,
-        lory::eval::ParseChoices(text, path, TaskName(path, flags.tasks)));
+        lory::eval::ParseChoices(
+            text, path, NameAmong(path, flags.tasks, lory::eval::TaskOf)));
     for (auto& item : items) all.push_back(std::move(item));
   }
   return all;
