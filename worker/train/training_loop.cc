@@ -128,11 +128,11 @@ absl::StatusOr<Decision> TrainingLoop::Step() {
   report.times.set_total_seconds(absl::ToDoubleSeconds(report.end - start) +
                                  report.times.checkpoint_seconds());
   ReportStep(*reduced, result, report);
-  LORY_RETURN_IF_ERROR(CheckConverges());
+  LORY_RETURN_IF_ERROR(CheckUpdates());
   return reduced->decision;
 }
 
-absl::Status TrainingLoop::CheckConverges() const {
+absl::Status TrainingLoop::CheckUpdates() const {
   const bool never_updated = state_.step == job_.spec.step_count() &&
                              state_.nonfinite_count == state_.step;
   if (!never_updated && state_.nonfinite_in_row < job_.nonfinite_step_limit) {

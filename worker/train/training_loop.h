@@ -54,7 +54,7 @@ class TrainingLoop {
   absl::StatusOr<Decision> Wait();
   // FAILED_PRECONDITION, DIVERGED: too many steps in a row were not finite, or
   // all that the job has.
-  absl::Status CheckConverges() const;
+  absl::Status CheckUpdates() const;
 
   // Takes in the newest order.
   void Absorb();
