@@ -136,7 +136,7 @@ absl::StatusOr<LoadedCheckpoint> LoadCheckpoint(const std::string& folder) {
   auto model = lory::train::GuardTorch(
       "loading", [&] { return LoadModel(loaded.manifest); });
   if (!model.ok()) {
-    return lory::checkpoint::OfReading(model.status(), folder);
+    return lory::checkpoint::ExplainUnreadable(model.status(), folder);
   }
   loaded.model = *std::move(model);
   return loaded;

@@ -54,15 +54,20 @@ absl::StatusOr<lory::data::CheckpointManifest> ReadCommittedFolder(
   return manifest;
 }
 
-absl::Status OfReading(const absl::Status& status, const std::string& folder) {
+absl::Status ExplainUnreadable(const absl::Status& status,
+                               const std::string& folder) {
   const absl::Status named = Annotate(status, folder);
   if (!absl::IsDataLoss(status) && !absl::IsNotFound(status)) return named;
-  return absl::Status(
+  absl::Status explained(
       named.code(),
       absl::StrCat(named.message(),
                    "; copy the folder again from where it is whole, or take "
                    "another checkpoint, as `loryctl checkpoint list JOB` names "
                    "them"));
+  named.ForEachPayload([&](absl::string_view type, const absl::Cord& value) {
+    explained.SetPayload(type, value);
+  });
+  return explained;
 }
 
 bool IsOfDensePhase(const lory::data::CheckpointManifest& manifest,

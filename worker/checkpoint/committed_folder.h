@@ -22,7 +22,8 @@ absl::StatusOr<lory::data::CheckpointManifest> ReadCommittedFolder(
 
 // What reading the parts of the checkpoint in `folder` gave, with the folder's
 // name; where parts are damaged or gone, with what is to be done.
-absl::Status OfReading(const absl::Status& status, const std::string& folder);
+absl::Status ExplainUnreadable(const absl::Status& status,
+                               const std::string& folder);
 
 // Whether it is of a job's dense phase: its model is the dense one.
 bool IsOfDensePhase(const lory::data::CheckpointManifest& manifest,

@@ -71,7 +71,7 @@ absl::StatusOr<std::unique_ptr<ServedModel>> ServedModel::Open(
   model->files_ = FileMarks::Of(parts);
   const absl::Status loaded =
       lory::train::GuardTorch("loading", [&] { return model->Load(slots); });
-  if (!loaded.ok()) return lory::checkpoint::OfReading(loaded, folder);
+  if (!loaded.ok()) return lory::checkpoint::ExplainUnreadable(loaded, folder);
   return model;
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/error_detail.h"
 #include "common/base/status_macros.h"
 #include "common/data/tensor_rows.h"
 #include "common/io/safetensors.h"
@@ -17,6 +18,7 @@
 #include "tests/support/temporary_folder.h"
 #include "worker/checkpoint/checkpoint_reader.h"
 #include "worker/checkpoint/checkpoint_writer.h"
+#include "worker/checkpoint/committed_folder.h"
 #include "worker/checkpoint/part_plan.h"
 
 namespace lory::checkpoint {
@@ -406,6 +408,17 @@ TEST_F(CheckpointTest, FencedPartsAreDeletedAndNothingElse) {
   }
   EXPECT_FALSE(std::filesystem::exists(PathOf(checkpoint, 0)));
   EXPECT_TRUE(std::filesystem::exists(other));
+}
+
+TEST(CommittedFolder, WhatCannotBeReadKeepsItsReason) {
+  const absl::Status explained = ExplainUnreadable(
+      ErrorWithReason(absl::StatusCode::kDataLoss, "DAMAGED", "a part differs"),
+      "step-1.gen-1");
+  EXPECT_THAT(explained,
+              StatusIs(absl::StatusCode::kDataLoss,
+                       ::testing::AllOf(HasSubstr("step-1.gen-1: a part"),
+                                        HasSubstr("copy the folder again"))));
+  EXPECT_EQ(ReasonOf(explained), "DAMAGED");
 }
 
 }  // namespace
