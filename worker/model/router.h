@@ -69,10 +69,16 @@ class Router {
   // tokens: Weights are then those of the slots' outputs.
   virtual bool has_slots() const { return false; }
 
-  // What is in the slots that these tokens fill, in order of experts: LD -> XD.
-  // Undefined without slots.
-  virtual at::Tensor FillSlots(const at::Tensor& /*tokens_LD*/) const {
-    return at::Tensor();
+  struct FilledSlots {
+    at::Tensor weights_LX;  // as Weights
+    at::Tensor tokens_XD;   // the mixtures, in order of experts
+  };
+
+  // The first `filling` of a text's tokens fill the slots. Undefined without
+  // slots.
+  virtual FilledSlots FillSlots(const at::Tensor& /*tokens_LD*/,
+                                int64_t /*filling*/) const {
+    return {};
   }
 
   // The part each expert has in what a unit is given: UX -> UE. Rows sum to

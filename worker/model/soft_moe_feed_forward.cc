@@ -37,9 +37,13 @@ at::Tensor SoftMoeRouter::Weights(const at::Tensor& deciding_U1D) const {
   return at::softmax(Logits(deciding_U1D.select(1, 0)), -1);
 }
 
-at::Tensor SoftMoeRouter::FillSlots(const at::Tensor& tokens_LD) const {
+Router::FilledSlots SoftMoeRouter::FillSlots(const at::Tensor& tokens_LD,
+                                             int64_t filling) const {
   const at::Tensor tokens_1LD = tokens_LD.unsqueeze(0);
-  return Mixtures(Logits(tokens_1LD), tokens_1LD)[0];
+  const at::Tensor logits_1LS = Logits(tokens_1LD);
+  return {at::softmax(logits_1LS[0], -1),
+          Mixtures(logits_1LS.narrow(1, 0, filling),
+                   tokens_1LD.narrow(1, 0, filling))[0]};
 }
 
 at::Tensor SoftMoeRouter::Shares(const at::Tensor& weights_US) const {

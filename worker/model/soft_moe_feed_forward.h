@@ -30,7 +30,8 @@ class SoftMoeRouter final : public Router {
   bool merges() const override { return false; }
   bool has_slots() const override { return true; }
   at::Tensor Weights(const at::Tensor& deciding_U1D) const override;
-  at::Tensor FillSlots(const at::Tensor& tokens_LD) const override;
+  FilledSlots FillSlots(const at::Tensor& tokens_LD,
+                        int64_t filling) const override;
   at::Tensor Shares(const at::Tensor& weights_US) const override;
 
  private:

@@ -92,11 +92,14 @@ at::Tensor ServedFeedForward::Read(const at::Tensor& normed_LD, int64_t layer,
   const model::Router& router = model_.router(layer);
   const model::RoutingUnit unit = UnitOf(options.inference);
   if (unit.kind == Kind::kToken) {
+    if (router.has_slots()) {
+      const auto filled = router.FillSlots(normed_LD, options.routed_count);
+      weights_UX = filled.weights_LX;
+      state.slots_XD = OfSlots(layer, filled.tokens_XD);
+      return at::matmul(weights_UX, state.slots_XD);
+    }
     weights_UX = router.Weights(normed_LD.unsqueeze(1));
-    if (!router.has_slots()) return Mix(layer, normed_LD, weights_UX);
-    state.slots_XD =
-        SlotsOf(layer, normed_LD.narrow(0, 0, options.routed_count));
-    return at::matmul(weights_UX, state.slots_XD);
+    return Mix(layer, normed_LD, weights_UX);
   }
   if (unit.kind == Kind::kSegment) {
     return ReadSegments(normed_LD, layer, options, state, weights_UX);
@@ -137,11 +140,10 @@ at::Tensor ServedFeedForward::ReadSegments(const at::Tensor& normed_LD,
   return at::cat(outs, 0);
 }
 
-at::Tensor ServedFeedForward::SlotsOf(int64_t layer,
-                                      const at::Tensor& tokens_LD) const {
+at::Tensor ServedFeedForward::OfSlots(int64_t layer,
+                                      const at::Tensor& tokens_XD) const {
   const int64_t experts = model_.shape().expert_count;
-  const std::vector<at::Tensor> filled =
-      model_.router(layer).FillSlots(tokens_LD).chunk(experts);
+  const std::vector<at::Tensor> filled = tokens_XD.chunk(experts);
   std::vector<at::Tensor> outs;
   for (int64_t i = 0; i < experts; ++i) {
     outs.push_back(FeedForward(model_.expert(layer, i), filled[i]));

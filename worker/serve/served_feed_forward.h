@@ -91,8 +91,8 @@ class ServedFeedForward {
   // Each row through the experts that have a weight for it.
   at::Tensor Mix(int64_t layer, const at::Tensor& rows_RD,
                  const at::Tensor& weights_RE) const;
-  // What experts make of their slots, which tokens_LD fill.
-  at::Tensor SlotsOf(int64_t layer, const at::Tensor& tokens_LD) const;
+  // What experts make of the mixtures in their slots.
+  at::Tensor OfSlots(int64_t layer, const at::Tensor& tokens_XD) const;
   // Gives a text whose next token begins a segment what the one before says.
   void TurnSegment(int64_t layer, int64_t segment_length,
                    FeedForwardState& state);
