@@ -374,7 +374,8 @@ class ServeTest(unittest.TestCase):
         code, _, err = run("lory-server", "--checkpoint", self.folder / "lory",
                            "--soft-moe", "always")
         self.assertEqual(code, 2)
-        self.assertIn("--soft-moe", err)
+        for word in "--soft-moe", "refuse", "prompt":
+            self.assertIn(word, err)
 
 
 def main():

@@ -48,6 +48,7 @@ class App {
   const std::string& rpc_address() const { return server_->address(); }
   std::string http_address() const { return http_->address(); }
   const ServedModel& model() const { return *model_; }
+  const Engine& engine() const { return *engine_; }
   const std::string& model_name() const { return front_->model_name; }
 
  private:

@@ -43,31 +43,33 @@ absl::Status NotFinite() {
 }
 
 int64_t ActiveLimit(const Engine::Options& options, const ServedModel& model) {
-  const int64_t each = Engine::MergedBytesOf(model);
+  const int64_t each = Engine::KeptBytesOf(model);
   if (each == 0 || options.merged_bytes == 0) return options.max_active;
   return std::min(options.max_active, options.merged_bytes / each);
 }
 
 int64_t Budget(const Engine::Options& options, const ServedModel& model) {
   if (options.merged_bytes > 0) return options.merged_bytes;
-  return options.max_active * Engine::MergedBytesOf(model);
+  return options.max_active * Engine::KeptBytesOf(model);
 }
 
 }  // namespace
 
-int64_t Engine::MergedBytesOf(const ServedModel& model) {
-  return model.merges() ? model.LayerBytes() * model.shape().layer_count : 0;
+int64_t Engine::KeptBytesOf(const ServedModel& model) {
+  return model.KeptBytes() * model.shape().layer_count;
 }
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Create(
     const Options& options, const ServedModel& model,
     const lory::text::Tokenizer& tokenizer, Clock& clock,
     EngineObserver* observer) {
-  const int64_t each = MergedBytesOf(model);
+  const int64_t each = KeptBytesOf(model);
   if (options.merged_bytes != 0 && options.merged_bytes < each) {
     return absl::InvalidArgumentError(absl::StrCat(
         "merged_bytes is ", options.merged_bytes, ", but one request needs ",
-        each, " bytes of merged weights; give that, or 0 for enough"));
+        each,
+        " bytes of merged weights or outputs of slots; give that, or 0 "
+        "for enough"));
   }
   if (options.max_active < 1 || options.max_queued < 1) {
     return absl::InvalidArgumentError(
@@ -247,11 +249,13 @@ absl::StatusOr<std::vector<TokenScore>> Engine::ScorePrompt(
 
 absl::StatusOr<at::Tensor> Engine::StepLogits(
     std::span<SequenceState* const> states, std::span<const int64_t> tokens) {
-  const bool may_read_files =
-      !model_.merges() ||
+  // What slots gave is kept; a whole prompt's merge, too.
+  const bool merges_anew =
       std::any_of(states.begin(), states.end(), [](const SequenceState* state) {
         return state->inference == Inference::kSegment;
       });
+  const bool may_read_files =
+      !model_.has_slots() && (!model_.merges() || merges_anew);
   if (may_read_files) LORY_RETURN_IF_ERROR(model_.CheckFiles());
   at::Tensor logits_BV = decoder_.Step(states, tokens).contiguous();
   if (may_read_files) LORY_RETURN_IF_ERROR(model_.CheckFiles());

@@ -51,11 +51,12 @@ class Engine {
   struct Options {
     int64_t max_active = 8;    // requests that make tokens together
     int64_t max_queued = 32;   // requests that wait beside those
-    int64_t merged_bytes = 0;  // of merged weights; 0: enough for all active
+    int64_t merged_bytes = 0;  // as KeptBytesOf; 0: enough for all active
   };
 
-  // Memory of the merged weights of one request; 0 where nothing is merged.
-  static int64_t MergedBytesOf(const ServedModel& model);
+  // Memory that experts cost one request: of merged weights, or of the outputs
+  // of slots; 0 where there are neither.
+  static int64_t KeptBytesOf(const ServedModel& model);
 
   // All references must outlive the engine; `observer` may be null. Fewer
   // requests are active where merged_bytes is too little for all.

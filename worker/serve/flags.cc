@@ -30,8 +30,8 @@ void AddLimits(flags::Command& line, AppOptions& options) {
            "most")
       .Range(1, static_cast<int>(Engine::kMostOpen) - 1);
   line.Add("--merged-bytes", options.engine.merged_bytes,
-           "Memory of merged experts, in use and kept; 0: enough for "
-           "--max-active")
+           "Memory of merged experts, in use and kept, or of what slots give; "
+           "0: enough for --max-active")
       .Size();
   line.AddDuration("--request-timeout", options.request_timeout,
                    "Longer requests are ended", absl::ZeroDuration());

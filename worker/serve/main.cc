@@ -60,6 +60,9 @@ int main(int argc, char** argv) {
       {{"model", (*app)->model_name()},
        {"rpc", (*app)->rpc_address()},
        {"http", "http://" + (*app)->http_address() + "/"},
+       {"max_active", std::to_string((*app)->engine().max_active())},
+       {"expert_bytes_each",
+        std::to_string(serve::Engine::KeptBytesOf((*app)->model()))},
        {"version", LORY_VERSION}});
   lory::WaitUntilReadable(stop_fd);
   Log(LogLevel::kInfo, "server stops on request");

@@ -110,6 +110,7 @@ absl::Status ServedModel::MakeRouters(SlotFilling slots) {
   routing_ = std::make_unique<lory::model::ParameterStore>(shapes);
   for (int64_t i = 0; i < shape_.layer_count; ++i) {
     auto router = lory::model::MakeRouter(shape_, *routing_, i);
+    LORY_CHECK(router != nullptr);
     if (router->has_slots() && slots == SlotFilling::kRefuse) {
       return absl::FailedPreconditionError(absl::StrCat(
           "its feed-forward (", shape_.feed_forward_summary,
@@ -229,6 +230,14 @@ SharedWeights ServedModel::Merge(int64_t layer,
 
 int64_t ServedModel::LayerBytes() const {
   return 3 * shape_.width * shape_.feed_forward_width *
+         static_cast<int64_t>(sizeof(float));
+}
+
+int64_t ServedModel::KeptBytes() const {
+  if (merges()) return LayerBytes();
+  if (!has_slots()) return 0;
+  return shape_.expert_count * shape_.width *
+         shape_.feed_forward_spec.soft_moe().slots_per_expert() *
          static_cast<int64_t>(sizeof(float));
 }
 

@@ -74,6 +74,11 @@ class ServedModel {
   // Whether they are merged into one; otherwise tokens go through each.
   bool merges() const { return has_experts() && routers_.front()->merges(); }
 
+  // Whether tokens go through slots, which a prompt fills.
+  bool has_slots() const {
+    return has_experts() && routers_.front()->has_slots();
+  }
+
   const Layer& layer(int64_t index) const { return layers_[index]; }
   const at::Tensor& embedding_VD() const { return embedding_VD_; }
   const at::Tensor& norm_D() const { return norm_D_; }
@@ -102,6 +107,10 @@ class ServedModel {
 
   // Memory of the merged weights of one layer.
   int64_t LayerBytes() const;
+
+  // What experts cost a request in one layer beside passing memory: LayerBytes
+  // where they are merged, the outputs of all slots where there are any.
+  int64_t KeptBytes() const;
 
  private:
   ServedModel() = default;

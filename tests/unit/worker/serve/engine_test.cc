@@ -193,7 +193,7 @@ TEST_F(EngineTest, AStopTextEndsTheAnswerBeforeIt) {
 }
 
 TEST_F(EngineTest, MergedWeightsStayWithinTheirBudget) {
-  const int64_t each = Engine::MergedBytesOf(*served.model);
+  const int64_t each = Engine::KeptBytesOf(*served.model);
   EXPECT_THAT(Engine::Create({.merged_bytes = each - 1}, *served.model,
                              tokenizer, clock, nullptr),
               StatusIs(absl::StatusCode::kInvalidArgument,
