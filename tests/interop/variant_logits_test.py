@@ -137,6 +137,8 @@ def smear(layer, x):
 
 
 def soft_moe(layer, x):
+    filling = layer.options.get("filling", len(x))  # tokens, from the first
+
     def normed(v):
         return v / torch.sqrt((v * v).sum(-1, keepdim=True) + 1e-6)
 
@@ -146,7 +148,7 @@ def soft_moe(layer, x):
         [normed(x) @ (layer["router.scale"] * normed(slots[e, s]))
          for e in range(experts) for s in range(count)])
     outs = torch.stack(
-        [layer.expert(i // count, torch.softmax(row, 0) @ x)
+        [layer.expert(i // count, torch.softmax(row[:filling], 0) @ x[:filling])
          for i, row in enumerate(logits)])
     return torch.softmax(logits, 0).T @ outs
 
@@ -279,12 +281,31 @@ class VariantLogitsTest(unittest.TestCase):
                 theirs = theirs[:-1].gather(1, self.tokens[1:, None])[:, 0]
                 server = ServedModel(self.folder, checkpoint)
                 self.addCleanup(server.stop)
+                if name == "soft-moe":
+                    self.check_made(name, checkpoint, shape, server.complete)
+                    server.stop()
+                    continue
                 # What pools a whole text pools the prompt.
                 pools_all = "allow_noncausal" in options
                 ours = server.scores(
                     tokens, inference="prompt" if pools_all else "segment")
                 server.stop()
                 self.close(f"{name}, served", torch.tensor(ours), theirs)
+
+    def check_made(self, name, checkpoint, shape, complete):
+        """Scores of what is made after a prompt, which fills the slots. Of the
+        prompt there are none: its tokens see themselves."""
+        feed_forward, options = VARIANTS[name]
+        made = complete(prompt=self.tokens[:50].tolist(), max_tokens=10,
+                        temperature=0, logprobs=1)["logprobs"]["token_logprobs"]
+        theirs, tokens = [], self.tokens[:50]
+        for _ in made:
+            scores = torch.log_softmax(reference(
+                checkpoint, shape, feed_forward, {**options, "filling": 50},
+                tokens)[-1], 0)
+            theirs.append(scores.max())
+            tokens = torch.cat([tokens, scores.argmax()[None]])
+        self.close(f"{name}, made", torch.tensor(made), torch.stack(theirs))
 
     def test_token_choice_is_exported_as_mixtral(self):
         for top_k in (1, 2, 3):

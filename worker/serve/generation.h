@@ -27,7 +27,8 @@ struct GenerationRequest {
   Sampling sampling;
   std::vector<std::string> stops;
   bool score = false;         // TokenScore of each token made
-  bool score_prompt = false;  // and of each of the prompt
+  bool score_prompt = false;  // and of each of the prompt; where that fills
+                              // slots, routed_count leaves out its end
   int64_t top_count = 0;      // with this many of the likeliest
   bool wants_routing = false;
   absl::Time deadline = absl::InfiniteFuture();  // monotonic

@@ -39,6 +39,15 @@ void CheckPrompt(const GenerationRequest& request,
   }
 }
 
+// Whether a score would be of a token that had its part in what gave it: tokens
+// that fill slots see each other.
+bool ScoresWhatFillsSlots(const GenerationRequest& request,
+                          const lory::config::ModelShape& shape) {
+  const auto count = static_cast<int64_t>(request.tokens.size());
+  return shape.feed_forward == lory::config::FeedForwardKind::kSoftMoe &&
+         request.score_prompt && request.routed_count >= count;
+}
+
 }  // namespace
 
 absl::Status CheckRequest(const GenerationRequest& request,
@@ -51,6 +60,15 @@ absl::Status CheckRequest(const GenerationRequest& request,
          absl::StrCat("is segment, but the model (", shape.feed_forward_summary,
                       ") routes by all of a text, which is not "
                       "there yet; prompt routes by the prompt")});
+  }
+  if (ScoresWhatFillsSlots(request, shape)) {
+    found.push_back(
+        {"logprobs",
+         absl::StrCat("of a prompt are no likelihoods of a model (",
+                      shape.feed_forward_summary,
+                      ") whose prompt fills the slots, as each of its tokens "
+                      "has seen itself; ask Score for a text after a context, "
+                      "which then fills them alone, or leave out echo")});
   }
   const Sampling& sampling = request.sampling;
   // Written so that what is no number fails.

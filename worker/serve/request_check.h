@@ -12,6 +12,7 @@ inline constexpr int64_t kMaxTopCount = 20;
 
 // Whether the model can do what is asked. INVALID_ARGUMENT names every field
 // that is wrong, as gRPC and HTTP both call it.
+// `request.routed_count` is set.
 absl::Status CheckRequest(const GenerationRequest& request,
                           const lory::config::ModelShape& shape);
 

@@ -307,6 +307,30 @@ TEST_F(ServedVariants, ARequestThatTheVariantCannotAnswerIsRefused) {
                        AllOf(HasSubstr("inference"), HasSubstr("prompt"))));
 }
 
+// Each token of what fills slots would have a part in its own score.
+TEST_F(ServedVariants, WhatFillsSlotsHasNoScores) {
+  const Served served(SoftMoeSpec(2));
+  const LetterTokenizer tokenizer;
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const auto engine,
+      Engine::Create({}, *served.model, tokenizer, RealClock(), nullptr));
+  const auto score = [&](int64_t routed_count) {
+    return engine
+        ->Submit({.tokens = {1, 2, 3},
+                  .routed_count = routed_count,
+                  .score_prompt = true})
+        .status();
+  };
+  for (const int64_t all : {0, 3}) {
+    EXPECT_THAT(score(all),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         AllOf(HasSubstr("logprobs"),
+                               HasSubstr("Score for a text after a context"))));
+  }
+  EXPECT_OK(score(2));
+  EXPECT_OK(engine->Submit({.tokens = {1, 2}, .max_tokens = 1, .score = true}));
+}
+
 // By the flag as by ServedModel: with it the next thing that lacks is named.
 TEST_F(ServedVariants, TheFlagSaysWhatFillsTheSlots) {
   const lory::testing::TemporaryFolder folder;
