@@ -1,11 +1,20 @@
 #include "tools/corpus/parallel.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <atomic>
 #include <thread>
 #include <vector>
 
 namespace lory::corpus {
+
+int64_t UsableCores() {
+  cpu_set_t own;
+  const bool known = sched_getaffinity(0, sizeof(own), &own) == 0;
+  return std::max<int64_t>(
+      1, known ? CPU_COUNT(&own) : std::thread::hardware_concurrency());
+}
 
 void ParallelFor(int64_t count, int64_t grain,
                  const std::function<void(int64_t, int64_t)>& use) {
@@ -18,8 +27,7 @@ void ParallelFor(int64_t count, int64_t grain,
     }
   };
   const int64_t pieces = (count + grain - 1) / grain;
-  const int64_t threads = std::min<int64_t>(
-      pieces, std::max(1u, std::thread::hardware_concurrency()));
+  const int64_t threads = std::min(pieces, UsableCores());
   std::vector<std::jthread> others;
   for (int64_t i = 1; i < threads; ++i) others.emplace_back(work);
   work();

@@ -3,6 +3,9 @@
 
 #include <sched.h>
 
+#include "gtest/gtest.h"
+#include "tools/corpus/parallel.h"
+
 namespace lory::corpus {
 
 // While it lives ParallelFor has one thread: they are as many as the cores that
@@ -17,6 +20,7 @@ class OneCore {
     while (!CPU_ISSET(cpu, &before_)) ++cpu;
     CPU_SET(cpu, &one);
     sched_setaffinity(0, sizeof(one), &one);
+    EXPECT_EQ(UsableCores(), 1);
   }
   ~OneCore() { sched_setaffinity(0, sizeof(before_), &before_); }
 
