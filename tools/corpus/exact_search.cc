@@ -56,6 +56,26 @@ BestLists::Weigh WeighExactly(const MeasuredRows& queries,
   };
 }
 
+void OfferZeros(const MeasuredRows& queries, const MeasuredRows& rows,
+                bool same_rows, int32_t k, BestLists& lists) {
+  if (queries.zeros().empty() && rows.zeros().empty()) return;
+  const auto zeros =
+      rows.zeros().first(std::min(static_cast<size_t>(k), rows.zeros().size()));
+  ParallelFor(queries.count(), kTakeGrain, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      if (queries[i].length > 0) {
+        for (const int32_t zero : zeros) lists.Offer(i, zero, 0);
+        continue;
+      }
+      const int64_t self = same_rows ? i : rows.count();
+      const int64_t last = std::min(int64_t{k} + (self < k), rows.count());
+      for (int64_t other = 0; other < last; ++other) {
+        if (other != self) lists.Offer(i, static_cast<int32_t>(other), 0);
+      }
+    }
+  });
+}
+
 void TakeAll(BestLists& lists, int64_t rows, int32_t k, const TakeLists& take) {
   std::vector<Neighbor> taken;
   for (int64_t first = 0; first < rows; first += kTakenRows) {
@@ -73,10 +93,12 @@ void TakeAll(BestLists& lists, int64_t rows, int32_t k, const TakeLists& take) {
 void SearchAll(const RowSet& rows, int32_t k, const SearchLimits& limits,
                const RowsDone& done, const TakeLists& take) {
   const MeasuredRows measured(rows, limits.metric);
-  const int64_t count = rows.count();
-  BestLists lists(static_cast<int32_t>(std::clamp<int64_t>(count - 1, 1, k)),
-                  measured.ErrorsAgainst(measured, Range(0, count)),
-                  WeighExactly(measured, measured));
+  const auto numbers = measured.with_length();
+  const auto count = static_cast<int64_t>(numbers.size());
+  BestLists lists(
+      static_cast<int32_t>(std::clamp<int64_t>(rows.count() - 1, 1, k)),
+      measured.ErrorsAgainst(measured, Range(0, rows.count())),
+      WeighExactly(measured, measured));
   const ScanTarget target = {
       .lists = &lists, .same_rows = true, .offers_back = [](int32_t, int32_t) {
         return true;
@@ -85,14 +107,15 @@ void SearchAll(const RowSet& rows, int32_t k, const SearchLimits& limits,
   const int64_t part_rows = PartRows(rows.dimensions(), limits.packed_bytes);
   for (int64_t part = 0; part < count; part += part_rows) {
     const int64_t part_end = std::min(part + part_rows, count);
-    const auto members =
-        PackedRows::InParallel(measured, Range(part, part_end), kPanelRows);
+    const auto members = PackedRows::InParallel(
+        measured, numbers.subspan(part, part_end - part), kPanelRows);
     // With every block that is not after it: pairs are taken once.
     const int64_t blocks = (part_end + block_rows - 1) / block_rows;
     ParallelFor(blocks, 1, [&](int64_t block, int64_t) {
       const int64_t begin = block * block_rows;
       const int64_t end = std::min(begin + block_rows, part_end);
-      const PackedRows queries(measured, Range(begin, end), kGroupRows);
+      const PackedRows queries(measured, numbers.subspan(begin, end - begin),
+                               kGroupRows);
       PanelScan scan(queries, target);
       const int64_t first = std::max<int64_t>(begin - part, 0) / kPanelRows;
       for (int64_t panel = first; panel < members.stacks(); ++panel) {
@@ -102,7 +125,9 @@ void SearchAll(const RowSet& rows, int32_t k, const SearchLimits& limits,
       if (begin >= part) done(end - begin);
     });
   }
-  TakeAll(lists, count, k, take);
+  OfferZeros(measured, measured, /*same_rows=*/true, k, lists);
+  done(static_cast<int64_t>(measured.zeros().size()));
+  TakeAll(lists, rows.count(), k, take);
 }
 
 std::vector<Neighbor> SearchFor(const RowSet& queries, const RowSet& rows,
@@ -129,15 +154,21 @@ std::vector<Neighbor> SearchFor(const RowSet& queries, const RowSet& rows,
             : BestLists(places, std::vector<float>(count),
                         [](int64_t, std::span<Neighbor>) {});
     const ScanTarget target = {.lists = &lists};
-    for (int64_t part = 0; part < rows.count(); part += part_rows) {
+    const auto numbers = measured.with_length();
+    const auto row_count = static_cast<int64_t>(numbers.size());
+    const auto asking = asked.with_length();
+    const auto asking_count = static_cast<int64_t>(asking.size());
+    for (int64_t part = 0; part < row_count; part += part_rows) {
       const auto members = PackedRows::InParallel(
-          measured, Range(part, std::min(part + part_rows, rows.count())),
+          measured,
+          numbers.subspan(part, std::min(part_rows, row_count - part)),
           kPanelRows);
-      const int64_t blocks = (count + block_rows - 1) / block_rows;
+      const int64_t blocks = (asking_count + block_rows - 1) / block_rows;
       ParallelFor(blocks, 1, [&](int64_t block, int64_t) {
         const int64_t begin = block * block_rows;
         const PackedRows block_queries(
-            asked, Range(begin, std::min(begin + block_rows, count)),
+            asked,
+            asking.subspan(begin, std::min(block_rows, asking_count - begin)),
             kGroupRows);
         PanelScan scan(block_queries, target);
         for (int64_t panel = 0; panel < members.stacks(); ++panel) {
@@ -145,6 +176,7 @@ std::vector<Neighbor> SearchFor(const RowSet& queries, const RowSet& rows,
         }
       });
     }
+    OfferZeros(asked, measured, /*same_rows=*/false, k, lists);
     TakeAll(lists, count, k, [&](std::span<const Neighbor> lists_of_some) {
       found.insert(found.end(), lists_of_some.begin(), lists_of_some.end());
       done(static_cast<int64_t>(lists_of_some.size()) / k);

@@ -37,6 +37,12 @@ using TakeLists = std::function<void(std::span<const Neighbor> lists)>;
 BestLists::Weigh WeighExactly(const MeasuredRows& queries,
                               const MeasuredRows& rows);
 
+// Offers each query what a search without zeros leaves out: to a row of zeros
+// the first rows, to another the first of zeros, k at most. As exact as a scan
+// of them all would be. `same_rows`: of one set, none is offered itself.
+void OfferZeros(const MeasuredRows& queries, const MeasuredRows& rows,
+                bool same_rows, int32_t k, BestLists& lists);
+
 // Hands over all lists, k places a row, some thousand rows at a time.
 void TakeAll(BestLists& lists, int64_t rows, int32_t k, const TakeLists& take);
 

@@ -16,7 +16,8 @@ namespace {
 // Nobody looks through more of them to find out how many are enough.
 constexpr int64_t kMostProbes = 256;
 constexpr int64_t kRowsAtOnce = 65536;
-constexpr int64_t kMembersAtOnce = 4096;  // of a list, packed
+constexpr int64_t kTaskRows = 4096;   // of a list, and of those who ask it
+constexpr int64_t kAskedRows = 8192;  // of a sample and its neighbours, copied
 
 // Numbers of rows by list.
 struct Members {
@@ -29,22 +30,26 @@ struct Members {
   }
 };
 
-// Which rows have each list among the first `width` of their `probes`.
+// Which rows have each list among the first `width` of their `probes`; those
+// without any are in none.
 Members InLists(std::span<const int32_t> probes, int64_t stride, int64_t width,
                 int64_t lists) {
   Members members;
   const int64_t rows = static_cast<int64_t>(probes.size()) / stride;
   members.begins.resize(lists + 1);
-  members.rows.resize(rows * width);
+  const auto list_of = [&](int64_t i) {
+    return probes[i / width * stride + i % width];
+  };
   for (int64_t i = 0; i < rows * width; ++i) {
-    ++members.begins[probes[i / width * stride + i % width] + 1];
+    if (list_of(i) >= 0) ++members.begins[list_of(i) + 1];
   }
   std::partial_sum(members.begins.begin(), members.begins.end(),
                    members.begins.begin());
+  members.rows.resize(members.begins[lists]);
   std::vector<int64_t> at(members.begins.begin(), members.begins.end() - 1);
   for (int64_t i = 0; i < rows * width; ++i) {
-    const int64_t list = probes[i / width * stride + i % width];
-    members.rows[at[list]++] = static_cast<int32_t>(i / width);
+    if (list_of(i) < 0) continue;
+    members.rows[at[list_of(i)]++] = static_cast<int32_t>(i / width);
   }
   return members;
 }
@@ -65,6 +70,23 @@ std::vector<int32_t> ProbesOf(const RowSet& rows, const RowSet& middles,
   return lists;
 }
 
+// Rows of zeros look through no list and are in none.
+std::vector<int32_t> WithoutZeros(std::vector<int32_t> probes,
+                                  int64_t probe_count,
+                                  std::span<const int32_t> zeros) {
+  for (const int32_t zero : zeros) {
+    std::fill_n(probes.begin() + zero * probe_count, probe_count, -1);
+  }
+  return probes;
+}
+
+// Some rows of a list and some of those that have it among their probes.
+struct ListTask {
+  std::span<const int32_t> members;
+  std::span<const int32_t> queries;
+  bool is_first = false;  // of those with these members
+};
+
 // One search by lists.
 class ListSearch {
  public:
@@ -72,7 +94,7 @@ class ListSearch {
              int64_t probe_count, int64_t lists, BestLists& best)
       : rows_(rows),
         probe_count_(probe_count),
-        probes_(std::move(probes)),
+        probes_(WithoutZeros(std::move(probes), probe_count, rows.zeros())),
         members_(InLists(probes_, probe_count, 1, lists)),
         queries_(InLists(probes_, probe_count, probe_count, lists)),
         target_{.lists = &best,
@@ -81,35 +103,45 @@ class ListSearch {
                   return !Probes(member, probes_[query * probe_count_]);
                 }} {}
 
-  // Compares the members of a list with all that have it among their probes.
-  void Search(int64_t list) {
-    const auto rows = members_.Of(list);
-    const auto count = static_cast<int64_t>(rows.size());
-    for (int64_t first = 0; first < count; first += kMembersAtOnce) {
-      SearchPart(list,
-                 rows.subspan(first, std::min(kMembersAtOnce, count - first)));
+  // All there is to do, in parts that none has to wait long for.
+  std::vector<ListTask> Tasks() const {
+    std::vector<ListTask> tasks;
+    const auto lists = static_cast<int64_t>(members_.begins.size()) - 1;
+    for (int64_t list = 0; list < lists; ++list) {
+      for (const auto members : PartsOf(members_.Of(list))) {
+        bool is_first = true;
+        for (const auto queries : PartsOf(queries_.Of(list))) {
+          tasks.push_back({members, queries, std::exchange(is_first, false)});
+        }
+      }
     }
+    return tasks;
   }
 
-  int64_t Size(int64_t list) const {
-    return static_cast<int64_t>(members_.Of(list).size());
-  }
-
- private:
-  void SearchPart(int64_t list, std::span<const int32_t> member_rows) {
-    const PackedRows members(rows_, member_rows, kPanelRows);
-    const auto query_rows = queries_.Of(list);
+  void Search(const ListTask& task) const {
+    const PackedRows members(rows_, task.members, kPanelRows);
     const int64_t block = BlockRows(rows_.rows().dimensions());
-    const auto count = static_cast<int64_t>(query_rows.size());
+    const auto count = static_cast<int64_t>(task.queries.size());
     for (int64_t first = 0; first < count; first += block) {
       const PackedRows queries(
-          rows_, query_rows.subspan(first, std::min(block, count - first)),
+          rows_, task.queries.subspan(first, std::min(block, count - first)),
           kGroupRows);
       PanelScan scan(queries, target_);
       for (int64_t panel = 0; panel < members.stacks(); ++panel) {
         scan.Scan(members, panel, /*back=*/true);
       }
     }
+  }
+
+ private:
+  using Part = std::span<const int32_t>;
+
+  static std::vector<Part> PartsOf(Part rows) {
+    std::vector<Part> parts;
+    for (; !rows.empty(); rows = rows.subspan(parts.back().size())) {
+      parts.push_back(rows.first(std::min<size_t>(kTaskRows, rows.size())));
+    }
+    return parts;
   }
 
   // Then it meets the list's members as a query.
@@ -167,6 +199,41 @@ double RecallOf(const RecallSample& sample, const std::vector<Neighbor>& found,
                      : static_cast<double>(hits) / static_cast<double>(wanted);
 }
 
+// Counts the pairs of the sample's rows [first, last) by the probes that find
+// them; those of rows of zeros are found by none.
+void CountPairs(const RowSet& rows, const RowSet& middles,
+                const RecallSample& sample, int64_t first, int64_t last,
+                std::vector<int64_t>* found_by) {
+  const auto k = static_cast<int64_t>(sample.nearest.size()) /
+                 static_cast<int64_t>(sample.rows.size());
+  const auto own_rows = std::span(sample.rows).subspan(first, last - first);
+  const auto nearest =
+      std::span(sample.nearest).subspan(first * k, (last - first) * k);
+  std::vector<int32_t> asked(own_rows.begin(), own_rows.end());
+  for (const Neighbor& one : nearest) {
+    asked.push_back(std::max(one.document, 0));
+  }
+  const std::vector<float> table = CopyOf(rows, asked);
+  const RowSet copies(table, rows.dimensions());
+  const MeasuredRows measured(copies, Metric::kInnerProduct);
+  const int64_t most = static_cast<int64_t>(found_by->size()) - 1;
+  const std::vector<int32_t> lists = ProbesOf(copies, middles, most);
+  const auto probes = [&](int64_t i) {
+    return std::span(lists).subspan(i * most, most);
+  };
+  for (size_t i = 0; i < nearest.size(); ++i) {
+    if (nearest[i].document < 0) continue;
+    const auto own = static_cast<int64_t>(i) / k;
+    const auto other = static_cast<int64_t>(own_rows.size() + i);
+    const bool is_searched =
+        measured[own].length > 0 && measured[other].length > 0;
+    // A pair is found by as many probes as the nearer of the two needs.
+    ++(*found_by)[is_searched ? std::min(RankOf(probes(own), probes(other)[0]),
+                                         RankOf(probes(other), probes(own)[0]))
+                              : 0];
+  }
+}
+
 }  // namespace
 
 int64_t ListsFor(int64_t rows) {
@@ -200,33 +267,22 @@ RecallSample TakeSample(const RowSet& rows, const NeighborOptions& options) {
 int64_t ProbesFor(const RowSet& rows, const RowSet& middles,
                   const RecallSample& sample, const NeighborOptions& options) {
   const int64_t most = std::min(middles.count(), kMostProbes);
-  std::vector<int32_t> asked = sample.rows;
-  for (const Neighbor& one : sample.nearest) {
-    asked.push_back(std::max(one.document, 0));
-  }
-  const std::vector<float> table = CopyOf(rows, asked);
-  const std::vector<int32_t> lists =
-      ProbesOf(RowSet(table, rows.dimensions()), middles, most);
-  const auto probes = [&](size_t i) {
-    return std::span(lists).subspan(i * most, most);
-  };
-  // A pair is found by as many probes as the nearer of the two needs.
   std::vector<int64_t> found_by(most + 1);
-  int64_t pairs = 0;
-  for (size_t i = 0; i < sample.nearest.size(); ++i) {
-    if (sample.nearest[i].document < 0) continue;
-    const auto own = probes(i / options.k);
-    const auto other = probes(sample.rows.size() + i);
-    ++found_by[std::min(RankOf(own, other[0]), RankOf(other, own[0]))];
-    ++pairs;
+  const auto count = static_cast<int64_t>(sample.rows.size());
+  const int64_t part = std::max<int64_t>(kAskedRows / (options.k + 1), 1);
+  for (int64_t first = 0; first < count; first += part) {
+    CountPairs(rows, middles, sample, first, std::min(first + part, count),
+               &found_by);
   }
+  const int64_t pairs =
+      std::accumulate(found_by.begin(), found_by.end(), int64_t{0});
   int64_t found = 0, counted = 0;
-  for (int64_t count = 1;; count = MoreProbes(count)) {
-    count = std::min(count, most);
-    for (; counted < count; ++counted) found += found_by[counted];
-    if (count == most || static_cast<double>(found) >=
-                             options.recall * static_cast<double>(pairs)) {
-      return count;
+  for (int64_t probes = 1;; probes = MoreProbes(probes)) {
+    probes = std::min(probes, most);
+    for (; counted < probes; ++counted) found += found_by[counted];
+    if (probes == most || static_cast<double>(found) >=
+                              options.recall * static_cast<double>(pairs)) {
+      return probes;
     }
   }
 }
@@ -240,12 +296,17 @@ void SearchLists(const RowSet& rows, const RowSet& middles, int64_t probes,
   BestLists best(
       static_cast<int32_t>(std::clamp<int64_t>(rows.count() - 1, 1, options.k)),
       measured.ErrorsAgainst(measured, all), WeighExactly(measured, measured));
-  ListSearch search(measured, ProbesOf(rows, middles, probes), probes,
-                    middles.count(), best);
-  ParallelFor(middles.count(), 1, [&](int64_t list, int64_t) {
-    search.Search(list);
-    done(search.Size(list));
+  const ListSearch search(measured, ProbesOf(rows, middles, probes), probes,
+                          middles.count(), best);
+  const std::vector<ListTask> tasks = search.Tasks();
+  ParallelFor(static_cast<int64_t>(tasks.size()), 1, [&](int64_t i, int64_t) {
+    search.Search(tasks[i]);
+    if (tasks[i].is_first) {
+      done(static_cast<int64_t>(tasks[i].members.size()));
+    }
   });
+  OfferZeros(measured, measured, /*same_rows=*/true, options.k, best);
+  done(static_cast<int64_t>(measured.zeros().size()));
   TakeAll(best, rows.count(), options.k, take);
 }
 

@@ -28,6 +28,8 @@ MeasuredRows::MeasuredRows(const RowSet& rows, Metric metric)
   });
   for (int64_t i = 0; i < count(); ++i) {
     RoundedRow& row = rounded_[i];
+    (row.length == 0 ? zeros_ : with_length_)
+        .push_back(static_cast<int32_t>(i));
     const auto divisor = static_cast<float>(DivisorOf(i));
     row.scale /= divisor;
     row.lost /= divisor;

@@ -14,7 +14,7 @@
 namespace lory::corpus {
 
 // A set of rows that is searched, or searched for: what rounding does to each.
-// Sixteen bytes a row; the rows stay where they are. Immutable; thread-safe.
+// Twenty bytes a row; the rows stay where they are. Immutable; thread-safe.
 class MeasuredRows {
  public:
   // Reads all rows, on all cores. For the cosine products are as if every row
@@ -24,6 +24,11 @@ class MeasuredRows {
   const RowSet& rows() const { return rows_; }
   int64_t count() const { return rows_.count(); }
   const RoundedRow& operator[](int64_t i) const { return rounded_[i]; }
+
+  // Numbers of the rows with a length, and of those of zeros: these are as
+  // similar to one row as to another and need no search.
+  std::span<const int32_t> with_length() const { return with_length_; }
+  std::span<const int32_t> zeros() const { return zeros_; }
 
   // What products with row i are divided by.
   double DivisorOf(int64_t i) const;
@@ -36,6 +41,8 @@ class MeasuredRows {
   const RowSet rows_;
   const Metric metric_;
   std::vector<RoundedRow> rounded_;
+  std::vector<int32_t> with_length_;
+  std::vector<int32_t> zeros_;
   double longest_ = 0;
   double most_lost_ = 0;
 };

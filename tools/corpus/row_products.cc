@@ -146,13 +146,14 @@ RoundedRow MeasureRow(const float* row, int32_t dimensions) {
   const double length = std::sqrt(square);
   RoundedRow rounded;
   const auto scale = static_cast<float>(length / kLargest);
-  if (!std::isfinite(scale)) return rounded;
+  if (!std::isfinite(static_cast<float>(length))) return rounded;
+  rounded.length = static_cast<float>(length);
   if (scale < 1e-35f) {  // too short to say in how far
-    rounded.length = rounded.lost = static_cast<float>(length * 1.0001);
+    rounded.lost =
+        std::nextafter(static_cast<float>(length * 1.0001), kLargest);
     return rounded;
   }
   rounded.step = rounded.scale = scale;
-  rounded.length = static_cast<float>(length);
   const float inverse = InverseOf(rounded);
   double lost = 0;
   for (int32_t i = 0; i < dimensions; ++i) {

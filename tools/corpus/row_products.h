@@ -25,7 +25,7 @@ struct RoundedRow {
   float lost = 0;    // the length of what rounding took away, at least
 };
 
-// A row with numbers that are not finite is taken for one of zeros.
+// A row whose length is no finite float is taken for one of zeros.
 RoundedRow MeasureRow(const float* row, int32_t dimensions);
 
 // Puts rounded rows where Products wants them: `place` of a panel (16) or of a

@@ -61,6 +61,24 @@ TEST(SearchAll, EqualsTheNaiveDoubleLoopWhateverTheLengthsOfRows) {
   EXPECT_EQ(Nearest(rows, 20, 6), AllNeighbors(rows, 20, 6));
 }
 
+// Thousands of them are not compared with anyone, and are where they belong.
+TEST(SearchAll, EqualsTheNaiveDoubleLoopWithRowsOfZeros) {
+  Random random(13);
+  for (const int zeros_of_ten : {1, 5, 9}) {
+    std::vector<float> rows;
+    for (int i = 0; i < 600; ++i) {
+      const bool is_zero = static_cast<int>(random.Below(10)) < zeros_of_ten;
+      const auto row = Numbers(random, 3, is_zero ? 0 : 2);
+      rows.insert(rows.end(), row.begin(), row.end());
+    }
+    for (const int k : {1, 8, 300}) {
+      EXPECT_EQ(Nearest(rows, 3, k), AllNeighbors(rows, 3, k)) << k;
+      EXPECT_EQ(Nearest(rows, 3, k, {.packed_bytes = 1}),
+                AllNeighbors(rows, 3, k));
+    }
+  }
+}
+
 TEST(SearchAll, DividesByLengthsForTheCosine) {
   Random random(9);
   const auto table = Numbers(random, 300 * 20, 2);
@@ -190,6 +208,15 @@ TEST(SearchFor, RanksByRoundedRowsForWhomThatIsEnough) {
   }
   const OneCore alone;
   EXPECT_EQ(search(false), rounded);
+}
+
+TEST(MeasureRow, KeepsTheTrueLengthOfShortRowsAndTakesNoInfiniteOne) {
+  const float tiny[] = {3e-36f, 4e-36f};
+  EXPECT_EQ(MeasureRow(tiny, 2).length, 5e-36f);
+  EXPECT_GT(MeasureRow(tiny, 2).lost, 5e-36f);
+  const float long_row[] = {3e38f, 3e38f};
+  EXPECT_EQ(MeasureRow(long_row, 2).length, 0);
+  EXPECT_EQ(MeasureRow(long_row, 2).scale, 0);
 }
 
 TEST(MeasuredRows, SaysHowFarAScaledProductMayBeOff) {

@@ -76,6 +76,31 @@ TEST(SearchNeighbors, IsExactWhenAllListsAreLookedThrough) {
   }
 }
 
+TEST(SearchNeighbors, PutsRowsOfZerosInNoList) {
+  Random random(9);
+  auto rows = GroupedRows(random, 900);
+  for (int i = 0; i < 900; i += 2) {
+    std::fill_n(rows.begin() + i * kWidth, kWidth, 0.0f);
+  }
+  NeighborOptions options = {.k = 6,
+                             .method = SearchMethod::kLists,
+                             .metric = Metric::kInnerProduct,
+                             .lists = 17,
+                             .probes = 17};
+  const auto exact = Nearest(rows, kWidth, 6);
+  EXPECT_EQ(SearchGroups(rows, options).lists, exact);
+  // As exact with one list looked through, and no reason to look through more.
+  options.probes = 1;
+  const Outcome found = SearchGroups(rows, options);
+  for (int i = 0; i < 900 * 6; i += 2 * 6) {
+    EXPECT_TRUE(std::equal(exact.begin() + i, exact.begin() + i + 6,
+                           found.lists.begin() + i));
+  }
+  options.probes = 0;
+  options.recall = 0.5;
+  EXPECT_EQ(SearchGroups(rows, options).report.probes, 1);
+}
+
 TEST(SearchNeighbors, TakesALongListInParts) {
   Random random(8);
   const auto rows = GroupedRows(random, 5000);
