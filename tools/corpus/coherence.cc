@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "tools/corpus/cosine.h"
 #include "tools/corpus/embed.h"
 #include "tools/corpus/pack.h"
 
@@ -30,16 +31,18 @@ struct Mean {
   }
 };
 
-// Mean vector of documents [first, last), and what it says of them: the mean
-// over pairs is the length of the sum without everybody's own.
+// Mean of the vectors of documents [first, last) at unit length, and what it
+// says of them: the mean over pairs is the length of the sum without
+// everybody's own.
 std::vector<double> MeanVector(const DatasetView& view, int64_t first,
                                int64_t last, Mean* inside) {
   std::vector<double> mean(view.dimensions());
   double own = 0;
   for (int64_t i = first; i < last; ++i) {
     const float* row = view.VectorOf(i);
-    own += Similarity(row, row, view.dimensions());
-    for (int32_t j = 0; j < view.dimensions(); ++j) mean[j] += row[j];
+    const double divisor = CosineDivisor(row, view.dimensions());
+    own += Similarity(row, row, view.dimensions()) / (divisor * divisor);
+    for (int32_t j = 0; j < view.dimensions(); ++j) mean[j] += row[j] / divisor;
   }
   const double count = static_cast<double>(last - first);
   if (last - first > 1) {
@@ -80,8 +83,8 @@ Coherence MeasureCoherence(const DatasetView& view) {
     const auto [first, last] = view.DocumentsIn(place);
     documents.Add(static_cast<double>(last - first));
     for (int64_t i = first + 1; i < last; ++i) {
-      neighbors.Add(Similarity(view.VectorOf(i - 1), view.VectorOf(i),
-                               view.dimensions()));
+      neighbors.Add(
+          Cosine(view.VectorOf(i - 1), view.VectorOf(i), view.dimensions()));
     }
     std::vector<double> mean = MeanVector(view, first, last, &inside);
     if (stored > 0) next.Add(Dot(before, mean));

@@ -15,13 +15,15 @@ inline double CosineDivisor(float length) {
   return is_one ? 1 : length;
 }
 
+inline double CosineDivisor(const float* row, int32_t dimensions) {
+  return CosineDivisor(
+      static_cast<float>(std::sqrt(Similarity(row, row, dimensions))));
+}
+
 // Of rows of any length; 0 where there are only zeros.
 inline double Cosine(const float* a, const float* b, int32_t dimensions) {
-  const auto divisor = [&](const float* row) {
-    return CosineDivisor(
-        static_cast<float>(std::sqrt(Similarity(row, row, dimensions))));
-  };
-  return Similarity(a, b, dimensions) / (divisor(a) * divisor(b));
+  return Similarity(a, b, dimensions) /
+         (CosineDivisor(a, dimensions) * CosineDivisor(b, dimensions));
 }
 
 }  // namespace lory::corpus

@@ -15,6 +15,7 @@
 #include "common/data/sequence_order.h"
 #include "common/data/shard_file.h"
 #include "common/io/storage.h"
+#include "tools/corpus/cosine.h"
 #include "tools/corpus/document_index.h"
 #include "tools/corpus/embed.h"
 #include "tools/corpus/output_guard.h"
@@ -126,7 +127,7 @@ absl::Status WriteDocumentIndex(const PackInputs& inputs,
     entry.token_count =
         stream.BeginOf(static_cast<int64_t>(i) + 1) - entry.first_token;
     if (i > 0) {
-      entry.similarity = Similarity(
+      entry.similarity = Cosine(
           inputs.vectors.data() + int64_t{inputs.order[i - 1]} * dimensions,
           inputs.vectors.data() + int64_t{document} * dimensions, dimensions);
     }
@@ -224,9 +225,9 @@ double MeanNeighborSimilarity(const TokenStream& stream,
   for (size_t i = 1; i < documents.size(); ++i) {
     const int64_t boundary = stream.BeginOf(static_cast<int64_t>(i));
     if (boundary >= kept || boundary % context == 0) continue;
-    sum += Similarity(vectors.data() + int64_t{documents[i - 1]} * dimensions,
-                      vectors.data() + int64_t{documents[i]} * dimensions,
-                      dimensions);
+    sum +=
+        Cosine(vectors.data() + int64_t{documents[i - 1]} * dimensions,
+               vectors.data() + int64_t{documents[i]} * dimensions, dimensions);
     ++pairs;
   }
   return pairs == 0 ? 0 : sum / static_cast<double>(pairs);

@@ -108,6 +108,10 @@ TEST_F(TokenStreamTest, SimilarityIsThatOfPairsInsideContexts) {
   // Contexts of eight: the pair 1-2 stands on a boundary and does not count.
   EXPECT_NEAR(MeanNeighborSimilarity(stream, order, vectors, 2, 8), 1, 1e-9);
   EXPECT_EQ(MeanNeighborSimilarity(stream, order, vectors, 2, 4), 0);
+  // Cosines, whatever the lengths.
+  const std::vector<float> scaled = {2, 0, 4, 0, 0, 8, 0, 2};
+  EXPECT_NEAR(MeanNeighborSimilarity(stream, order, scaled, 2, 16), 2. / 3,
+              1e-9);
 }
 
 TEST(PackedPlaceOf, IsTheSameForEver) {
