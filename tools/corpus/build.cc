@@ -216,7 +216,8 @@ class Build {
     Stage stage{.name = "neighbors", .version = 2};
     NeighborOptions options = spec_.neighbors;
     options.seed = spec_.seed;
-    stage.options = StageOptionsOf(options, embed_.Count("vectors"));
+    stage.options = StageOptionsOf(
+        options, embed_.Count("vectors") - split_.Count("held_out"));
     stage.options["dimensions"] = spec_.embed_dimensions;
     stage.inputs = {{"embed", embed_.OutputHash()},
                     {"split", split_.OutputHash()}};

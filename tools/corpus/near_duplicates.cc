@@ -11,6 +11,7 @@
 #include "tools/corpus/array_file.h"
 #include "tools/corpus/cosine.h"
 #include "tools/corpus/exact_search.h"
+#include "tools/corpus/neighbors.h"
 #include "tools/corpus/parallel.h"
 #include "tools/corpus/row_set.h"
 #include "tools/corpus/shingle_index.h"
@@ -35,11 +36,10 @@ std::optional<NearPair> Check(int32_t later, int32_t earlier,
   return pair;
 }
 
-NearSide SideOf(const NearDuplicateInputs& inputs, bool held_out) {
+NearSide HeldOutOf(const NearDuplicateInputs& inputs) {
   NearSide side;
   for (size_t i = 0; i < inputs.held_out.size(); ++i) {
-    if ((inputs.held_out[i] != 0) != held_out) continue;
-    side.push_back(static_cast<int32_t>(i));
+    if (inputs.held_out[i]) side.push_back(static_cast<int32_t>(i));
   }
   return side;
 }
@@ -195,6 +195,10 @@ std::vector<NearPair> FindAcross(
                          .held_out_rows = RowSet(vectors, dimensions, held_out),
                          .options = options,
                          .text_of = text_of};
+  if (held_out.empty()) {
+    on_progress(static_cast<int64_t>(train.size()));
+    return {};
+  }
   Proposals pairs(train.size());
   if (options.overlap <= 0) {
     FindByVectors(across, &pairs, on_progress);
@@ -265,7 +269,7 @@ std::vector<NearPair> FindNearDuplicates(
 absl::StatusOr<StageResult> DropNearDuplicates(
     const NearDuplicateInputs& inputs, const NearDuplicateOptions& options,
     const std::string& folder, Progress& progress) {
-  const NearSide train = SideOf(inputs, false);
+  const NearSide train = NumbersWithout(inputs.held_out);
   const auto advance = [&](int64_t units) { progress.Advance(units); };
   progress.Start("duplicates",
                  static_cast<int64_t>(train.size() + inputs.neighbors.size()));
@@ -273,7 +277,7 @@ absl::StatusOr<StageResult> DropNearDuplicates(
   std::vector<NearPair> pairs;
   if (options.similarity < 1) {
     pairs = FindAcross(
-        train, SideOf(inputs, true), inputs.vectors, inputs.dimensions, options,
+        train, HeldOutOf(inputs), inputs.vectors, inputs.dimensions, options,
         [&](int32_t document) { return inputs.store.TextOf(document); },
         advance);
   }

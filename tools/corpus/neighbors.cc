@@ -30,12 +30,19 @@ std::string Describe(const SearchReport& report) {
 
 }  // namespace
 
+std::vector<int32_t> NumbersWithout(std::span<const uint8_t> held_out) {
+  std::vector<int32_t> documents;
+  for (size_t i = 0; i < held_out.size(); ++i) {
+    if (!held_out[i]) documents.push_back(static_cast<int32_t>(i));
+  }
+  return documents;
+}
+
 nlohmann::ordered_json StageOptionsOf(const NeighborOptions& options,
                                       int64_t documents) {
   nlohmann::ordered_json json = {
       {"k", options.k}, {"metric", std::string(NameOf(options.metric))}};
   if (IsExact(options, documents)) return json;
-  json["method"] = std::string(NameOf(options.method));
   json["lists"] = options.lists;
   json["probes"] = options.probes;
   json["recall"] = options.recall;
@@ -50,10 +57,7 @@ absl::StatusOr<StageResult> Neighbors(std::span<const float> vectors,
                                       const NeighborOptions& options,
                                       const std::string& folder,
                                       Progress& progress) {
-  std::vector<int32_t> documents;
-  for (size_t i = 0; i < held_out.size(); ++i) {
-    if (!held_out[i]) documents.push_back(static_cast<int32_t>(i));
-  }
+  const std::vector<int32_t> documents = NumbersWithout(held_out);
   const RowSet rows(vectors, dimensions, documents);
   const int64_t count = rows.count();
   const int64_t k = options.k;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/base/progress.h"
@@ -15,8 +16,12 @@ namespace lory::corpus {
 
 inline constexpr char kNeighborsFile[] = "neighbors.bin";
 
+// The documents that are not held out: the n-th of them is document n of the
+// file and of what is read from it.
+std::vector<int32_t> NumbersWithout(std::span<const uint8_t> held_out);
+
 // What decides on the lists: an exact search has neither lists nor seed.
-// `documents`: of the corpus.
+// `documents`: those that are not held out.
 nlohmann::ordered_json StageOptionsOf(const NeighborOptions& options,
                                       int64_t documents);
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
 #include "tools/corpus/array_file.h"
+#include "tools/corpus/neighbors.h"
 #include "tools/corpus/walk.h"
 #include "tools/corpus/walk_report.h"
 
@@ -51,10 +52,7 @@ absl::StatusOr<StageResult> OrderDocuments(std::span<const Neighbor> neighbors,
                                            const std::string& folder,
                                            Progress& progress) {
   // The graph numbers only what is trained: its n-th is the document ...
-  std::vector<int32_t> documents;
-  for (size_t i = 0; i < held_out.size(); ++i) {
-    if (!held_out[i]) documents.push_back(static_cast<int32_t>(i));
-  }
+  const std::vector<int32_t> documents = NumbersWithout(held_out);
   Walk walk;
   WalkReport report;
   for (int pass = 0;; ++pass) {

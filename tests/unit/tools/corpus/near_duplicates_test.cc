@@ -213,6 +213,20 @@ TEST(ShingleIndex, ListsNothingOfWhatOnlyTheVectorsAgreeOn) {
   EXPECT_THAT(index.CandidatesFor(sets[7]), ElementsAre(7));
 }
 
+TEST(FindAcross, ReadsNothingWhereNothingIsHeldOut) {
+  const std::vector<float> rows = {1, 0, 1, 0};
+  std::atomic<int64_t> done = 0;
+  EXPECT_THAT(FindAcross(
+                  {0, 1}, {}, rows, 2, {},
+                  [](int32_t) {
+                    ADD_FAILURE() << "a text was read";
+                    return absl::string_view();
+                  },
+                  [&](int64_t n) { done += n; }),
+              IsEmpty());
+  EXPECT_EQ(done, 2);
+}
+
 TEST(FindAcross, EqualsTheNaiveDoubleLoop) {
   Random random(7);
   for (const double overlap : {0.0, 0.2, 0.5}) {
