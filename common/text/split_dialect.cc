@@ -34,6 +34,8 @@ class Dialect {
       } else if (absl::StartsWith(rest_, "}+")) {
         // Possessive there, twice repeated here.
         return Refuse("}+");
+      } else if (c == '{') {
+        LORY_RETURN_IF_ERROR(Repeat());
       } else {
         Copy(1);
       }
@@ -60,7 +62,28 @@ class Dialect {
     return absl::OkStatus();
   }
 
+  // {,n} is 0 to n times there, text here; {n}? optional there, lazy here.
+  absl::Status Repeat() {
+    const absl::string_view inside = rest_.substr(1, rest_.find('}') - 1);
+    const auto is_number = [](absl::string_view text) {
+      return !text.empty() &&
+             text.find_first_not_of("0123456789") == absl::string_view::npos;
+    };
+    const absl::string_view behind =
+        rest_.substr(std::min(inside.size() + 1, rest_.size()));
+    if (absl::StartsWith(inside, ",") && is_number(inside.substr(1)) &&
+        absl::StartsWith(behind, "}")) {
+      return Refuse("{,n}");
+    }
+    if (is_number(inside) && absl::StartsWith(behind, "}?")) {
+      return Refuse("{n}?");
+    }
+    Copy(1);
+    return absl::OkStatus();
+  }
+
   absl::Status Group() {
+    if (absl::StartsWith(rest_, "(*")) return Refuse("(*");
     if (!absl::StartsWith(rest_, "(?")) {
       Copy(1);
       return absl::OkStatus();

@@ -13,8 +13,9 @@
 namespace lory::text {
 namespace {
 
-// No expression for words comes near it, one that explodes stops there.
-constexpr uint32_t kMostSteps = 1'000'000'000;
+// No expression for words comes near them, one that explodes stops there.
+constexpr uint32_t kMostSteps = 10'000'000;     // from one place of a text
+constexpr uint32_t kMostKibibytes = 512 << 10;  // where it is interpreted
 
 struct FreeCode {
   void operator()(pcre2_code* code) const { pcre2_code_free(code); }
@@ -81,6 +82,7 @@ absl::StatusOr<SplitPattern> SplitPattern::Compile(
   pcre2_jit_compile(compiled->code.get(), PCRE2_JIT_COMPLETE);
   compiled->limits.reset(pcre2_match_context_create(nullptr));
   pcre2_set_match_limit(compiled->limits.get(), kMostSteps);
+  pcre2_set_heap_limit(compiled->limits.get(), kMostKibibytes);
   return SplitPattern(std::move(compiled));
 }
 

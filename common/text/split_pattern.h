@@ -25,8 +25,9 @@ class SplitPattern {
   static absl::StatusOr<SplitPattern> Literal(absl::string_view text);
 
   // Calls `found` with the begin and end of every match, from left to right.
-  // `text` must be UTF-8. After a billion steps of trying it gives up, as if
-  // there were no further match.
+  // `text` must be UTF-8. Where a match would take ten million steps from one
+  // place of the text, or 512 MiB, it gives up, as if there were no further
+  // match: what is left is one piece. Other places take as many steps again.
   void ForEachMatch(
       absl::string_view text,
       absl::FunctionRef<void(size_t begin, size_t end)> found) const;

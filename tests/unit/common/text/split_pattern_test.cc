@@ -81,7 +81,7 @@ TEST(SplitPattern, RefusesWhatPcre2WouldUnderstandInAnotherWay) {
   for (const char* expression :
        {R"(\h)", R"(\w)", R"(\b)", R"(\K)", R"(\1)", R"([\S])", "(?m:a)",
         "a(?i)b", "(?<n>a)", "[a[bc]]", "[a&&b]", "a{1,2}+", R"(\u12)",
-        R"(\xe9)", "a\\"}) {
+        R"(\xe9)", "a\\", "a{,2}", "a{2}?", "a(*F)", "(*UTF)a"}) {
     EXPECT_THAT(SplitPattern::Compile(expression),
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          HasSubstr("not supported")))
@@ -93,6 +93,12 @@ TEST(SplitPattern, RefusesWhatPcre2WouldUnderstandInAnotherWay) {
   EXPECT_THAT(SplitPattern::Compile("a*"),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("a* matches nothing, too")));
+}
+
+TEST(SplitPattern, ReadsRepeatsThatMeanTheSame) {
+  EXPECT_THAT(Matches("a{2}b?", "aaab"), ElementsAre("aa"));
+  EXPECT_THAT(Matches("a{1,2}?", "aaa"), ElementsAre("a", "a", "a"));
+  EXPECT_THAT(Matches("a{,", "a{,2"), ElementsAre("a{,"));
 }
 
 TEST(SplitPattern, LiteralsAreNoExpressions) {
@@ -111,6 +117,14 @@ TEST(SplitPattern, LongRunsTakeTheirTime) {
               ElementsAre(spaces.substr(1), " x"));
   EXPECT_THAT(Matches("(?:a|b)+", std::string(1'000'000, 'a')).front().size(),
               1'000'000);
+}
+
+TEST(SplitPattern, GivesUpWhereAMatchTakesTooManySteps) {
+  // 2^40 ways to cut the run, none of which ends with b.
+  const std::string text = "aab " + std::string(40, 'a') + "c aab";
+  EXPECT_THAT(Matches("(?:a|aa)+b", text), ElementsAre("aab"));
+  EXPECT_THAT(Split("(?:a|aa)+b", SplitBehavior::kIsolated, false, text),
+              ElementsAre("aab", text.substr(3)));
 }
 
 TEST(PreTokenizer, BehaviorsAreThoseOfTheLibrary) {
