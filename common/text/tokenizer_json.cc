@@ -205,11 +205,15 @@ class Reader {
   }
 
   // Special tokens are never made from text, so that documents cannot forge
-  // the mark between them.
+  // the mark between them: no id is that of two tokens.
   absl::Status CheckAdded(JsonElement element,
                           const AddedTokens::Token& token) {
-    if (token.content.empty() ||
-        (token.is_special && used_.contains(token.id))) {
+    const auto of_model = ids_.find(token.content);
+    const bool is_another_one =
+        !parts_.model.tokens[token.id].empty() &&
+        (of_model == ids_.end() || of_model->second != token.id);
+    if (token.content.empty() || !added_ids_.insert(token.id).second ||
+        (token.is_special ? used_.contains(token.id) : is_another_one)) {
       return absl::InvalidArgumentError(
           absl::StrCat("added_tokens: '", token.content, "' with the id ",
                        token.id, " is no token of its own"));
@@ -227,12 +231,14 @@ class Reader {
   absl::flat_hash_map<std::string, int32_t> ids_;
   // Ids that words may become; a special token must be none of them.
   absl::flat_hash_set<int32_t> used_;
+  absl::flat_hash_set<int32_t> added_ids_;
 };
 
 }  // namespace
 
 bool IsTokenizerJson(absl::string_view bytes) {
-  // A model begins with the first field of a message, and so with a line feed.
+  // A SentencePiece model begins with the tag of a message's first field, a
+  // line feed. What is white space before a brace is JSON; no tag is a brace.
   absl::ConsumePrefix(&bytes, "\uFEFF");
   return absl::StartsWith(absl::StripLeadingAsciiWhitespace(bytes), "{");
 }

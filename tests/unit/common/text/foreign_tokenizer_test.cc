@@ -226,6 +226,23 @@ TEST(Llama3Tokenizer, OnlyAddedTokensThatAreNotSpecialAreFoundInText) {
                        HasSubstr("lstrip of the added token '<b>'")));
 }
 
+TEST(TokenizerJson, NoIdIsThatOfTwoTokens) {
+  // The text <b> would become the end of a document.
+  json twice = Llama3();
+  AddSpecial(twice, "<b>", 256, /*special=*/false);
+  // Or a word of another text.
+  json taken = Llama3();
+  AddSpecial(taken, "<b>", 257, /*special=*/false);
+  for (const json& file : {twice, taken}) {
+    EXPECT_THAT(ParseTokenizerJson(file.dump()),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("is no token of its own")));
+  }
+  json same = Llama3();
+  AddSpecial(same, "ab", 257, /*special=*/false);
+  EXPECT_THAT(Read(same).Encode("ab"), ElementsAre(257));
+}
+
 TEST(TokenizerJson, TheFirstOfTheKnownNamesEndsDocuments) {
   json file = Llama3();
   AddSpecial(file, "<eos>", 300);
