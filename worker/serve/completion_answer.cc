@@ -34,10 +34,11 @@ CompletionChoice::CompletionChoice(const Front& front, int64_t index,
 
 void CompletionChoice::AddToken(const TokenScore& score,
                                 ordered_json& logprobs) {
-  // The first of all is the begin of a text, as it is where that is decoded.
-  const bool at_begin = echo_ && std::exchange(at_begin_, false);
-  const std::string bytes =
-      at_begin ? front_.Decode({score.token}) : front_.TokenText(score.token);
+  // The first with a text is the begin of one, as it is where that is decoded.
+  std::string bytes = front_.TokenText(score.token);
+  const bool at_begin = echo_ && at_begin_;
+  at_begin_ = at_begin_ && bytes.empty();
+  if (at_begin) bytes = front_.Decode({score.token});
   logprobs["tokens"].push_back(ValidUtf8(bytes));
   logprobs["token_logprobs"].push_back(score.log_probability);
   ordered_json top = ordered_json::object();

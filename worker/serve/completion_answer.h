@@ -38,7 +38,7 @@ class CompletionChoice {
   const bool echo_;
   const bool with_scores_;
   bool first_ = true;
-  bool at_begin_ = true;  // no token was added yet
+  bool at_begin_ = true;  // no token with a text was added yet
   int64_t made_count_ = 0;
   std::string held_back_;    // of the text: a character that is not whole yet
   int64_t text_offset_ = 0;  // characters before the next token, whole ones

@@ -292,7 +292,7 @@ struct SpacedTokenizer final : lory::text::Tokenizer {
     return std::string(absl::StripPrefix(text, " "));
   }
   std::string TokenText(int32_t id) const override {
-    return {' ', static_cast<char>('a' + id)};
+    return id == 18 ? "" : std::string{' ', static_cast<char>('a' + id)};
   }
 };
 
@@ -309,18 +309,19 @@ TEST_F(ServingTest, TheSpaceBeforeAWordIsTextUnlessItBeginsOne) {
   CompletionRequest request;
   request.echo = true;
   request.logprobs = 1;
-  CompletionChoice choice(of_spaced, 0, {0, 1}, request);
+  // A mark before the text is none of it.
+  CompletionChoice choice(of_spaced, 0, {18, 0, 1}, request);
   GenerationPiece piece;
-  piece.prompt_scores = {{.token = 1}};
+  piece.prompt_scores = {{.token = 0}, {.token = 1}};
   piece.tokens = {2};
   piece.scores = {{.token = 2}};
   piece.text = " c";
   const nlohmann::ordered_json whole = choice.Add(piece);
   EXPECT_EQ(whole["text"], "a b c");
   EXPECT_EQ(whole["logprobs"]["tokens"],
-            nlohmann::ordered_json({"a", " b", " c"}));
+            nlohmann::ordered_json({"", "a", " b", " c"}));
   EXPECT_EQ(whole["logprobs"]["text_offset"],
-            nlohmann::ordered_json({0, 1, 3}));
+            nlohmann::ordered_json({0, 0, 1, 3}));
   // What the engine makes stands within a text from its first token on.
   auto made = Engine::Create({}, *served.model, *spaced.tokenizer, RealClock(),
                              nullptr);
