@@ -151,6 +151,7 @@ absl::StatusOr<Answer> RunExport(const Flags& flags) {
       absl::StrAppend(&text, " (", kConfigFile, " has its SHA-256)");
     }
   }
+  if (tokenizer) text += WhatTransformersReadsOtherwise(*tokenizer);
   if (result.underflow_count > 0) {
     absl::StrAppend(&text, "; ", result.underflow_count,
                     " weights were too small for ", flags.dtype,

@@ -25,6 +25,13 @@ std::string TokenizerConfigJson(const TokenizerFile& file,
   return json.dump(2) + "\n";
 }
 
+std::string WhatTransformersReadsOtherwise(const TokenizerFile& file) {
+  if (lory::text::IsTokenizerJson(file.bytes)) return "";
+  return "; transformers' LlamaTokenizer may make other tokens of a text that "
+         "begins with a space or that the tokenizer.model normalizes, use "
+         "sentencepiece for these";
+}
+
 std::string WhyTokenizerIsOfNoUse(const std::string& folder,
                                   int64_t vocabulary_size) {
   const std::string path = lory::text::TokenizerPath(folder);

@@ -18,6 +18,10 @@ using ::lory::text::TokenizerFile;
 std::string TokenizerConfigJson(const TokenizerFile& file,
                                 int64_t sequence_length);
 
+// Where Hugging Face's transformers make other tokens of a text with it: part
+// of a line for people. Empty: nowhere that is known.
+std::string WhatTransformersReadsOtherwise(const TokenizerFile& file);
+
 // Why the tokenizer in `folder` cannot be used with a model of
 // `vocabulary_size` ids here: a line for people. Empty: it can, or there is
 // none.
