@@ -65,8 +65,9 @@ struct Adder {
     choice->add_option("--routing-text", flags.routing_text,
                        "The mean routing over the segments of a file's text");
     choice->require_option(0, 1);
-    command->add_option("--tokenizer", flags.tokenizer,
-                        "tokenizer.json, or the dataset's folder");
+    command->add_option(
+        "--tokenizer", flags.tokenizer,
+        "tokenizer.json or tokenizer.model, or the dataset's folder");
   }
 };
 

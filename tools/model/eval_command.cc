@@ -59,7 +59,7 @@ absl::StatusOr<std::optional<TokenizerFile>> FindTokenizer(
     if (flags.text.empty() && flags.tasks.empty()) return std::nullopt;
     return absl::InvalidArgumentError(
         "--text and --tasks need the model's tokenizer: --tokenizer PATH, a "
-        "tokenizer.json or the folder of the dataset");
+        "tokenizer.json, a tokenizer.model or the dataset's folder");
   }
   lory::text::WantedTokenizer wanted = WantedOf(checkpoint);
   if (wanted.sha256.empty() && dataset != nullptr) {
@@ -325,9 +325,10 @@ void AddEvalOptions(CLI::App& command, EvalFlags& flags) {
       ->add_option("--inference", flags.inference,
                    "Of a Lory model: prompt, segment or both (default)")
       ->check(CLI::IsMember({"prompt", "segment", "both"}));
-  command.add_option("--tokenizer", flags.tokenizer,
-                     "tokenizer.json, or the dataset's folder (default: that "
-                     "of --data)");
+  command.add_option(
+      "--tokenizer", flags.tokenizer,
+      "tokenizer.json or tokenizer.model, or the dataset's folder "
+      "(default: that of --data)");
   command.add_option("-o,--output", flags.format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();

@@ -74,7 +74,7 @@ absl::Status CheckChoice(const Transformer& model, const RoutingChoice& choice,
   if (choice.kind != Kind::kUniform && !has_tokenizer) {
     return absl::InvalidArgumentError(
         "a text needs the model's tokenizer: --tokenizer PATH, a "
-        "tokenizer.json or the folder of the dataset");
+        "tokenizer.json, a tokenizer.model or the dataset's folder");
   }
   return absl::OkStatus();
 }

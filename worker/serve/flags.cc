@@ -67,8 +67,8 @@ std::optional<int> ParseFlags(int argc, char** argv, AppOptions& options) {
   line.Add("--checkpoint", options.checkpoint, "Folder step-N.gen-G")
       .Required();
   line.Add("--tokenizer", options.tokenizer,
-           "tokenizer.json, or the dataset's folder; not given: the "
-           "checkpoint's");
+           "tokenizer.json or tokenizer.model, or the dataset's folder; not "
+           "given: the checkpoint's");
   line.Add("--model-name", options.model_name,
            "What clients call the model; not given: as its job");
   std::string inference = "prompt";
