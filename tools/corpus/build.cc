@@ -174,7 +174,7 @@ class Build {
   }
 
   absl::Status RunTokenize(const DocumentStore& store) {
-    Stage stage{.name = "tokenize"};
+    Stage stage{.name = "tokenize", .version = 2};
     stage.inputs = {{"ingest", ingest_.OutputHash()},
                     {"tokenizer", tokenizer_.OutputHash()}};
     stage.run = [&](const std::string& folder) -> absl::StatusOr<StageResult> {
