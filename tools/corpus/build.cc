@@ -155,7 +155,10 @@ class Build {
       stage.options = {{"vocabulary_size", spec_.vocabulary_size},
                        {"training_mb", spec_.tokenizer_megabytes}};
       const bool of_pieces = spec_.tokenizer_kind == kSentencePieceBpe;
-      if (of_pieces) stage.options["kind"] = spec_.tokenizer_kind;
+      if (of_pieces) {
+        stage.version = 2;
+        stage.options["kind"] = spec_.tokenizer_kind;
+      }
       stage.inputs = {{"ingest", ingest_.OutputHash()},
                       {"split", split_.OutputHash()}};
       stage.run = [&, of_pieces](const std::string& folder) {

@@ -33,10 +33,12 @@ std::vector<int64_t> DocumentsToTrainOn(const DocumentStore& store,
   return documents;
 }
 
-// The lines of a text, long ones in parts that end with a character.
-void AddSentences(absl::string_view text, std::vector<std::string>* sentences) {
+// The lines of a text, long ones in parts that end with a character, while
+// there is room for bytes of them.
+void AddSentences(absl::string_view text, int64_t* room,
+                  std::vector<std::string>* sentences) {
   for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
-    while (!line.empty()) {
+    while (!line.empty() && *room > 0) {
       size_t bytes = std::min(line.size(), kMostSentenceBytes);
       while (bytes > 1 && bytes < line.size() &&
              (static_cast<uint8_t>(line[bytes]) & 0xc0) == 0x80) {
@@ -44,6 +46,7 @@ void AddSentences(absl::string_view text, std::vector<std::string>* sentences) {
       }
       sentences->emplace_back(line.substr(0, bytes));
       line.remove_prefix(bytes);
+      *room -= static_cast<int64_t>(bytes);
     }
   }
 }
@@ -103,8 +106,9 @@ absl::StatusOr<StageResult> TrainSentencePieceTokenizer(
     int64_t vocabulary_size, int64_t megabytes, const std::string& folder,
     Progress& progress) {
   std::vector<std::string> sentences;
+  int64_t room = megabytes * 1'000'000;
   for (const int64_t i : DocumentsToTrainOn(store, held_out, megabytes)) {
-    AddSentences(store.TextOf(i), &sentences);
+    AddSentences(store.TextOf(i), &room, &sentences);
   }
   progress.Start("tokenizer", static_cast<int64_t>(sentences.size()));
   std::string error;

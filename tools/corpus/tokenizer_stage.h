@@ -18,8 +18,9 @@ namespace lory::corpus {
 using ::lory::text::kSentencePieceFile;
 using ::lory::text::kTokenizerFile;
 
-// Trains a tokenizer on the documents that are not held out, the first
-// `megabytes` of their text, and writes tokenizer.json into `folder`.
+// Trains a tokenizer on the documents that are not held out, of which every
+// n-th is taken so that they have some `megabytes` of text, and writes
+// tokenizer.json into `folder`.
 absl::StatusOr<StageResult> TrainTokenizer(const DocumentStore& store,
                                            std::span<const uint8_t> held_out,
                                            int64_t vocabulary_size,
@@ -27,7 +28,8 @@ absl::StatusOr<StageResult> TrainTokenizer(const DocumentStore& store,
                                            const std::string& folder,
                                            Progress& progress);
 
-// The same with SentencePiece, which writes tokenizer.model.
+// The same with SentencePiece, which writes tokenizer.model. It holds lines of
+// no more than `megabytes`, and what SentencePiece makes of them.
 // INVALID_ARGUMENT: too few tokens for the characters that there are.
 absl::StatusOr<StageResult> TrainSentencePieceTokenizer(
     const DocumentStore& store, std::span<const uint8_t> held_out,

@@ -8,6 +8,8 @@
 #include "tests/support/sentence_piece_file.h"
 #include "tests/unit/tools/corpus/build_fixture.h"
 #include "tools/corpus/inspect.h"
+#include "tools/corpus/sentence_piece_trainer.h"
+#include "tools/corpus/tokenizer_stage.h"
 
 namespace lory::corpus {
 namespace {
@@ -75,6 +77,28 @@ TEST_F(BuildTokenizerTest, ATokenizerOfSentencePieceCanBeTrained) {
   EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("tokenizer.vocabulary_size: is 260")));
+}
+
+TEST(SentencePieceTraining, ALongDocumentIsNotHeldWhole) {
+  testing::TemporaryFolder folder;
+  auto writer = DocumentStoreWriter::Create(folder.At("store"));
+  ASSERT_OK(writer);
+  const std::string lines(2'000'000, 'a');  // in parts of kMostSentenceBytes
+  ASSERT_OK((*writer)->Append(IdOfText(lines), "name", "domain", lines));
+  ASSERT_OK((*writer)->Finish());
+  const auto store = DocumentStore::Open(folder.At("store"));
+  ASSERT_OK(store);
+  testing::CapturedProgress captured;
+  const std::vector<uint8_t> held_out = {0};
+  std::filesystem::create_directories(folder.At("out"));
+  const auto result =
+      TrainSentencePieceTokenizer(*store, held_out, 300, /*megabytes=*/1,
+                                  folder.At("out"), captured.progress());
+  ASSERT_OK(result);
+  const size_t parts =
+      (1'000'000 + kMostSentenceBytes - 1) / kMostSentenceBytes;
+  EXPECT_THAT(result->summary,
+              HasSubstr(absl::StrCat("learned from ", parts, " lines")));
 }
 
 }  // namespace
