@@ -2,6 +2,8 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
+
 #include "common/base/check.h"
 
 namespace lory::text {
@@ -9,6 +11,7 @@ namespace {
 
 constexpr char32_t kCapitalIWithDot = 0x130;
 constexpr char32_t kDotAbove = 0x307;
+constexpr int kMostParts = 32;  // 18 of U+FDFA
 
 utf8proc_option_t OptionsOf(NormalForm form) {
   const bool composed = form == NormalForm::kNfc || form == NormalForm::kNfkc;
@@ -27,6 +30,38 @@ int64_t FirstPoint(absl::string_view text, char32_t* point) {
                        static_cast<utf8proc_ssize_t>(text.size()), &found);
   *point = bytes > 0 ? static_cast<char32_t>(found) : kReplacementCharacter;
   return bytes > 0 ? bytes : 1;
+}
+
+void AppendDecomposed(char32_t point, utf8proc_option_t options,
+                      std::u32string* points) {
+  utf8proc_int32_t parts[kMostParts];
+  int boundary = 0;  // not asked for
+  const auto count =
+      utf8proc_decompose_char(static_cast<utf8proc_int32_t>(point), parts,
+                              kMostParts, options, &boundary);
+  LORY_CHECK(count >= 0 && count <= kMostParts);
+  points->append(parts, parts + count);
+}
+
+int CombiningClass(char32_t point) {
+  return utf8proc_get_property(static_cast<utf8proc_int32_t>(point))
+      ->combining_class;
+}
+
+// Marks that follow one another into the order of their classes. In place of
+// utf8proc_decompose, whose time grows with the square of their number.
+void SortMarks(std::u32string* points) {
+  const auto is_mark = [](char32_t point) {
+    return CombiningClass(point) != 0;
+  };
+  for (auto end = points->begin();;) {
+    const auto begin = std::find_if(end, points->end(), is_mark);
+    if (begin == points->end()) return;
+    end = std::find_if_not(begin, points->end(), is_mark);
+    std::stable_sort(begin, end, [](char32_t a, char32_t b) {
+      return CombiningClass(a) < CombiningClass(b);
+    });
+  }
 }
 
 bool IsCategory(char32_t point, char major) {
@@ -64,31 +99,17 @@ std::string EncodeUtf8(std::u32string_view points) {
 
 std::u32string Normalized(absl::string_view text, NormalForm form) {
   const utf8proc_option_t options = OptionsOf(form);
-  const auto decompose = [options](absl::string_view from,
-                                   std::u32string* points) {
-    return utf8proc_decompose(
-        reinterpret_cast<const utf8proc_uint8_t*>(from.data()),
-        static_cast<utf8proc_ssize_t>(from.size()),
-        reinterpret_cast<utf8proc_int32_t*>(points->data()),
-        static_cast<utf8proc_ssize_t>(points->size()), options);
-  };
-  std::u32string points(text.size(), 0);
-  auto length = decompose(text, &points);
-  std::string mended;
-  if (length == UTF8PROC_ERROR_INVALIDUTF8) {
-    mended = EncodeUtf8(DecodeUtf8(text));
-    text = mended;
-    length = decompose(text, &points);
+  std::u32string points;
+  points.reserve(text.size());
+  while (!text.empty()) {
+    char32_t point = 0;
+    text.remove_prefix(FirstPoint(text, &point));
+    AppendDecomposed(point, options, &points);
   }
-  if (length > static_cast<utf8proc_ssize_t>(points.size())) {
-    points.resize(length);
-    length = decompose(text, &points);
-  }
-  // Only memory and texts of exabytes are left to go wrong.
-  LORY_CHECK(length >= 0);
-  points.resize(length);
-  length = utf8proc_normalize_utf32(
-      reinterpret_cast<utf8proc_int32_t*>(points.data()), length, options);
+  SortMarks(&points);
+  const auto length = utf8proc_normalize_utf32(
+      reinterpret_cast<utf8proc_int32_t*>(points.data()),
+      static_cast<utf8proc_ssize_t>(points.size()), options);
   LORY_CHECK(length >= 0);
   points.resize(length);
   return points;

@@ -1,7 +1,11 @@
 #include "common/text/unicode.h"
 
+#include <utf8proc.h>
+
+#include <cstdlib>
 #include <string>
 
+#include "common/base/random.h"
 #include "gtest/gtest.h"
 
 namespace lory::text {
@@ -72,6 +76,47 @@ TEST(Unicode, NormalFormsAreThoseOfTheStandard) {
     EXPECT_TRUE(Normalized(text, NormalForm::kNfkc) == c.nfkc) << text;
     EXPECT_TRUE(Normalized(text, NormalForm::kNfkd) == c.nfkd) << text;
   }
+}
+
+TEST(Unicode, NormalFormsAreThoseOfTheLibrary) {
+  const u32string some =
+      U"aeq \u0301\u0323\u0307\u0327\u0338\u0345\u05b0"
+      U"\u0334\u3099\u304b\u00e9\u1e69\u0344\u0958"
+      U"\u1100\u1161\u11a8\uac00\ufb01\ufdfa\u212b<";
+  const std::pair<NormalForm, utf8proc_uint8_t* (*)(const utf8proc_uint8_t*)>
+      forms[] = {{NormalForm::kNfc, utf8proc_NFC},
+                 {NormalForm::kNfd, utf8proc_NFD},
+                 {NormalForm::kNfkc, utf8proc_NFKC},
+                 {NormalForm::kNfkd, utf8proc_NFKD}};
+  Random random(11);
+  for (int i = 0; i < 20'000; ++i) {
+    u32string points;
+    for (uint64_t left = random.Below(12); left > 0; --left) {
+      char32_t point = some[random.Below(some.size())];
+      if (random.Below(4) == 0) point = 1 + random.Below(0xd7ff);
+      points.push_back(point);
+    }
+    const std::string text = EncodeUtf8(points);
+    for (const auto& [form, of_library] : forms) {
+      utf8proc_uint8_t* expected =
+          of_library(reinterpret_cast<const utf8proc_uint8_t*>(text.c_str()));
+      EXPECT_EQ(EncodeUtf8(Normalized(text, form)),
+                reinterpret_cast<const char*>(expected));
+      std::free(expected);
+    }
+  }
+}
+
+// Hours if time grows with the square of the marks.
+TEST(Unicode, ManyMarksAreSorted) {
+  constexpr size_t kEach = 250'000;
+  u32string marks = U"q";
+  for (size_t i = 0; i < kEach; ++i) marks += U"\u0307\u0323";
+  const u32string sorted =
+      U"q" + u32string(kEach, 0x323) + u32string(kEach, 0x307);
+  const std::string text = EncodeUtf8(marks);
+  EXPECT_TRUE(Normalized(text, NormalForm::kNfd) == sorted);
+  EXPECT_TRUE(Normalized(text, NormalForm::kNfkc) == sorted);
 }
 
 TEST(Unicode, CategoriesAreNamedByTwoLetters) {
