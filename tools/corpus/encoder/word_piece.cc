@@ -10,6 +10,8 @@ namespace lory::corpus {
 namespace {
 
 constexpr char32_t kFirstBeyondAscii = 0x80;
+constexpr size_t kMostBytes = 4;     // of a character
+constexpr size_t kLongPart = 4'096;  // bytes without ASCII white space
 
 struct PointRange {
   char32_t first;
@@ -129,26 +131,44 @@ void WordPiece::AddWord(std::u32string_view word,
   }
 }
 
-void WordPiece::AddWords(std::u32string_view text,
+void WordPiece::AddWords(std::u32string_view text, size_t limit,
                          std::vector<int32_t>* ids) const {
   size_t begin = 0;
-  for (size_t i = 0; i <= text.size(); ++i) {
+  for (size_t i = 0; i <= text.size() && ids->size() < limit; ++i) {
     const bool is_space = i == text.size() || text::IsWhiteSpace(text[i]);
     if (!is_space && !IsMarkOfItsOwn(text[i])) continue;
     AddWord(text.substr(begin, i - begin), ids);
-    if (!is_space) AddWord(text.substr(i, 1), ids);
+    if (!is_space && ids->size() < limit) AddWord(text.substr(i, 1), ids);
     begin = i + 1;
   }
 }
 
+// Whether a word ends before `point` or with it, whatever stands around it.
+bool WordPiece::EndsWord(char32_t point) const {
+  if (IsMarkOfItsOwn(point)) return true;
+  if (IsIdeograph(point)) return cleaning_.spaced_ideographs;
+  return text::IsWhiteSpace(point) &&
+         !(cleaning_.clean_text && IsDropped(point));
+}
+
+size_t WordPiece::PartOf(absl::string_view text) const {
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (IsCut(text[i])) return i + 1;
+    if (i < kLongPart) continue;
+    // Inside a character this is the replacement, which ends no word.
+    const char32_t point = text::DecodeUtf8(text.substr(i, kMostBytes))[0];
+    if (EndsWord(point)) return i + text::EncodeUtf8({&point, 1}).size();
+  }
+  return text.size();
+}
+
 void WordPiece::EncodePlain(absl::string_view text, size_t limit,
                             std::vector<int32_t>* ids) const {
-  // A piece at a time: of a long text only the begin is wanted.
-  for (size_t begin = 0; begin < text.size() && ids->size() < limit;) {
-    size_t end = begin;
-    while (end < text.size() && !IsCut(text[end])) ++end;
-    AddWords(Clean(text.substr(begin, end - begin)), ids);
-    begin = end + 1;
+  // A part at a time: of a long text only the begin is wanted.
+  while (!text.empty() && ids->size() < limit) {
+    const size_t part = PartOf(text);
+    AddWords(Clean(text.substr(0, part)), limit, ids);
+    text.remove_prefix(part);
   }
 }
 

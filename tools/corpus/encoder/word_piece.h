@@ -63,7 +63,11 @@ class WordPiece {
   void EncodePlain(absl::string_view text, size_t limit,
                    std::vector<int32_t>* ids) const;
   std::u32string Clean(absl::string_view text) const;
-  void AddWords(std::u32string_view text, std::vector<int32_t>* ids) const;
+  // Bytes at the begin of `text` that can be encoded by themselves.
+  size_t PartOf(absl::string_view text) const;
+  bool EndsWord(char32_t point) const;
+  void AddWords(std::u32string_view text, size_t limit,
+                std::vector<int32_t>* ids) const;
   void AddWord(std::u32string_view word, std::vector<int32_t>* ids) const;
 
   WordList list_;

@@ -22,6 +22,8 @@ constexpr char kBeginMark[] = "[CLS]";
 constexpr char kEndMark[] = "[SEP]";
 constexpr char kUnknownMark[] = "[UNK]";
 constexpr int64_t kMostIds = 1 << 24;
+// Time grows with the square of a word's length.
+constexpr uint64_t kLongestWord = 1'000;  // code points; models have 100
 
 // The three that every text needs; `file` is where the list came from.
 absl::Status FindMarks(const std::string& file, const std::string& unknown,
@@ -88,6 +90,10 @@ class WordPieceFile {
       return Wrong(
           "model: continuing_subword_prefix, unk_token or "
           "max_input_chars_per_word");
+    }
+    if (longest.get<uint64_t>() > kLongestWord) {
+      return Wrong(absl::StrCat("model.max_input_chars_per_word is ",
+                                ShortJson(longest), ", above ", kLongestWord));
     }
     list_.continuation = prefix.get<std::string>();
     list_.longest_word = longest.get<size_t>();

@@ -1,5 +1,6 @@
 #include "tools/corpus/encoder/word_piece.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -157,6 +158,46 @@ TEST_F(WordPieceTest, StopsWhereEnoughIsKnown) {
   }
 }
 
+TEST_F(WordPieceTest, StopsInLongTextsWithoutSpaces) {
+  const WordPiece words = LoadList();
+  const std::pair<std::string, std::string> cases[] = {
+      {"\u4f60\u597d", "\u4f60 \u597d"},
+      {"\u4f60\u0301\u597d\u0323\u0307", "\u4f60 \u597d"},
+      {"cats\u3000", "cat ##s"},
+      {"the\u2003\u2003", "the"},
+      {"unaffable,a$", "un ##aff ##able , a $"},
+      {",\u0301\u0327cafe\u0301", ", cafe"},
+      {"cats!\xff\xe4\xbd", "cat ##s !"}};
+  for (const auto& [unit, tokens] : cases) {
+    constexpr int kUnits = 5'000;
+    std::string text, expected;
+    for (int i = 0; i < kUnits; ++i) {
+      text += unit;
+      absl::StrAppend(&expected, i == 0 ? "" : " ", tokens);
+    }
+    const auto all = words.Encode(text, 100'000);
+    EXPECT_EQ(Tokens(words, text, 100'000), expected) << unit;
+    for (const size_t limit : {1u, 510u, 4'500u}) {
+      const auto some = words.Encode(text, limit);
+      ASSERT_GE(some.size(), limit) << unit;
+      EXPECT_LE(some.size(), limit + 2) << unit;
+      EXPECT_TRUE(std::equal(some.begin(), some.end(), all.begin())) << unit;
+    }
+  }
+}
+
+TEST_F(WordPieceTest, LongTextsAreNotCutInsideAWord) {
+  const WordPiece words = LoadList();
+  const WordPiece unspaced = LoadList(R"({"tokenize_chinese_chars": false})");
+  std::string dropped, ideographs;
+  for (int i = 0; i < 10'000; ++i) {
+    dropped += "a\u0085";
+    ideographs += "\u4f60";
+  }
+  EXPECT_EQ(Tokens(words, dropped), "[UNK]");
+  EXPECT_EQ(Tokens(unspaced, ideographs), "[UNK]");
+}
+
 TEST_F(WordPieceTest, WhatCannotBeDoneIsRefusedByName) {
   nlohmann::json root = TokenizerJson();
   root["model"]["type"] = "BPE";
@@ -176,6 +217,9 @@ TEST_F(WordPieceTest, WhatCannotBeDoneIsRefusedByName) {
   root = TokenizerJson();
   root["model"]["vocab"]["cat"] = -1;
   ExpectError(root, "model.vocab: the id of 'cat'");
+  root = TokenizerJson();
+  root["model"]["max_input_chars_per_word"] = 1001;
+  ExpectError(root, "model.max_input_chars_per_word is 1001, above 1000");
   ExpectError(nlohmann::json::array(), "no JSON object");
 }
 
@@ -201,11 +245,20 @@ TEST_F(WordPieceTest, WordListsThatAreWrongAreRefusedByLine) {
 TEST_F(WordPieceTest, DamagedFilesAreReadOrRefused) {
   Mutations mutations(5);
   const std::string good = TokenizerJson().dump();
+  int refused = 0;
   for (int i = 0; i < 2000; ++i) {
     folder.Write("tokenizer.json", mutations.Of(good));
     const auto words = WordPiece::Load(folder.path());
-    if (words.ok()) words->Encode("the caf\u00e9, [SEP] unaffable", 100);
+    refused += words.ok() ? 0 : 1;
+    if (!words.ok()) continue;
+    for (const int32_t id :
+         words->Encode("the caf\u00e9, [SEP] unaffable", 100)) {
+      EXPECT_GE(id, 0);
+      EXPECT_LE(id, words->HighestId());
+    }
   }
+  EXPECT_GT(refused, 1000);
+  EXPECT_LT(refused, 1950);
   folder.Write("tokenizer.json",
                std::string(100'000, '[') + std::string(100'000, ']'));
   EXPECT_FALSE(WordPiece::Load(folder.path()).ok());
