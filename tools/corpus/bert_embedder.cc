@@ -141,6 +141,10 @@ absl::StatusOr<std::vector<FileHash>> HashFiles(const std::string& folder) {
 
 absl::StatusOr<std::unique_ptr<Embedder>> OpenBertEmbedder(
     const EncoderSpec& spec) {
+  LORY_RETURN_IF_ERROR(CheckOneThreadAProduct());
+  // Before they are read: a file that is replaced meanwhile must not have its
+  // hash with the rows of the one before.
+  LORY_ASSIGN_OR_RETURN(std::vector<FileHash> files, HashFiles(spec.model));
   LORY_ASSIGN_OR_RETURN(const BertShape shape, ReadBertShape(spec.model));
   BertChoices choices = {.normalize = spec.normalize};
   if (spec.pooling.has_value()) {
@@ -170,7 +174,6 @@ absl::StatusOr<std::unique_ptr<Embedder>> OpenBertEmbedder(
   }
   LORY_ASSIGN_OR_RETURN(BertWeights weights,
                         LoadBertWeights(spec.model, shape));
-  LORY_ASSIGN_OR_RETURN(std::vector<FileHash> files, HashFiles(spec.model));
   return std::make_unique<BertEmbedder>(BertEncoder(shape, std::move(weights)),
                                         std::move(words), choices,
                                         std::move(files));

@@ -58,11 +58,19 @@ class Embedder {
                                         const OnProgress& on_progress) = 0;
 };
 
+// Rows of unit length (zero for a text without words): TF-IDF over lower-case
+// words, folded to `dimensions` by a signed hash (Weinberger and others, ICML
+// 2009), so that the cosine of two documents is the product of their rows up to
+// hash noise. A stand-in for a trained encoder such as Contriever: no weights,
+// no licence, good enough to put related documents together.
+//
+// weight = (1 + ln count in document) x ln((1 + documents) / (1 + documents
+// with the word)).
 std::unique_ptr<Embedder> MakeHashedTfIdf(int32_t dimensions);
 
 // Reads the whole model and checks that it can be run: what is wrong with it
 // is said here and not after hours. NOT_FOUND, DATA_LOSS, INVALID_ARGUMENT:
-// names the file or key.
+// names the file or key. FAILED_PRECONDITION: as CheckOneThreadAProduct.
 absl::StatusOr<std::unique_ptr<Embedder>> OpenBertEmbedder(
     const EncoderSpec& spec);
 

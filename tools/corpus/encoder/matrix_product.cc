@@ -3,6 +3,9 @@
 #include <cblas.h>
 
 #include <algorithm>
+#include <cstdlib>
+
+#include "absl/strings/string_view.h"
 
 namespace lory::corpus {
 namespace {
@@ -16,6 +19,22 @@ OneThreadAProduct::OneThreadAProduct() : before_(openblas_get_num_threads()) {
 }
 
 OneThreadAProduct::~OneThreadAProduct() { openblas_set_num_threads(before_); }
+
+absl::Status CheckOneThreadAProduct() {
+  return CheckOneThreadAProduct(openblas_get_parallel(),
+                                std::getenv("OMP_NUM_THREADS"));
+}
+
+absl::Status CheckOneThreadAProduct(int kind, const char* omp_threads) {
+  if (kind != OPENBLAS_OPENMP) return absl::OkStatus();
+  if (omp_threads != nullptr && absl::string_view(omp_threads) == "1") {
+    return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(
+      "OpenBLAS is the build for OpenMP, whose threads an encoder cannot hold "
+      "back: set OMP_NUM_THREADS=1, or install the build for pthreads "
+      "(libopenblas0-pthread)");
+}
 
 void MultiplyTransposed(int64_t rows, int64_t columns, int64_t depth,
                         float scale, MatrixView a, MatrixView b, float* c,

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "absl/status/status.h"
+
 // Products of row-major matrices of floats: the one place that includes
 // OpenBLAS. How that adds up depends on the shape of a product and on where in
 // it a row stands: what is to have the same bits must be computed by itself.
@@ -20,6 +22,15 @@ class OneThreadAProduct {
  private:
   const int before_;
 };
+
+// FAILED_PRECONDITION: OpenBLAS is the build for OpenMP, which keeps the number
+// of threads by calling thread, so that OneThreadAProduct may not hold the
+// others; says what to do. OMP_NUM_THREADS=1 holds them all.
+absl::Status CheckOneThreadAProduct();
+
+// The same of `kind` (openblas_get_parallel) and a value of OMP_NUM_THREADS,
+// null if it has none.
+absl::Status CheckOneThreadAProduct(int kind, const char* omp_threads);
 
 // A matrix inside another: `stride` numbers from row to row.
 struct MatrixView {
