@@ -94,16 +94,4 @@ std::unique_ptr<Embedder> MakeHashedTfIdf(int32_t dimensions) {
   return std::make_unique<HashedTfIdf>(dimensions);
 }
 
-std::vector<float> EmbedDocuments(
-    int64_t count, const std::function<absl::string_view(int64_t)>& text_of,
-    int32_t dimensions, const std::function<void(int64_t)>& on_progress) {
-  HashedTfIdf embedder(dimensions);
-  const Texts texts{count, text_of};
-  embedder.Prepare(texts, on_progress);
-  std::vector<float> rows(count * dimensions);
-  // Never fails.
-  embedder.Embed(texts, 0, count, rows.data(), on_progress).IgnoreError();
-  return rows;
-}
-
 }  // namespace lory::corpus

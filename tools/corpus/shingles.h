@@ -13,7 +13,7 @@ namespace lory::corpus {
 inline constexpr int kShingleWords = 5;
 
 // Hashes of the runs of kShingleWords words of `text`, sorted, each once; of a
-// shorter text the one run it is. Words as in EmbedDocuments; none: empty.
+// shorter text the one run it is. Words as in WordHashesOf; none: empty.
 std::vector<uint64_t> ShinglesOf(absl::string_view text);
 
 // Shared shingles over all shingles, from 0 to 1; of two empty sets 1.

@@ -9,6 +9,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/tools/corpus/encoder/made_up_bert.h"
+#include "tests/unit/tools/corpus/hashed_rows.h"
 #include "tools/corpus/embed.h"
 
 namespace lory::corpus {
@@ -125,9 +126,7 @@ TEST_F(EmbedStoreTest, QuickVectorsAreThoseOfAllDocumentsAtOnce) {
                             Embed(Store(texts), *embedder));
   EXPECT_EQ(result.figures.at("zero_vectors"), 1);
   EXPECT_THAT(result.summary, HasSubstr("2100 vectors of 8192 numbers, 1 all"));
-  const std::vector<float> rows = EmbedDocuments(
-      2100, [&](int64_t i) { return absl::string_view(texts[i]); }, 8192,
-      [](int64_t) {});
+  const std::vector<float> rows = HashedRows(texts, 8192);
   EXPECT_TRUE(Vectors() == BytesOf(std::span<const float>(rows)));
   EXPECT_FALSE(std::filesystem::exists(folder.At("blocks")));
 }

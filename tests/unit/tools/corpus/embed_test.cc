@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/unit/tools/corpus/hashed_rows.h"
 
 namespace lory::corpus {
 namespace {
@@ -11,10 +12,7 @@ constexpr int32_t kDimensions = 256;
 
 struct EmbedTest : ::testing::Test {
   std::vector<float> Rows(const std::vector<std::string>& texts) {
-    return EmbedDocuments(
-        static_cast<int64_t>(texts.size()),
-        [&](int64_t i) { return absl::string_view(texts[i]); }, kDimensions,
-        [](int64_t) {});
+    return HashedRows(texts, kDimensions);
   }
   double Cosine(const std::vector<float>& rows, int a, int b) {
     return Similarity(rows.data() + a * kDimensions,

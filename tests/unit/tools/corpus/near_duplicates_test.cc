@@ -10,6 +10,7 @@
 #include "common/base/random.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/unit/tools/corpus/hashed_rows.h"
 #include "tools/corpus/embed.h"
 #include "tools/corpus/shingle_index.h"
 #include "tools/corpus/shingles.h"
@@ -244,9 +245,7 @@ TEST(FindAcross, EqualsTheNaiveDoubleLoop) {
     }
     const auto text_of = [&](int32_t i) { return absl::string_view(texts[i]); };
     constexpr int32_t kDimensions = 64;
-    const std::vector<float> rows = EmbedDocuments(
-        120, [&](int64_t i) { return text_of(static_cast<int32_t>(i)); },
-        kDimensions, [](int64_t) {});
+    const std::vector<float> rows = HashedRows(texts, kDimensions);
     NearSide train, held_out;
     for (int32_t i = 0; i < 120; ++i) {
       (i % 4 == 0 ? held_out : train).push_back(i);
