@@ -47,6 +47,12 @@ absl::Status PrintTokenLines(const text::Tokenizer& tokenizer,
                               : "JSON string, such as \"a text\""));
     }
     if (decode) {
+      for (const json& id : value) {
+        if (id < tokenizer.vocabulary_size()) continue;
+        return absl::InvalidArgumentError(absl::StrCat(
+            "standard input:", number, ": token ", id.get<int64_t>(),
+            " is not in the vocabulary of ", tokenizer.vocabulary_size()));
+      }
       out << JsonText(tokenizer.Decode(value.get<std::vector<int32_t>>()))
           << "\n";
     } else {

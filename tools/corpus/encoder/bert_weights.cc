@@ -86,6 +86,17 @@ class TensorSource {
     return values;
   }
 
+  // INVALID_ARGUMENT: the file has a layer behind the `layers` of config.json.
+  absl::Status CheckNoLayerBehind(int64_t layers) const {
+    const std::string next =
+        absl::StrCat("encoder.layer.", layers, ".attention.self.query.weight");
+    if (reader_->Find(absl::StrCat(prefix_, next)) == nullptr) {
+      return absl::OkStatus();
+    }
+    return Wrong(next, absl::StrCat("is one layer more than config.json's ",
+                                    "num_hidden_layers, ", layers));
+  }
+
   template <typename Weights>
   absl::Status TakePair(const std::string& name, const Shape& shape,
                         Weights* to) {
@@ -193,6 +204,7 @@ absl::StatusOr<BertWeights> LoadBertWeights(const std::string& folder,
                                    absl::StrCat("encoder.layer.", i, "."),
                                    &weights.layers[i]));
   }
+  LORY_RETURN_IF_ERROR(source.CheckNoLayerBehind(shape.layers));
   return weights;
 }
 

@@ -49,6 +49,10 @@ TEST_F(TokenLinesTest, NamesTheLineThatIsWrong) {
   EXPECT_EQ(Printed(TokenLinesMode::kDecode, "[-1]"), "");
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
                                HasSubstr("array of token ids")));
+  EXPECT_EQ(Printed(TokenLinesMode::kDecode, "[1]\n[1, 999]"), "\"!\"\n");
+  EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
+                               HasSubstr("input:2: token 999 is not in the "
+                                         "vocabulary of 257")));
 }
 
 }  // namespace

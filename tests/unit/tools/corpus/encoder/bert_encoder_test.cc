@@ -282,6 +282,11 @@ TEST_F(BertEncoderTest, WrongWeightsAreNamedWithFileAndTensor) {
     return LoadBertWeights(model.Write(folder), model.shape).status();
   };
   const std::string name = "encoder.layer.1.output.dense.weight";
+  // A layer more than config.json has would be left out without a word.
+  MadeUpBert longer;
+  longer.shape.layers = 1;
+  EXPECT_THAT(load(longer), StatusIs(absl::StatusCode::kInvalidArgument,
+                                     HasSubstr("encoder.layer.1.")));
   MadeUpBert missing;
   missing.tensors.erase(name);
   EXPECT_THAT(
