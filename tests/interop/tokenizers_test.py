@@ -24,24 +24,15 @@ import tempfile
 import unittest
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-VENV = Path(os.environ.get("LORY_INTEROP_PYTHON",
-                           ROOT / ".cache/interop-venv/bin/python"))
-SKIPPED = 77
+import environment
+from environment import ROOT
 
 try:
     import sentencepiece
     from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models,
                             normalizers, pre_tokenizers, trainers)
 except ImportError as error:
-    if VENV.exists() and os.environ.get("LORY_INTEROP_CHILD") is None:
-        os.environ["LORY_INTEROP_CHILD"] = "1"
-        os.execv(VENV, [str(VENV)] + sys.argv)
-    print(f"skipped: {error}; make the environment with\n"
-          "  python3 -m venv .cache/interop-venv\n"
-          "  .cache/interop-venv/bin/pip install -r "
-          "tests/interop/requirements.txt")
-    sys.exit(SKIPPED)
+    environment.enter("interop", error)
 
 BIN = ROOT / "build/dev/bin"
 END = "<|endoftext|>"
