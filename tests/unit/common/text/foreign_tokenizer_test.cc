@@ -10,6 +10,7 @@
 #include "nlohmann/json.hpp"
 #include "tests/support/mutations.h"
 #include "tests/support/status_matchers.h"
+#include "tests/unit/common/text/token_texts.h"
 
 // Layouts of tokenizer.json that well-known models have. Whether they are read
 // as their own library does is asked by tests/interop/tokenizers_test.py.
@@ -130,24 +131,16 @@ BytePairTokenizer Read(const json& file) {
   return BytePairTokenizer(*std::move(parts));
 }
 
-std::vector<std::string> TextsOf(const Tokenizer& tokenizer,
-                                 absl::string_view text) {
-  std::vector<std::string> pieces;
-  for (const int32_t id : tokenizer.Encode(text)) {
-    pieces.push_back(tokenizer.TokenText(id));
-  }
-  return pieces;
-}
-
 TEST(LlamaTokenizer, JoinsCharactersAndFallsBackToBytes) {
   const BytePairTokenizer tokenizer = Read(Llama());
   EXPECT_EQ(tokenizer.vocabulary_size(), 270);
   EXPECT_EQ(tokenizer.end_of_document(), "</s>");
   EXPECT_EQ(tokenizer.end_of_document_id(), 2);
-  EXPECT_THAT(TextsOf(tokenizer, "ab cab"), ElementsAre(" ab", " ", "c", "ab"));
+  EXPECT_THAT(TokenTexts(tokenizer, "ab cab"),
+              ElementsAre(" ab", " ", "c", "ab"));
   EXPECT_THAT(tokenizer.Encode("\u00e9\n"),
               ElementsAre(259, 3 + 0xc3, 3 + 0xa9, 3 + '\n'));
-  EXPECT_THAT(TextsOf(tokenizer, "  a"), ElementsAre("  ", " ", "a"));
+  EXPECT_THAT(TokenTexts(tokenizer, "  a"), ElementsAre("  ", " ", "a"));
 }
 
 TEST(LlamaTokenizer, TextsBeginWithoutTheSpaceThatEncodingPutThere) {
@@ -163,7 +156,8 @@ TEST(LlamaTokenizer, TextsBeginWithoutTheSpaceThatEncodingPutThere) {
 
 TEST(LlamaTokenizer, TextCannotForgeTheEndOfADocument) {
   const BytePairTokenizer tokenizer = Read(Llama());
-  EXPECT_THAT(TextsOf(tokenizer, "</s>"), ElementsAre(" ", "<", "/", "s", ">"));
+  EXPECT_THAT(TokenTexts(tokenizer, "</s>"),
+              ElementsAre(" ", "<", "/", "s", ">"));
   // A vocabulary in which text becomes it is none that can be used.
   json file = Llama();
   for (const auto& [left, right] :
@@ -180,8 +174,8 @@ TEST(LlamaTokenizer, WordsMayBeCutAtSpacesOnlyIfNoTokenGoesOverThem) {
   AddMerge(file, "c", kMark);
   AddMerge(file, absl::StrCat("c", kMark), kMark);
   const BytePairTokenizer tokenizer = Read(file);
-  EXPECT_THAT(TextsOf(tokenizer, "c b"), ElementsAre(" ", "c ", "b"));
-  EXPECT_THAT(TextsOf(tokenizer, "ab ab"), ElementsAre(" ab", " ab"));
+  EXPECT_THAT(TokenTexts(tokenizer, "c b"), ElementsAre(" ", "c ", "b"));
+  EXPECT_THAT(TokenTexts(tokenizer, "ab ab"), ElementsAre(" ab", " ab"));
 }
 
 TEST(LlamaTokenizer, NamesWhatItLacks) {
@@ -204,10 +198,10 @@ TEST(LlamaTokenizer, NamesWhatItLacks) {
 
 TEST(Llama3Tokenizer, AWordThatIsATokenIsThatOne) {
   json file = Llama3();
-  EXPECT_THAT(TextsOf(Read(file), "abc abc"),
+  EXPECT_THAT(TokenTexts(Read(file), "abc abc"),
               ElementsAre("abc", " ", "ab", "c"));
   file["model"]["ignore_merges"] = false;
-  EXPECT_THAT(TextsOf(Read(file), "abc"), ElementsAre("ab", "c"));
+  EXPECT_THAT(TokenTexts(Read(file), "abc"), ElementsAre("ab", "c"));
 }
 
 TEST(Llama3Tokenizer, OnlyAddedTokensThatAreNotSpecialAreFoundInText) {
@@ -217,9 +211,9 @@ TEST(Llama3Tokenizer, OnlyAddedTokensThatAreNotSpecialAreFoundInText) {
   AddSpecial(file, "<b>!", 302);
   const BytePairTokenizer tokenizer = Read(file);
   EXPECT_EQ(tokenizer.vocabulary_size(), 303);
-  EXPECT_THAT(TextsOf(tokenizer, "ab<b><b><b>c"),
+  EXPECT_THAT(TokenTexts(tokenizer, "ab<b><b><b>c"),
               ElementsAre("ab", "<b><b>", "<b>", "c"));
-  EXPECT_THAT(TextsOf(tokenizer, "<b>!"), ElementsAre("<", "b", ">", "!"));
+  EXPECT_THAT(TokenTexts(tokenizer, "<b>!"), ElementsAre("<", "b", ">", "!"));
   file["added_tokens"][1]["lstrip"] = true;
   EXPECT_THAT(ParseTokenizerJson(file.dump()),
               StatusIs(absl::StatusCode::kInvalidArgument,

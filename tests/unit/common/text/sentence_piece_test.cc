@@ -13,6 +13,7 @@
 #include "tests/support/sentence_piece_file.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temporary_folder.h"
+#include "tests/unit/common/text/token_texts.h"
 
 // Whether texts have the tokens that SentencePiece gives them is asked by
 // tests/interop/tokenizers_test.py.
@@ -47,15 +48,6 @@ BytePairTokenizer Opened(const ModelFile& file) {
   auto parts = ParseSentencePieceModel(file.Bytes());
   EXPECT_OK(parts);
   return BytePairTokenizer(*std::move(parts));
-}
-
-std::vector<std::string> TokenTexts(const Tokenizer& tokenizer,
-                                    absl::string_view text) {
-  std::vector<std::string> texts;
-  for (const int32_t id : tokenizer.Encode(text)) {
-    texts.push_back(tokenizer.TokenText(id));
-  }
-  return texts;
 }
 
 TEST(SentencePieceModel, JoinsByScoreAndOfEqualOnesTheLeftmost) {
