@@ -44,15 +44,15 @@ lory_import(simdjson simdjson.h simdjson)           # JSON in, where hot; 3.0.1
 # -pthread or -fopenmp on one file would switch it on for that file alone.
 target_compile_definitions(lory_dep_simdjson INTERFACE
   SIMDJSON_THREADS_ENABLED=1)
-find_package(OpenMP REQUIRED)
 if(LORY_BUILD_BENCHMARKS)
   # Whom corpus_bench compares with. 1.7.3, static; OpenBLAS and OpenMP, which
   # it needs, its CMake file does not say.
+  find_package(OpenMP REQUIRED)
   find_package(faiss CONFIG REQUIRED)
   find_package(LAPACK REQUIRED)
   add_library(lory_dep_faiss INTERFACE)
   target_link_libraries(lory_dep_faiss INTERFACE
-    faiss LAPACK::LAPACK ${OpenMP_CXX_LIBRARIES})
+    faiss LAPACK::LAPACK)
 endif()
 
 if(LORY_WITH_TORCH)
@@ -83,9 +83,10 @@ if(LORY_WITH_TORCH)
     "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}/lory/torch/torch/lib"
     ${LORY_TORCH_ROOT}/lib)
   # at::parallel_for is a template of LibTorch's headers and a plain loop where
-  # OpenMP is off. At run time the wheel's own libgomp.so.1 serves both.
+  # OpenMP is off. At run time the wheel's own libgomp.so.1 serves both; by name
+  # here, or CMake warns that its path is another.
   target_compile_options(lory_dep_torch_cpu INTERFACE -fopenmp)
-  target_link_libraries(lory_dep_torch_cpu INTERFACE ${OpenMP_CXX_LIBRARIES})
+  target_link_libraries(lory_dep_torch_cpu INTERFACE gomp)
   add_library(lory_dep_torch INTERFACE)
   target_link_libraries(lory_dep_torch INTERFACE lory_dep_torch_cpu lory_dep_c10)
 endif()
