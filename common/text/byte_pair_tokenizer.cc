@@ -223,6 +223,15 @@ void BytePairTokenizer::AppendUnits(absl::string_view part,
   }
 }
 
+std::string BytePairTokenizer::begin_of_text() const {
+  if (parts_.marks.before.empty()) return "";
+  const int32_t first = parts_.marks.before.front();
+  for (const auto& [text, id] : parts_.specials) {
+    if (id == first) return text;
+  }
+  return texts_[first];
+}
+
 std::string BytePairTokenizer::TokenText(int32_t id) const {
   return id >= 0 && id < vocabulary_size() ? texts_[id] : "";
 }

@@ -27,6 +27,9 @@ struct BytePairParts {
     bool in_normalized = false;  // looked for in the normalized text
   };
   std::vector<Added> added;
+  // Tokens that words never become, by their text.
+  absl::flat_hash_map<std::string, int32_t> specials;
+  TextMarks marks;
   Normalizer normalizer;
   // Instead of it, and all added tokens are looked for behind it.
   std::optional<SentenceNormalizer> sentence_normalizer;
@@ -55,6 +58,8 @@ class BytePairTokenizer final : public Tokenizer {
   std::string end_of_document() const override {
     return parts_.model.end_of_document;
   }
+  TextMarks marks() const override { return parts_.marks; }
+  std::string begin_of_text() const override;
   std::vector<int32_t> Encode(absl::string_view text) const override;
   std::string Decode(const std::vector<int32_t>& ids) const override;
   std::string TokenText(int32_t id) const override;

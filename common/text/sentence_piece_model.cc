@@ -186,6 +186,7 @@ class PiecesReader {
                                 /*in_normalized=*/true});
         return absl::OkStatus();
       case PieceType::kUnknown:
+        parts_.specials.emplace(piece.text, id);
         return absl::OkStatus();
       case PieceType::kControl:
         return AddControl(piece, id);
@@ -197,6 +198,7 @@ class PiecesReader {
   }
 
   absl::Status AddControl(const SentencePiece& piece, int32_t id) {
+    parts_.specials.emplace(piece.text, id);
     const int rank = EndOfDocumentRank(piece.text);
     if (rank >= 0 && (end_rank_ < 0 || rank < end_rank_)) {
       end_rank_ = rank;

@@ -11,6 +11,13 @@
 
 namespace lory::text {
 
+// Special tokens that stand around a text which is asked about alone, such as a
+// prompt: what `tokenizer(text)` of Hugging Face's transformers puts there.
+// Documents of a corpus go without.
+struct TextMarks {
+  std::vector<int32_t> before, after;
+};
+
 // Text to token ids and back. Immutable; thread-safe.
 class Tokenizer {
  public:
@@ -21,6 +28,10 @@ class Tokenizer {
   virtual int32_t end_of_document_id() const = 0;
   // Text of that token, which text is never encoded to; empty: none.
   virtual std::string end_of_document() const { return ""; }
+  // What stands around a text; of tokenizers that are trained here, nothing.
+  virtual TextMarks marks() const { return {}; }
+  // Text of the first token before a text; empty: there is none.
+  virtual std::string begin_of_text() const { return ""; }
 
   // Never fails: bytes that are no text are encoded as bytes, by SentencePiece
   // models as U+FFFD.
@@ -34,10 +45,15 @@ class Tokenizer {
   virtual std::string TokenText(int32_t id) const { return Decode({id}); }
 };
 
+// The tokens of `text` between the marks of `tokenizer`, as models take them.
+std::vector<int64_t> EncodeBetweenMarks(const Tokenizer& tokenizer,
+                                        absl::string_view text);
+
 // Loads `path`: a tokenizer.json in Hugging Face's layout, BPE of bytes (GPT-2,
 // LLaMA 3) or of characters with tokens for bytes (Mixtral), or a
-// tokenizer.model of SentencePiece, BPE with byte fallback (LLaMA 2).
-// NOT_FOUND; INVALID_ARGUMENT names what is unsupported.
+// tokenizer.model of SentencePiece, BPE with byte fallback (LLaMA 2). A
+// tokenizer_config.json beside the latter may say what stands around a text.
+// NOT_FOUND; INVALID_ARGUMENT names what is unsupported, and the file.
 absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(
     const std::string& path);
 

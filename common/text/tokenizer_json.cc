@@ -16,6 +16,7 @@
 #include "common/base/status_macros.h"
 #include "common/text/byte_characters.h"
 #include "common/text/json_fields.h"
+#include "common/text/text_marks.h"
 #include "common/text/tokenizer_steps.h"
 #include "common/text/utf8.h"
 
@@ -193,7 +194,10 @@ class Reader {
       token.token = {content, static_cast<int32_t>(id), is_special};
       token.in_normalized = BoolAt(element, "normalized", !is_special);
       LORY_RETURN_IF_ERROR(CheckAdded(element, token.token));
-      if (is_special) parts_.model.tokens[id].clear();
+      if (is_special) {
+        parts_.model.tokens[id].clear();
+        parts_.specials.emplace(content, token.token.id);
+      }
       if (rank >= 0 && (best < 0 || rank < best)) {
         best = rank;
         parts_.model.end_of_document_id = token.token.id;
@@ -266,6 +270,7 @@ absl::StatusOr<BytePairParts> ParseTokenizerJson(absl::string_view json) {
   BytePairParts parts;
   LORY_RETURN_IF_ERROR(ReadSteps(root, &parts));
   LORY_RETURN_IF_ERROR(Reader(&parts).Read(root, model));
+  LORY_RETURN_IF_ERROR(ReadPostProcessor(root, &parts));
   return parts;
 }
 

@@ -7,8 +7,8 @@
 
 namespace lory::text {
 
-// Reads a tokenizer.json in the layout of Hugging Face's tokenizers. Its
-// post_processor, which puts special tokens around texts, is not looked at.
+// Reads a tokenizer.json in the layout of Hugging Face's tokenizers, with what
+// its post_processor puts around a text.
 //
 // The token that ends documents is the added token of the first of these names
 // that there is: <|endoftext|>, </s>, <|end_of_text|>, <eos>,

@@ -10,12 +10,13 @@ from service import Process
 
 
 class ServedModel:
-    """`folder` is for its files; the test stops it. The tokenizer has a token
-    for each byte, and one for the end: VOCABULARY in all."""
+    """`folder` is for its files; the test stops it. The tokenizer, unless one is
+    given, has a token for each byte, and one for the end: VOCABULARY in all."""
 
-    def __init__(self, folder, checkpoint):
-        tokenizer = folder / "tokenizer.json"
-        write_tokenizer(tokenizer)
+    def __init__(self, folder, checkpoint, tokenizer=None):
+        if tokenizer is None:
+            tokenizer = folder / "tokenizer.json"
+            write_tokenizer(tokenizer)
         self.process = Process("server", [
             exchange.BIN / "lory-server", "--checkpoint", checkpoint,
             "--tokenizer", tokenizer, "--listen", "127.0.0.1:0", "--http",
@@ -25,13 +26,17 @@ class ServedModel:
     def stop(self):
         self.process.stop()
 
-    def complete(self, **body):
-        """The one choice that the completion has."""
+    def ask(self, path, **body):
+        """The answer to a POST."""
         request = urllib.request.Request(
-            f"http://{self.address}/v1/completions", json.dumps(body).encode(),
+            f"http://{self.address}{path}", json.dumps(body).encode(),
             {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read())["choices"][0]
+            return json.loads(answer.read())
+
+    def complete(self, **body):
+        """The one choice that the completion has."""
+        return self.ask("/v1/completions", **body)["choices"][0]
 
     def scores(self, prompt, **body):
         """Log-probabilities of a prompt's tokens but the first."""

@@ -237,7 +237,7 @@ absl::StatusOr<Answer> RunLogits(const Flags& flags) {
       return absl::InvalidArgumentError(
           "--text needs --tokenizer PATH, or give --tokens");
     }
-    tokens = EncodeText(*tokenizer, flags.text);
+    tokens = EncodePrompt(*tokenizer, flags.text);
   }
   LORY_ASSIGN_OR_RETURN(const at::Tensor logits, ComputeLogits(*model, tokens));
   if (flags.to.empty()) {

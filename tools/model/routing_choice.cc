@@ -21,7 +21,7 @@ absl::StatusOr<LayerRouting> RoutingOf(const Transformer& model,
   switch (choice.kind) {
     case Kind::kPrompt:
       return lory::model::PromptRouting(model,
-                                        EncodeText(*tokenizer, choice.text));
+                                        EncodePrompt(*tokenizer, choice.text));
     case Kind::kText:
       return lory::model::AverageRouting(model,
                                          EncodeText(*tokenizer, choice.text));

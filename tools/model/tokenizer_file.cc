@@ -57,4 +57,9 @@ std::vector<int64_t> EncodeText(const TokenizerFile& file,
   return {ids.begin(), ids.end()};
 }
 
+std::vector<int64_t> EncodePrompt(const TokenizerFile& file,
+                                  absl::string_view text) {
+  return lory::text::EncodeBetweenMarks(*file.tokenizer, text);
+}
+
 }  // namespace lory::surgery

@@ -28,9 +28,13 @@ std::string WhatTransformersReadsOtherwise(const TokenizerFile& file);
 std::string WhyTokenizerIsOfNoUse(const std::string& folder,
                                   int64_t vocabulary_size);
 
-// Token ids of `text` as models take them.
+// Token ids of `text`, a part of a document, as models take them.
 std::vector<int64_t> EncodeText(const TokenizerFile& file,
                                 absl::string_view text);
+
+// The same of a prompt, which stands between the tokenizer's marks.
+std::vector<int64_t> EncodePrompt(const TokenizerFile& file,
+                                  absl::string_view text);
 
 }  // namespace lory::surgery
 

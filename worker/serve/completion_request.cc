@@ -224,6 +224,7 @@ absl::StatusOr<CompletionRequest> ParseCompletionRequest(
       {"top_p", IntoNumber(options.sampling.top_p)},
       {"top_k", IntoInteger(options.sampling.top_k)},
       {"logprobs", IntoInteger(logprobs)},
+      {"add_special_tokens", IntoBool(request.add_special_tokens)},
       {"echo", IntoBool(request.echo)},
       {"stream", IntoBool(request.stream)},
       {"user", Ignored()},
@@ -248,13 +249,14 @@ absl::StatusOr<CompletionRequest> ParseCompletionRequest(
   return request;
 }
 
-absl::StatusOr<std::string> ParseTokenizeRequest(const std::string& body) {
-  std::string prompt;
-  const Fields fields = {{"prompt", IntoText(prompt)},
-                         {"model", Ignored()},
-                         {"add_special_tokens", Ignored()}};
+absl::StatusOr<TokenizeRequest> ParseTokenizeRequest(const std::string& body) {
+  TokenizeRequest request;
+  const Fields fields = {
+      {"prompt", IntoText(request.prompt)},
+      {"model", Ignored()},
+      {"add_special_tokens", IntoBool(request.add_special_tokens)}};
   LORY_RETURN_IF_ERROR(ReadFields(body, fields, {"prompt"}));
-  return prompt;
+  return request;
 }
 
 absl::StatusOr<std::vector<int64_t>> ParseDetokenizeRequest(

@@ -25,6 +25,7 @@ struct CompletionRequest {
   bool seeded = false;        // options.sampling.seed was given
   bool inference_given = false;
   bool max_tokens_given = false;
+  bool add_special_tokens = true;  // around prompts that are texts
   bool echo = false;
   bool stream = false;
   std::optional<int64_t> logprobs;
@@ -32,8 +33,12 @@ struct CompletionRequest {
 absl::StatusOr<CompletionRequest> ParseCompletionRequest(
     const std::string& body);
 
-// A body of POST /tokenize: {"prompt": text}.
-absl::StatusOr<std::string> ParseTokenizeRequest(const std::string& body);
+// A body of POST /tokenize.
+struct TokenizeRequest {
+  std::string prompt;
+  bool add_special_tokens = true;
+};
+absl::StatusOr<TokenizeRequest> ParseTokenizeRequest(const std::string& body);
 
 // A body of POST /detokenize: {"tokens": [ids]}.
 absl::StatusOr<std::vector<int64_t>> ParseDetokenizeRequest(

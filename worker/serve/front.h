@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "common/base/clock.h"
 #include "common/text/tokenizer_file.h"
@@ -25,10 +24,12 @@ struct Front {
   Inference inference = Inference::kPrompt;  // where a request names none
   absl::Duration request_timeout = absl::Minutes(10);
 
-  std::vector<int64_t> Encode(absl::string_view text) const {
-    const std::vector<int32_t> ids = tokenizer.tokenizer->Encode(text);
-    return {ids.begin(), ids.end()};
-  }
+  // A text in which the marks that begin texts and end documents, as they are
+  // written, are those tokens, as other people's tokenizers have it.
+  std::vector<int64_t> Encode(absl::string_view text) const;
+  // The same between the tokenizer's marks, if they are asked for.
+  std::vector<int64_t> EncodePrompt(absl::string_view text,
+                                    bool add_special_tokens) const;
 
   // The bytes of a text's tokens, which may end within a character.
   std::string Decode(const std::vector<int64_t>& tokens) const {
@@ -40,35 +41,9 @@ struct Front {
     return tokenizer.tokenizer->TokenText(static_cast<int32_t>(token));
   }
 
-  // As Encode, where the text that stands for the end of a document is that one
-  // token, as other people's tokenizers have it.
-  std::vector<int64_t> EncodeMarked(absl::string_view text) const {
-    const int32_t end = tokenizer.tokenizer->end_of_document_id();
-    if (tokenizer.end_of_document.empty() || end < 0) return Encode(text);
-    std::vector<int64_t> tokens;
-    for (const absl::string_view piece :
-         absl::StrSplit(text, tokenizer.end_of_document)) {
-      const std::vector<int64_t> more = Encode(piece);
-      tokens.insert(tokens.end(), more.begin(), more.end());
-      tokens.push_back(end);
-    }
-    tokens.pop_back();  // there is one less than there are pieces
-    return tokens;
-  }
-  std::string DecodeMarked(const std::vector<int64_t>& tokens) const {
-    const int32_t end = tokenizer.tokenizer->end_of_document_id();
-    std::string text;
-    std::vector<int64_t> piece;
-    for (const int64_t token : tokens) {
-      if (token != end) {
-        piece.push_back(token);
-        continue;
-      }
-      text += Decode(piece) + tokenizer.end_of_document;
-      piece.clear();
-    }
-    return text + Decode(piece);
-  }
+  // The way back from Encode. What begins a text becomes nothing, as it would
+  // be put there again.
+  std::string DecodeMarked(const std::vector<int64_t>& tokens) const;
 
   absl::Time Deadline() const { return clock.MonotonicNow() + request_timeout; }
 };

@@ -101,8 +101,9 @@ absl::StatusOr<std::shared_ptr<HttpApi::Open>> HttpApi::Begin(
   for (const Prompt& prompt : request.prompts) {
     GenerationRequest asked = request.options;
     const auto* text = std::get_if<std::string>(&prompt);
-    asked.tokens = text != nullptr ? front_.EncodeMarked(*text)
-                                   : std::get<std::vector<int64_t>>(prompt);
+    asked.tokens = text != nullptr
+                       ? front_.EncodePrompt(*text, request.add_special_tokens)
+                       : std::get<std::vector<int64_t>>(prompt);
     if (!request.max_tokens_given) {
       const int64_t left = front_.model.shape().sequence_length -
                            static_cast<int64_t>(asked.tokens.size());
@@ -207,9 +208,10 @@ Response HttpApi::Complete(const std::string& body,
 // ---- the tokenizer ----
 
 Response HttpApi::Tokenize(const std::string& body) const {
-  const auto prompt = ParseTokenizeRequest(body);
-  if (!prompt.ok()) return ErrorResponse(prompt.status());
-  const std::vector<int64_t> tokens = front_.EncodeMarked(*prompt);
+  const auto request = ParseTokenizeRequest(body);
+  if (!request.ok()) return ErrorResponse(request.status());
+  const std::vector<int64_t> tokens =
+      front_.EncodePrompt(request->prompt, request->add_special_tokens);
   return JsonResponse({{"count", tokens.size()},
                        {"max_model_len", front_.model.shape().sequence_length},
                        {"tokens", tokens}});
@@ -248,13 +250,21 @@ std::map<std::string, lory::http::Handler> HttpApi::Pages() {
             {"max_model_len", front_.model.shape().sequence_length}}}}});
   };
   pages["/tokenizer_info"] = [this](const std::string&) {
+    const text::Tokenizer& tokenizer = *front_.tokenizer.tokenizer;
+    const text::TextMarks marks = tokenizer.marks();
     const std::string& end = front_.tokenizer.end_of_document;
-    ordered_json token = end.empty() ? ordered_json() : ordered_json(end);
+    const std::string begin = marks.before.empty() ? end  // as GPT-2 has it
+                                                   : tokenizer.begin_of_text();
+    const auto text_or_null = [](const std::string& text) {
+      return text.empty() ? ordered_json() : ordered_json(text);
+    };
     return JsonResponse(
         {{"tokenizer_class", "PreTrainedTokenizerFast"},
-         {"bos_token", token},
-         {"eos_token", token},
-         {"pad_token", token},
+         {"add_bos_token", !marks.before.empty()},
+         {"add_eos_token", !marks.after.empty()},
+         {"bos_token", text_or_null(begin)},
+         {"eos_token", text_or_null(end)},
+         {"pad_token", text_or_null(end)},
          {"chat_template", nullptr},
          {"vocab_size", front_.model.shape().vocabulary_size},
          {"model_max_length", front_.model.shape().sequence_length}});

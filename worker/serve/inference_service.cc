@@ -27,6 +27,12 @@ absl::StatusOr<GenerationPiece> NextOf(Generation& generation,
   }
 }
 
+// Not given: yes, as prompts over HTTP.
+template <typename Request>
+bool AddsMarks(const Request& request) {
+  return !request.has_add_special_tokens() || request.add_special_tokens();
+}
+
 // A response must fit a message of gRPC, 4 MiB.
 constexpr int64_t kMostShares = 400'000;
 
@@ -86,7 +92,7 @@ absl::Status InferenceServiceRpc::Stream(
   if (request.max_tokens() < 1) {
     return FieldErrors({{"max_tokens", "must be 1 or more"}});
   }
-  asked.tokens = front_.Encode(request.prompt());
+  asked.tokens = front_.EncodePrompt(request.prompt(), AddsMarks(request));
   asked.max_tokens = request.max_tokens();
   asked.sampling = {.temperature = request.temperature(),
                     .top_p = request.top_p() == 0 ? 1 : request.top_p(),
@@ -130,9 +136,15 @@ absl::Status InferenceServiceRpc::ScoreText(
   if (request.text().empty()) return FieldErrors({{"text", "is empty"}});
   GenerationRequest asked;
   LORY_ASSIGN_OR_RETURN(asked.inference, InferenceOf(request.inference()));
-  asked.tokens = front_.Encode(request.context());
+  if (AddsMarks(request)) {
+    const auto before = front_.tokenizer.tokenizer->marks().before;
+    asked.tokens = {before.begin(), before.end()};
+  }
+  const std::vector<int64_t> given = front_.Encode(request.context());
+  asked.tokens.insert(asked.tokens.end(), given.begin(), given.end());
   const size_t context_count = asked.tokens.size();
-  asked.routed_count = static_cast<int64_t>(context_count);
+  // A mark alone decides nothing.
+  if (!given.empty()) asked.routed_count = static_cast<int64_t>(context_count);
   const std::vector<int64_t> text = front_.Encode(request.text());
   asked.tokens.insert(asked.tokens.end(), text.begin(), text.end());
   asked.score_prompt = true;
@@ -157,7 +169,7 @@ absl::Status InferenceServiceRpc::RouteText(
   }
   GenerationRequest asked;
   LORY_ASSIGN_OR_RETURN(asked.inference, InferenceOf(request.inference()));
-  asked.tokens = front_.Encode(request.text());
+  asked.tokens = front_.EncodePrompt(request.text(), AddsMarks(request));
   response.set_token_count(static_cast<int32_t>(asked.tokens.size()));
   LORY_RETURN_IF_ERROR(CheckRouteSize(asked, front_.model));
   asked.wants_routing = true;

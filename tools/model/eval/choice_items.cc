@@ -114,13 +114,15 @@ absl::StatusOr<EncodedItem> EncodeItem(const lory::text::Tokenizer& tokenizer,
   EncodedItem encoded{.context = Encode(tokenizer, context)};
   const size_t context_tokens = encoded.context.size();
   if (context_tokens == 0) {
-    const int32_t end = tokenizer.end_of_document_id();
-    if (end < 0) {
+    const std::vector<int32_t> before = tokenizer.marks().before;
+    const int32_t stands =
+        before.empty() ? tokenizer.end_of_document_id() : before.front();
+    if (stands < 0) {
       return Wrong(item,
-                   "context is empty, and the tokenizer has no token "
-                   "that ends a document to stand for it");
+                   "context is empty, and the tokenizer has no token that "
+                   "begins a text or ends a document to stand for it");
     }
-    encoded.context = {end};
+    encoded.context = {stands};
   }
   for (const std::string& choice : item.choices) {
     std::vector<int64_t> all =

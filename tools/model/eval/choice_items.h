@@ -46,12 +46,13 @@ struct EncodedItem {
 
 // Each choice is encoded with the context before it, of which it gets the white
 // space at the end, and is what then follows the context's own tokens: as
-// EleutherAI's lm-evaluation-harness does. An empty context becomes the
-// end-of-document token.
+// EleutherAI's lm-evaluation-harness does, which asks for no marks around them.
+// An empty context becomes the token that begins texts, of a tokenizer without
+// one the token that ends documents.
 //
 // INVALID_ARGUMENT names file and line: context and choice together are longer
 // than `sequence_length`; a choice adds no token; the context is empty and the
-// tokenizer has no end-of-document token.
+// tokenizer has neither token.
 absl::StatusOr<EncodedItem> EncodeItem(const lory::text::Tokenizer& tokenizer,
                                        const ChoiceItem& item,
                                        int64_t sequence_length);

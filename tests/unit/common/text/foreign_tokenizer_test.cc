@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/text/byte_characters.h"
 #include "common/text/byte_pair_tokenizer.h"
+#include "common/text/text_marks.h"
 #include "common/text/tokenizer_json.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -48,6 +49,21 @@ void AddSpecial(json& file, const std::string& text, int id,
                                   {"normalized", false}});
 }
 
+// What puts `before` before a text, by their names and ids.
+json Template(const std::vector<std::pair<std::string, int>>& before) {
+  json processor = {{"type", "TemplateProcessing"},
+                    {"single", json::array()},
+                    {"special_tokens", json::object()}};
+  for (const auto& [name, id] : before) {
+    processor["single"].push_back(
+        {{"SpecialToken", {{"id", name}, {"type_id", 0}}}});
+    processor["special_tokens"][name] = {
+        {"id", name}, {"ids", {id}}, {"tokens", {name}}};
+  }
+  processor["single"].push_back({{"Sequence", {{"id", "A"}, {"type_id", 0}}}});
+  return processor;
+}
+
 // <unk> <s> </s>, the bytes, "▁" (259), then letters and their merges.
 json Llama() {
   json file = {
@@ -60,7 +76,7 @@ json Llama() {
            {"pattern", {{"String", " "}}},
            {"content", kMark}}}}}},
       {"pre_tokenizer", nullptr},
-      {"post_processor", {{"type", "TemplateProcessing"}}},
+      {"post_processor", Template({{"<s>", 1}})},
       {"decoder",
        {{"type", "Sequence"},
         {"decoders",
@@ -244,6 +260,80 @@ TEST(TokenizerJson, TheFirstOfTheKnownNamesEndsDocuments) {
   AddSpecial(file, "</s>", 301);
   EXPECT_EQ(Read(file).end_of_document(), "</s>");
   EXPECT_EQ(Read(file).end_of_document_id(), 301);
+}
+
+TEST(TextMarks, AreWhatThePostProcessorPutsAroundAText) {
+  const BytePairTokenizer llama = Read(Llama());
+  EXPECT_THAT(llama.marks().before, ElementsAre(1));
+  EXPECT_THAT(llama.marks().after, ElementsAre());
+  EXPECT_EQ(llama.begin_of_text(), "<s>");
+  EXPECT_THAT(EncodeBetweenMarks(llama, "ab"), ElementsAre(1, 268));
+  EXPECT_THAT(EncodeBetweenMarks(llama, ""), ElementsAre(1));
+  EXPECT_EQ(llama.Decode({1, 268}), "ab");
+  EXPECT_THAT(llama.Encode("ab"), ElementsAre(268));  // a document
+
+  json file = Llama3();
+  EXPECT_THAT(EncodeBetweenMarks(Read(file), "ab"), ElementsAre(257));
+  AddSpecial(file, "<begin>", 300);
+  AddSpecial(file, "<sep>", 301);
+  file["post_processor"] = {
+      {"type", "Sequence"},
+      {"processors", {{{"type", "ByteLevel"}}, Template({{"<begin>", 300}})}}};
+  EXPECT_THAT(EncodeBetweenMarks(Read(file), "ab"), ElementsAre(300, 257));
+  file["post_processor"] = {{"type", "RobertaProcessing"},
+                            {"cls", {"<begin>", 300}},
+                            {"sep", {"<sep>", 301}}};
+  EXPECT_THAT(EncodeBetweenMarks(Read(file), "ab"), ElementsAre(300, 257, 301));
+}
+
+TEST(TextMarks, OfAWrongPostProcessorAreNamed) {
+  const auto refusal = [](const json& processor) {
+    json file = Llama();
+    file["post_processor"] = processor;
+    return ParseTokenizerJson(file.dump()).status();
+  };
+  json twice = Template({});
+  twice["single"].push_back(twice["single"][0]);
+  json other = Template({});
+  other["single"][0]["Sequence"]["id"] = "B";
+  for (const auto& [processor, what] :
+       {std::pair(Template({{"<x>", 4000}}), "token 4000 is not in the vocab"),
+        {twice, "single has the text 2 times"},
+        {other, "single has a piece that is neither"},
+        {json{{"type", "TemplateProcessing"}}, "single is no array"},
+        {json{{"type", "BertProcessing"}, {"cls", 1}}, "cls is no pair"},
+        {json{{"type", "Other"}}, "not supported: the post_processor Other"}}) {
+    EXPECT_THAT(refusal(processor),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(what)));
+  }
+}
+
+TEST(TextMarks, AreThoseThatAConfigAsksFor) {
+  const auto with = [](const std::string& config) {
+    auto parts = ParseTokenizerJson(Llama().dump());
+    EXPECT_OK(parts);
+    EXPECT_OK(ApplyTokenizerConfig(config, &*parts));
+    const TextMarks marks = BytePairTokenizer(*std::move(parts)).marks();
+    return std::pair(marks.before, marks.after);
+  };
+  using Ids = std::vector<int32_t>;
+  EXPECT_EQ(with(R"({"bos_token": "<s>"})"), std::pair(Ids{}, Ids{}));
+  EXPECT_EQ(with(R"({"add_bos_token": false})"), std::pair(Ids{}, Ids{}));
+  EXPECT_EQ(with(R"({"add_bos_token": true, "bos_token": {"content": "<s>"},
+                     "add_eos_token": true, "eos_token": "</s>"})"),
+            std::pair(Ids{1}, Ids{2}));
+  EXPECT_EQ(with(R"({"add_bos_token": true, "bos_token": null})"),
+            std::pair(Ids{}, Ids{}));
+  auto parts = ParseTokenizerJson(Llama().dump());
+  ASSERT_OK(parts);
+  EXPECT_THAT(
+      ApplyTokenizerConfig(R"({"add_bos_token": true, "bos_token": "<x>"})",
+                           &*parts),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("the bos_token '<x>', which is no special token")));
+  EXPECT_THAT(ApplyTokenizerConfig("[1]", &*parts),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("it is no JSON object")));
 }
 
 TEST(ForeignTokenizerMutations, AreReadOrRefused) {

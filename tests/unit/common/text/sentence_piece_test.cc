@@ -69,6 +69,24 @@ TEST(SentencePieceModel, UserDefinedPiecesAreFoundAndControlPiecesAreNot) {
   for (const int32_t id : tokenizer.Encode("</s><s><unk>")) EXPECT_GT(id, 2);
 }
 
+TEST(SentencePieceModel, TheConfigBesideSaysWhatStandsAroundAText) {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.At("tokenizer.model");
+  folder.Write("tokenizer.model", ModelFile().Bytes());
+  LORY_ASSERT_OK_AND_ASSIGN(auto tokenizer, LoadTokenizer(path));
+  EXPECT_THAT(EncodeBetweenMarks(*tokenizer, "abc"), ElementsAre(265, 263));
+  folder.Write("tokenizer_config.json",
+               R"({"add_bos_token": true, "bos_token": "<s>"})");
+  LORY_ASSERT_OK_AND_ASSIGN(tokenizer, LoadTokenizer(path));
+  EXPECT_EQ(tokenizer->begin_of_text(), "<s>");
+  EXPECT_THAT(EncodeBetweenMarks(*tokenizer, "abc"), ElementsAre(1, 265, 263));
+  folder.Write("tokenizer_config.json",
+               R"({"add_bos_token": true, "bos_token": "<t>"})");
+  EXPECT_THAT(LoadTokenizer(path),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("tokenizer_config.json: add_bos_token asks")));
+}
+
 TEST(SentencePieceModel, TextsBeginWithoutTheDummyPrefix) {
   const BytePairTokenizer tokenizer = Opened({});
   for (const std::string text : {"ab", " ab", "  ", "", "x\u00e9\n<t>"}) {

@@ -87,10 +87,14 @@ TEST(CompletionRequest, WhatIsWrongIsNamed) {
 }
 
 TEST(TokenizeRequest, IsTextAndTheOtherWayTokens) {
+  LORY_ASSERT_OK_AND_ASSIGN(TokenizeRequest text,
+                            ParseTokenizeRequest(R"({"prompt": "a"})"));
+  EXPECT_EQ(text.prompt, "a");
+  EXPECT_TRUE(text.add_special_tokens);
   LORY_ASSERT_OK_AND_ASSIGN(
-      const std::string text,
+      text,
       ParseTokenizeRequest(R"({"prompt": "a", "add_special_tokens": false})"));
-  EXPECT_EQ(text, "a");
+  EXPECT_FALSE(text.add_special_tokens);
   LORY_ASSERT_OK_AND_ASSIGN(const auto tokens,
                             ParseDetokenizeRequest(R"({"tokens": [3, 4]})"));
   EXPECT_THAT(tokens, ElementsAre(3, 4));

@@ -134,6 +134,39 @@ TEST_F(ChoiceTest, TheSpaceAtTheEndOfAContextIsTheChoices) {
   EXPECT_THAT(encoded.bytes, ElementsAre(1, 2));
 }
 
+// The byte tokenizer, where the byte 7 stands before a text.
+struct MarkedTokenizer final : lory::text::Tokenizer {
+  explicit MarkedTokenizer(const lory::text::Tokenizer& of) : of(of) {}
+
+  int64_t vocabulary_size() const override { return of.vocabulary_size(); }
+  int32_t end_of_document_id() const override {
+    return of.end_of_document_id();
+  }
+  lory::text::TextMarks marks() const override {
+    return {.before = {7}, .after = {8}};
+  }
+  std::vector<int32_t> Encode(absl::string_view text) const override {
+    return of.Encode(text);
+  }
+  std::string Decode(const std::vector<int32_t>& ids) const override {
+    return of.Decode(ids);
+  }
+
+  const lory::text::Tokenizer& of;
+};
+
+TEST_F(ChoiceTest, MarksStandForAnEmptyContextAndBeforeNoOther) {
+  const MarkedTokenizer marked(*tokenizer);
+  LORY_ASSERT_OK_AND_ASSIGN(const EncodedItem none,
+                            EncodeItem(marked, Item("", {"c", "d"}), 12));
+  EXPECT_THAT(none.context, ElementsAre(7));
+  EXPECT_EQ(none.choices[0], ByteTokens("c"));
+  LORY_ASSERT_OK_AND_ASSIGN(const EncodedItem some,
+                            EncodeItem(marked, Item("ab", {"c", "d"}), 12));
+  EXPECT_EQ(some.context, ByteTokens("ab"));
+  EXPECT_EQ(some.choices[0], ByteTokens("c"));
+}
+
 TEST_F(ChoiceTest, NothingToReadIsTheEndOfADocument) {
   LORY_ASSERT_OK_AND_ASSIGN(const EncodedItem encoded,
                             EncodeItem(*tokenizer, Item("", {"c", "d"}), 12));

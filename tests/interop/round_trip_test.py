@@ -1,0 +1,156 @@
+"""Models of transformers with their tokenizers: brought in, asked, taken out.
+
+Run by ctest; by hand: round_trip_test.py --bin build/dev/bin [test names].
+Environment and skipping: as llama_exchange_test.py.
+
+Random models with tokenizers in the layouts of LLaMA 2, LLaMA 3 and Mixtral, which
+put a mark before a text. lory-server's greedy text of a prompt is what
+transformers' `tokenizer(prompt)` and `generate` make.
+"""
+
+import json
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+
+# First: it looks for an environment that has torch.
+import llama_exchange_test as exchange
+from llama_exchange_test import lory_model, our_logits, random_llama
+from served_model import ServedModel
+from tokenizers_test import LLAMA3, byte_level, llama2, split, with_bytes
+import torch
+from tokenizers import processors
+from transformers import (AutoModelForCausalLM, AutoTokenizer, MixtralConfig,
+                          MixtralForCausalLM, PreTrainedTokenizerFast)
+
+PROMPTS = ("The function returns", " two  spaces", "a", "x = [1, 22, 333]\n")
+BEGIN3 = "<|begin_of_text|>"
+END3 = "<|end_of_text|>"
+
+
+def texts():
+    return [path.read_text(encoding="utf-8")
+            for path in sorted((exchange.ROOT / "docs").glob("*.md"))]
+
+
+def template(tokenizer, begin):
+    return processors.TemplateProcessing(
+        single=f"{begin} $A", pair=f"{begin} $A {begin}:1 $B:1",
+        special_tokens=[(begin, tokenizer.token_to_id(begin))])
+
+
+def save_llama3(folder):
+    """Bytes, words by a pattern, the mark by the post_processor."""
+    made = byte_level(with_bytes(split(LLAMA3)), ignore_merges=True,
+                      texts=texts())
+    made.add_special_tokens([BEGIN3, END3])
+    made.post_processor = processors.Sequence(
+        [processors.ByteLevel(trim_offsets=True), template(made, BEGIN3)])
+    PreTrainedTokenizerFast(
+        tokenizer_object=made, bos_token=BEGIN3, eos_token=END3,
+        clean_up_tokenization_spaces=False).save_pretrained(folder)
+
+
+def save_llama2(folder, **config):
+    """Characters, with the mark by the template or, as the files of LLaMA 2
+    and Mixtral have it, by add_bos_token."""
+    made = llama2(texts())
+    if not config:
+        made.post_processor = template(made, "<s>")
+    folder.mkdir(parents=True, exist_ok=True)
+    made.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(json.dumps(
+        {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>",
+         "eos_token": "</s>", "unk_token": "<unk>",
+         "clean_up_tokenization_spaces": False, **config}))
+
+
+def random_mixtral(vocabulary):
+    torch.manual_seed(4)
+    return MixtralForCausalLM(MixtralConfig(
+        vocab_size=vocabulary, hidden_size=48, intermediate_size=76,
+        num_hidden_layers=2, num_attention_heads=6, num_key_value_heads=2,
+        max_position_embeddings=96, num_local_experts=4,
+        num_experts_per_tok=2, initializer_range=0.2, bos_token_id=1,
+        eos_token_id=2)).eval()
+
+
+class RoundTripTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="lory-round-trip-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.hf = self.folder / "hf"
+
+    def save(self, make, **changes):
+        """A model of the tokenizer's size that writes words, and both of them
+        as transformers loads them."""
+        tokenizer = AutoTokenizer.from_pretrained(self.hf)
+        size = len(tokenizer)
+        model = make(vocab_size=size, **changes)
+        with torch.no_grad():  # text that is one, never a mark or half a letter
+            for token in range(size):
+                text = tokenizer.decode([token])
+                if not text.isascii() or not text.isprintable() or not text:
+                    model.lm_head.weight[token] = 0
+        model.save_pretrained(self.hf)
+        return model, tokenizer
+
+    def imported(self):
+        lory_model("import", self.hf, "--to", self.folder / "ours")
+        return self.folder / "ours"
+
+    def check_served(self, model, tokenizer):
+        server = ServedModel(self.folder, self.imported(), self.hf)
+        self.addCleanup(server.stop)
+        for prompt in PROMPTS:
+            for marked in (True, False):
+                tokens = tokenizer(prompt, add_special_tokens=marked,
+                                   return_tensors="pt")
+                asked = {"prompt": prompt, "add_special_tokens": marked}
+                self.assertEqual(server.ask("/tokenize", **asked)["tokens"],
+                                 tokens["input_ids"][0].tolist())
+                out = model.generate(
+                    input_ids=tokens["input_ids"], max_new_tokens=24,
+                    do_sample=False, pad_token_id=0)[0]
+                made = tokenizer.decode(out, skip_special_tokens=True)
+                answer = server.complete(max_tokens=24, temperature=0,
+                                         echo=True, **asked)
+                self.assertEqual(answer["text"], made)
+                if marked:  # the default
+                    self.assertEqual(out[0].item(), tokenizer.bos_token_id)
+                    self.assertEqual(server.complete(
+                        prompt=prompt, max_tokens=24, temperature=0,
+                        echo=True)["text"], made)
+            print(f"{prompt!r} goes on {made[-30:]!r}", flush=True)
+
+    def check_logits(self, model, tokenizer):
+        """`lory-model logits --text` reads a prompt as transformers does."""
+        ours = our_logits(self.folder, self.folder / "ours", "--text",
+                          PROMPTS[0], "--tokenizer", self.hf)
+        tokens = tokenizer(PROMPTS[0], return_tensors="pt")["input_ids"]
+        self.assertEqual(ours["tokens"].tolist(), tokens[0].tolist())
+        with torch.no_grad():
+            theirs = model(tokens).logits[0]
+        self.assertLessEqual((ours["logits"] - theirs).abs().max().item(), 1e-4)
+
+    def test_a_llama_3_is_asked_with_its_mark(self):
+        save_llama3(self.hf)
+        model, tokenizer = self.save(random_llama)
+        self.check_served(model, tokenizer)
+        self.check_logits(model, tokenizer)
+
+    def test_a_llama_2_is_asked_with_its_mark(self):
+        save_llama2(self.hf)
+        self.check_served(*self.save(random_llama))
+
+    def test_a_mixtral_is_asked_with_its_mark(self):
+        save_llama2(self.hf, add_bos_token=True, add_eos_token=False)
+        model, tokenizer = self.save(
+            lambda vocab_size: random_mixtral(vocab_size))
+        self.check_served(model, tokenizer)
+        self.check_logits(model, tokenizer)
+
+
+if __name__ == "__main__":
+    exchange.run_tests(__doc__, threads=2)
