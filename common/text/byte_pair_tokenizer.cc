@@ -232,6 +232,11 @@ std::string BytePairTokenizer::begin_of_text() const {
   return texts_[first];
 }
 
+int32_t BytePairTokenizer::SpecialId(absl::string_view text) const {
+  const auto found = parts_.specials.find(text);
+  return found == parts_.specials.end() ? -1 : found->second;
+}
+
 std::string BytePairTokenizer::TokenText(int32_t id) const {
   return id >= 0 && id < vocabulary_size() ? texts_[id] : "";
 }

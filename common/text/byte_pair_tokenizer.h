@@ -60,6 +60,7 @@ class BytePairTokenizer final : public Tokenizer {
   }
   TextMarks marks() const override { return parts_.marks; }
   std::string begin_of_text() const override;
+  int32_t SpecialId(absl::string_view text) const override;
   std::vector<int32_t> Encode(absl::string_view text) const override;
   std::string Decode(const std::vector<int32_t>& ids) const override;
   std::string TokenText(int32_t id) const override;

@@ -32,6 +32,8 @@ class Tokenizer {
   virtual TextMarks marks() const { return {}; }
   // Text of the first token before a text; empty: there is none.
   virtual std::string begin_of_text() const { return ""; }
+  // The token of that text which words never become; -1: there is none.
+  virtual int32_t SpecialId(absl::string_view) const { return -1; }
 
   // Never fails: bytes that are no text are encoded as bytes, by SentencePiece
   // models as U+FFFD.

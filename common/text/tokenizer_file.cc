@@ -49,6 +49,14 @@ absl::StatusOr<TokenizerFile> OpenTokenizer(const std::string& path,
   LORY_RETURN_IF_ERROR(CheckSameTokenizer({file, Sha256Hex(opened.bytes)},
                                           {wanted.of, wanted.sha256}, kRemedy));
   opened.end_of_document = opened.tokenizer->end_of_document();
+  for (const char* name : kBeside) {
+    const std::string beside =
+        (std::filesystem::path(file).parent_path() / name).string();
+    std::error_code error;
+    if (!std::filesystem::exists(beside, error)) continue;
+    LORY_ASSIGN_OR_RETURN(opened.beside[name],
+                          lory::io::LocalStorage().Read(beside));
+  }
   return opened;
 }
 

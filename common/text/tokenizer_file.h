@@ -2,6 +2,7 @@
 #define LORY_COMMON_TEXT_TOKENIZER_FILE_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -14,6 +15,9 @@ namespace lory::text {
 // Names of a tokenizer's file in a folder, by what is in it.
 inline constexpr char kTokenizerFile[] = "tokenizer.json";
 inline constexpr char kSentencePieceFile[] = "tokenizer.model";
+
+inline constexpr const char* kBeside[] = {
+    "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"};
 
 // The one of these for a file that begins so.
 const char* TokenizerFileName(absl::string_view bytes);
@@ -31,6 +35,9 @@ struct TokenizerFile {
   std::unique_ptr<Tokenizer> tokenizer;
   // Text of the token that ends a document; empty: there is none.
   std::string end_of_document;
+  // By name the files of kBeside that lie in its folder: what Hugging Face's
+  // libraries know of it beyond the tokens.
+  std::map<std::string, std::string> beside;
 };
 
 // `path`, or of a folder (a dataset's) the tokenizer in it: tokenizer.json, or

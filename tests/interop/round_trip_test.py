@@ -5,7 +5,8 @@ Environment and skipping: as llama_exchange_test.py.
 
 Random models with tokenizers in the layouts of LLaMA 2, LLaMA 3 and Mixtral, which
 put a mark before a text. lory-server's greedy text of a prompt is what
-transformers' `tokenizer(prompt)` and `generate` make.
+transformers' `tokenizer(prompt)` and `generate` make; what import and export leave
+of a model and its tokenizer does the same as before.
 """
 
 import json
@@ -18,7 +19,7 @@ from pathlib import Path
 import llama_exchange_test as exchange
 from llama_exchange_test import lory_model, our_logits, random_llama
 from served_model import ServedModel
-from tokenizers_test import LLAMA3, byte_level, llama2, split, with_bytes
+from tokenizers_test import END, LLAMA3, byte_level, llama2, split, with_bytes
 import torch
 from tokenizers import processors
 from transformers import (AutoModelForCausalLM, AutoTokenizer, MixtralConfig,
@@ -133,6 +134,53 @@ class RoundTripTest(unittest.TestCase):
         with torch.no_grad():
             theirs = model(tokens).logits[0]
         self.assertLessEqual((ours["logits"] - theirs).abs().max().item(), 1e-4)
+
+    def check_back(self, model, tokenizer):
+        """Import, export: what transformers loads does as it did."""
+        target = self.folder / "back"
+        lory_model("export", self.imported(), "--to", target, "--tokenizer",
+                   self.hf)
+        again = AutoTokenizer.from_pretrained(target)
+        self.assertIs(type(again), type(tokenizer))
+        for mark in ("bos_token", "eos_token", "pad_token", "unk_token",
+                     "bos_token_id", "eos_token_id"):
+            self.assertEqual(getattr(again, mark), getattr(tokenizer, mark))
+        copy = AutoModelForCausalLM.from_pretrained(target, dtype=torch.float32)
+        for key in ("bos_token_id", "eos_token_id", "pad_token_id"):
+            self.assertEqual(getattr(copy.config, key),
+                             getattr(model.config, key))
+        self.assertEqual(copy.generation_config.to_diff_dict(),
+                         AutoModelForCausalLM.from_pretrained(self.hf)
+                         .generation_config.to_diff_dict())
+        for prompt in PROMPTS:
+            tokens = tokenizer(prompt, return_tensors="pt")
+            self.assertEqual(again(prompt)["input_ids"],
+                             tokens["input_ids"][0].tolist())
+            made, remade = [some.generate(
+                input_ids=tokens["input_ids"], max_new_tokens=12,
+                do_sample=False) for some in (model, copy)]
+            self.assertEqual(again.decode(remade[0]), tokenizer.decode(made[0]))
+        # Without the tokenizer the ids are those of the model still.
+        lory_model("export", self.folder / "ours", "--to", self.folder / "bare")
+        bare = json.loads((self.folder / "bare/config.json").read_text())
+        self.assertEqual(bare["bos_token_id"], model.config.bos_token_id)
+        self.assertEqual(bare["eos_token_id"], model.config.eos_token_id)
+
+    def test_a_mixtral_comes_back_with_its_marks(self):
+        save_llama2(self.hf, add_bos_token=True, add_eos_token=False)
+        self.check_back(*self.save(
+            lambda vocab_size: random_mixtral(vocab_size)))
+
+    def test_a_llama_3_comes_back_with_several_ends(self):
+        save_llama3(self.hf)
+        ids = [AutoTokenizer.from_pretrained(self.hf).convert_tokens_to_ids(mark)
+               for mark in (BEGIN3, END3, END)]
+        model, tokenizer = self.save(
+            random_llama, bos_token_id=ids[0], eos_token_id=ids[1:])
+        model.generation_config.update(
+            do_sample=True, temperature=0.6, top_p=0.9, pad_token_id=ids[2])
+        model.generation_config.save_pretrained(self.hf)
+        self.check_back(model, tokenizer)
 
     def test_a_llama_3_is_asked_with_its_mark(self):
         save_llama3(self.hf)

@@ -118,6 +118,7 @@ absl::StatusOr<CheckpointManifest> WriteParts(const Transformer& model,
   manifest.job = origin.job;
   *manifest.spec.mutable_model() = SpecAsIs(model);
   (*manifest.spec.mutable_labels())[kOriginLabel] = origin.note;
+  AddLabels(origin.notes, manifest.spec);
   manifest.tokenizer_sha256 = origin.tokenizer_sha256;
   lory::v1::Checkpoint& checkpoint = manifest.checkpoint;
   checkpoint.set_generation(identity.generation);

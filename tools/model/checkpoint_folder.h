@@ -10,6 +10,7 @@
 #include "common/data/checkpoint_manifest.h"
 #include "common/text/tokenizer_file.h"
 #include "lory/v1/model.pb.h"
+#include "tools/model/generation_notes.h"
 #include "worker/model/transformer.h"
 
 // Checkpoints as folders, without the service: docs/formats.md.
@@ -35,6 +36,7 @@ struct Origin {
   std::string job;               // jobs/import
   std::string note;              // "import of llama-160m", kOriginLabel
   std::string tokenizer_sha256;  // CheckpointManifest's; empty: not known
+  GenerationNotes notes;         // become labels, too
 };
 
 // The label of the spec that has the note.

@@ -142,6 +142,7 @@ absl::StatusOr<Answer> RunExport(const Flags& flags) {
                    .origin = origin,
                    .dtype = dtype,
                    .tokenizer = PointerTo(tokenizer),
+                   .notes = NotesOf(checkpoint.manifest.spec),
                    .tokenizer_sha256 = checkpoint.manifest.tokenizer_sha256}));
   std::string text = absl::StrCat(
       flags.to, ": ", HuggingFaceArchitecture(model->shape()), ", ", origin);
@@ -169,6 +170,7 @@ absl::StatusOr<Answer> RunImport(const Flags& flags) {
                     .note = "import of " + BaseName(flags.checkpoint)};
   LORY_ASSIGN_OR_RETURN(target.tokenizer_sha256,
                         TokenizerBeside(flags.checkpoint));
+  LORY_ASSIGN_OR_RETURN(target.notes, ReadGenerationNotes(flags.checkpoint));
   LORY_ASSIGN_OR_RETURN(Answer answer, Save(*model, std::move(target), flags));
   answer.text +=
       WhyTokenizerIsOfNoUse(flags.checkpoint, model->shape().vocabulary_size);
@@ -288,7 +290,8 @@ absl::StatusOr<Answer> RunUpcycle(const Flags& flags) {
               {.verb = "upcycle",
                .note = absl::StrCat("upcycling of ", OriginName(dense.manifest),
                                     " to ", flags.expert_count, " experts"),
-               .tokenizer_sha256 = dense.manifest.tokenizer_sha256},
+               .tokenizer_sha256 = dense.manifest.tokenizer_sha256,
+               .notes = NotesOf(dense.manifest.spec)},
               flags);
 }
 
@@ -326,7 +329,8 @@ absl::StatusOr<Answer> RunEnsemble(const Flags& flags) {
               {.verb = "ensemble",
                .note = absl::StrCat("ensemble of ", OriginName(base.manifest),
                                     " and ", absl::StrJoin(names, ", ")),
-               .tokenizer_sha256 = parents.tokenizer_sha256()},
+               .tokenizer_sha256 = parents.tokenizer_sha256(),
+               .notes = NotesOf(base.manifest.spec)},
               flags);
 }
 

@@ -272,9 +272,10 @@ std::string HuggingFaceConfigJson(const lory::config::ModelShape& shape,
                        {"bos_token_id", nullptr},
                        {"eos_token_id", nullptr},
                        {"pad_token_id", nullptr}};
-  if (notes.end_of_document_id >= 0) {
-    json["bos_token_id"] = notes.end_of_document_id;
-    json["eos_token_id"] = notes.end_of_document_id;
+  if (const auto ids = lory::io::ParseJsonObject(notes.token_ids); ids.ok()) {
+    for (const char* key : kTokenIdKeys) {
+      if (ids->contains(key)) json[key] = (*ids)[key];
+    }
   }
   if (!notes.origin.empty()) json[kOrigin] = notes.origin;
   if (!notes.tokenizer_sha256.empty()) {

@@ -12,10 +12,16 @@
 namespace lory::surgery {
 
 inline constexpr char kConfigFile[] = "config.json";
+inline constexpr char kGenerationFile[] = "generation_config.json";
+
+// Keys of both for the tokens that begin and end texts and fill them up: a
+// number, or a list of these.
+inline constexpr const char* kTokenIdKeys[] = {"bos_token_id", "eos_token_id",
+                                               "pad_token_id"};
 
 // What stands beside the shape.
 struct HuggingFaceConfigNotes {
-  int end_of_document_id = -1;    // -1: none
+  std::string token_ids;          // a JSON object of kTokenIdKeys; empty: none
   std::string dtype = "float32";  // of the weights, as torch calls it
   std::string origin;             // where the model comes from, for people
   std::string tokenizer_sha256;   // of the tokenizer it was trained with

@@ -3,8 +3,9 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/isfinite.h>
 
+#include <iterator>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <set>
 #include <utility>
 #include <vector>
 
@@ -84,8 +85,6 @@ class Weights {
 };
 
 constexpr char kWeightsFile[] = "model.safetensors";
-constexpr char kGenerationFile[] = "generation_config.json";
-constexpr char kTokenizerConfigFile[] = "tokenizer_config.json";
 
 // Returns how many numbers became zero.
 absl::StatusOr<int64_t> WriteWeights(const Transformer& model,
@@ -121,18 +120,11 @@ absl::Status CheckEarlierExport(const std::string& folder) {
     return absl::FailedPreconditionError(
         absl::StrCat("it has no ", kConfigFile, " of lory-model"));
   }
-  return OnlyFiles(folder,
-                   {kConfigFile, kWeightsFile, kGenerationFile, kTokenizerFile,
-                    lory::text::kSentencePieceFile, kTokenizerConfigFile});
-}
-
-std::string GenerationConfigJson(int end_of_document_id) {
-  nlohmann::ordered_json json = {{"_from_model_config", true}};
-  if (end_of_document_id >= 0) {
-    json["bos_token_id"] = end_of_document_id;
-    json["eos_token_id"] = end_of_document_id;
-  }
-  return json.dump(2) + "\n";
+  std::set<std::string> names = {kConfigFile, kWeightsFile, kGenerationFile,
+                                 kTokenizerFile,
+                                 lory::text::kSentencePieceFile};
+  names.insert(std::begin(lory::text::kBeside), std::end(lory::text::kBeside));
+  return OnlyFiles(folder, names);
 }
 
 }  // namespace
@@ -170,8 +162,7 @@ absl::StatusOr<ExportResult> ExportHuggingFace(const Transformer& model,
   const lory::config::ModelShape& shape = model.shape();
   const WeightType& type = TypeOf(options.dtype);
   const TokenizerFile* tokenizer = options.tokenizer;
-  const int end =
-      tokenizer == nullptr ? -1 : tokenizer->tokenizer->end_of_document_id();
+  const GenerationNotes notes = Completed(options.notes, tokenizer);
   LORY_ASSIGN_OR_RETURN(
       const std::unique_ptr<OutputFolder> output,
       OutputFolder::Begin(options.folder, {.check_earlier = CheckEarlierExport,
@@ -187,17 +178,16 @@ absl::StatusOr<ExportResult> ExportHuggingFace(const Transformer& model,
                    absl::StrCat(output->path(), "/", kWeightsFile)));
   LORY_RETURN_IF_ERROR(write(
       kConfigFile, HuggingFaceConfigJson(
-                       shape, {.end_of_document_id = end,
+                       shape, {.token_ids = notes.token_ids,
                                .dtype = type.torch_name,
                                .origin = options.origin,
                                .tokenizer_sha256 = options.tokenizer_sha256})));
-  LORY_RETURN_IF_ERROR(write(kGenerationFile, GenerationConfigJson(end)));
+  LORY_RETURN_IF_ERROR(write(kGenerationFile, notes.generation + "\n"));
   if (tokenizer != nullptr) {
-    LORY_RETURN_IF_ERROR(write(lory::text::TokenizerFileName(tokenizer->bytes),
-                               tokenizer->bytes));
-    LORY_RETURN_IF_ERROR(
-        write(kTokenizerConfigFile,
-              TokenizerConfigJson(*tokenizer, shape.sequence_length)));
+    for (const auto& [name, text] :
+         TokenizerFolder(*tokenizer, shape.sequence_length)) {
+      LORY_RETURN_IF_ERROR(write(name.c_str(), text));
+    }
   }
   LORY_RETURN_IF_ERROR(output->Commit());
   return result;

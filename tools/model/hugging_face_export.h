@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/io/safetensors.h"
+#include "tools/model/generation_notes.h"
 #include "tools/model/tokenizer_file.h"
 #include "worker/model/transformer.h"
 
@@ -19,6 +20,7 @@ struct ExportOptions {
   // Of the weights, rounded to nearest: kF32, kBf16 or kF16.
   lory::io::DType dtype = lory::io::DType::kF32;
   const TokenizerFile* tokenizer = nullptr;  // null: no tokenizer files
+  GenerationNotes notes;                     // of what the model was made from
   // Of the tokenizer that the model was trained with; empty: not known.
   std::string tokenizer_sha256;
 };
@@ -36,8 +38,8 @@ struct ExportResult {
 absl::Status CheckExportable(const lory::model::Transformer& model);
 
 // Writes the model as a Hugging Face folder of that architecture: config.json,
-// generation_config.json, model.safetensors, and with a tokenizer
-// the tokenizer and tokenizer_config.json. All of it or nothing.
+// generation_config.json, model.safetensors, and with a tokenizer what
+// TokenizerFolder says. All of it or nothing.
 //
 // ALREADY_EXISTS, RESOURCE_EXHAUSTED: as OutputFolder. INVALID_ARGUMENT: as
 // CheckExportable, or a number is too large for `dtype`.

@@ -112,6 +112,7 @@ absl::StatusOr<std::string> RunMerge(const MergeFlags& flags) {
                           .note = absl::StrCat("merge of ", sum.terms,
                                                ", scale ", scale),
                           .tokenizer_sha256 = sum.parents.tokenizer_sha256(),
+                          .notes = NotesOf(base.manifest.spec),
                           .to = flags.to,
                           .force = flags.force}));
   return said + saved;

@@ -34,7 +34,8 @@ absl::StatusOr<std::string> SaveModel(const Transformer& model,
       WriteCheckpoint(model,
                       {.job = absl::StrCat("jobs/", target.verb),
                        .note = target.note,
-                       .tokenizer_sha256 = target.tokenizer_sha256},
+                       .tokenizer_sha256 = target.tokenizer_sha256,
+                       .notes = target.notes},
                       target.to, target.force));
   LORY_ASSIGN_OR_RETURN(const int64_t nonfinite, NonfiniteCount(model));
   return absl::StrCat(

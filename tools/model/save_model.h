@@ -7,6 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "tools/model/generation_notes.h"
 #include "worker/model/transformer.h"
 
 // What commands that make a model do in the end.
@@ -25,6 +26,7 @@ struct SaveTarget {
   std::string verb;              // the command's; it calls itself jobs/VERB
   std::string note;              // what the model is made of
   std::string tokenizer_sha256;  // empty: not known
+  GenerationNotes notes;         // of what it is made of, for an export
   std::string to;
   bool force = false;
 };

@@ -5,11 +5,14 @@
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
+#include "common/text/text_marks.h"
 #include "common/text/tokenizer_json.h"
 
 namespace lory::surgery {
 
 using nlohmann::ordered_json;
+
+namespace {
 
 std::string TokenizerConfigJson(const TokenizerFile& file,
                                 int64_t sequence_length) {
@@ -18,11 +21,30 @@ std::string TokenizerConfigJson(const TokenizerFile& file,
                         is_json ? "PreTrainedTokenizerFast" : "LlamaTokenizer"},
                        {"model_max_length", sequence_length},
                        {"clean_up_tokenization_spaces", false}};
-  if (!file.end_of_document.empty()) {
-    json["bos_token"] = file.end_of_document;
-    json["eos_token"] = file.end_of_document;
+  const lory::text::TextMarks marks = file.tokenizer->marks();
+  const std::string& end = file.end_of_document;
+  const std::string begin = file.tokenizer->begin_of_text();
+  if (!begin.empty() || !end.empty()) {
+    json["bos_token"] = begin.empty() ? end : begin;
+  }
+  if (!end.empty()) json["eos_token"] = end;
+  if (!is_json) {
+    json["add_bos_token"] = !marks.before.empty();
+    json["add_eos_token"] = !marks.after.empty();
   }
   return json.dump(2) + "\n";
+}
+
+}  // namespace
+
+std::map<std::string, std::string> TokenizerFolder(const TokenizerFile& file,
+                                                   int64_t sequence_length) {
+  std::map<std::string, std::string> files;
+  if (lory::text::IsTokenizerJson(file.bytes)) files = file.beside;
+  files.emplace(lory::text::kTokenizerConfigFile,
+                TokenizerConfigJson(file, sequence_length));
+  files.emplace(lory::text::TokenizerFileName(file.bytes), file.bytes);
+  return files;
 }
 
 std::string WhatTransformersReadsOtherwise(const TokenizerFile& file) {

@@ -2,6 +2,7 @@
 #define LORY_TOOLS_MODEL_TOKENIZER_FILE_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -14,9 +15,11 @@ using ::lory::text::kTokenizerFile;
 using ::lory::text::OpenTokenizer;
 using ::lory::text::TokenizerFile;
 
-// tokenizer_config.json that Hugging Face's libraries expect beside it.
-std::string TokenizerConfigJson(const TokenizerFile& file,
-                                int64_t sequence_length);
+// By name the files that Hugging Face's libraries take for `file`: a
+// tokenizer.json as it is, with what lies beside it; a tokenizer_config.json is
+// made for one that has none, and for a tokenizer.model.
+std::map<std::string, std::string> TokenizerFolder(const TokenizerFile& file,
+                                                   int64_t sequence_length);
 
 // Where Hugging Face's transformers make other tokens of a text with it: part
 // of a line for people. Empty: nowhere that is known.

@@ -216,8 +216,10 @@ TEST(HuggingFaceConfig, WhatIsWrittenIsReadBack) {
   LORY_ASSERT_OK_AND_ASSIGN(const auto shape,
                             lory::config::ResolveModelShape(config.spec));
   const std::string text =
-      HuggingFaceConfigJson(shape, {.end_of_document_id = 7});
-  EXPECT_EQ(nlohmann::json::parse(text)["eos_token_id"], 7);
+      HuggingFaceConfigJson(shape, {.token_ids = R"({"eos_token_id":[7,8]})"});
+  EXPECT_EQ(nlohmann::json::parse(text)["eos_token_id"],
+            nlohmann::json({7, 8}));
+  EXPECT_TRUE(nlohmann::json::parse(text)["bos_token_id"].is_null());
   LORY_ASSERT_OK_AND_ASSIGN(const HuggingFaceConfig again,
                             ParseHuggingFaceConfig(text));
   EXPECT_EQ(again.spec.SerializeAsString(), config.spec.SerializeAsString());
