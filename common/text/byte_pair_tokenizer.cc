@@ -223,6 +223,14 @@ void BytePairTokenizer::AppendUnits(absl::string_view part,
   }
 }
 
+bool BytePairTokenizer::HasToken(int32_t id) const {
+  if (id < 0 || id >= vocabulary_size()) return false;
+  if (!texts_[id].empty()) return true;
+  return std::any_of(
+      parts_.specials.begin(), parts_.specials.end(),
+      [id](const auto& special) { return special.second == id; });
+}
+
 std::string BytePairTokenizer::begin_of_text() const {
   if (parts_.marks.before.empty()) return "";
   const int32_t first = parts_.marks.before.front();

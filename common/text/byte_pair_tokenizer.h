@@ -52,6 +52,7 @@ class BytePairTokenizer final : public Tokenizer {
   int64_t vocabulary_size() const override {
     return static_cast<int64_t>(texts_.size());
   }
+  bool HasToken(int32_t id) const override;
   int32_t end_of_document_id() const override {
     return parts_.model.end_of_document_id;
   }

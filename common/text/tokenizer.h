@@ -24,6 +24,10 @@ class Tokenizer {
   virtual ~Tokenizer() = default;
 
   virtual int64_t vocabulary_size() const = 0;
+  // Whether an id below that is a token, and no gap between others'.
+  virtual bool HasToken(int32_t id) const {
+    return id >= 0 && id < vocabulary_size();
+  }
   // Put after every document; -1: none.
   virtual int32_t end_of_document_id() const = 0;
   // Text of that token, which text is never encoded to; empty: none.

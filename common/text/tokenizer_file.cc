@@ -41,10 +41,14 @@ absl::StatusOr<TokenizerFile> OpenTokenizer(const std::string& path,
   TokenizerFile opened;
   LORY_ASSIGN_OR_RETURN(opened.bytes, lory::io::LocalStorage().Read(file));
   LORY_ASSIGN_OR_RETURN(opened.tokenizer, LoadTokenizer(file));
-  if (opened.tokenizer->vocabulary_size() != wanted.vocabulary_size) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        file, ": a vocabulary of ", opened.tokenizer->vocabulary_size(),
-        ", the model's is ", wanted.vocabulary_size, "; ", kRemedy));
+  const int64_t size = opened.tokenizer->vocabulary_size();
+  // Fewer ids than the model's are those of a vocabulary that was filled up, if
+  // it is the model's tokenizer for sure.
+  if (size > wanted.vocabulary_size ||
+      (size < wanted.vocabulary_size && wanted.sha256.empty())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(file, ": a vocabulary of ", size, ", the model's is ",
+                     wanted.vocabulary_size, "; ", kRemedy));
   }
   LORY_RETURN_IF_ERROR(CheckSameTokenizer({file, Sha256Hex(opened.bytes)},
                                           {wanted.of, wanted.sha256}, kRemedy));

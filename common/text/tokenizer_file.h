@@ -46,9 +46,10 @@ std::string TokenizerPath(const std::string& path);
 
 // Opens a tokenizer, or the one in a folder, as TokenizerPath.
 //
-// NOT_FOUND; INVALID_ARGUMENT: not supported. FAILED_PRECONDITION: it has
-// another vocabulary than the model, or is not the one wanted.
-// Each names the file.
+// NOT_FOUND; INVALID_ARGUMENT: not supported. FAILED_PRECONDITION: it is not
+// the one wanted, or has more ids than the model, or fewer where nobody knows
+// which one is wanted: models have ids without a token where their vocabulary
+// was filled up to a round number. Each names the file.
 absl::StatusOr<TokenizerFile> OpenTokenizer(const std::string& path,
                                             const WantedTokenizer& wanted);
 

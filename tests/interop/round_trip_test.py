@@ -83,14 +83,14 @@ class RoundTripTest(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
         self.hf = self.folder / "hf"
 
-    def save(self, make, **changes):
+    def save(self, make, more_ids=0, **changes):
         """A model of the tokenizer's size that writes words, and both of them
         as transformers loads them."""
         tokenizer = AutoTokenizer.from_pretrained(self.hf)
         size = len(tokenizer)
-        model = make(vocab_size=size, **changes)
+        model = make(vocab_size=size + more_ids, **changes)
         with torch.no_grad():  # text that is one, never a mark or half a letter
-            for token in range(size):
+            for token in range(size + more_ids):
                 text = tokenizer.decode([token])
                 if not text.isascii() or not text.isprintable() or not text:
                     model.lm_head.weight[token] = 0
@@ -181,6 +181,41 @@ class RoundTripTest(unittest.TestCase):
             do_sample=True, temperature=0.6, top_p=0.9, pad_token_id=ids[2])
         model.generation_config.save_pretrained(self.hf)
         self.check_back(model, tokenizer)
+
+    def test_a_vocabulary_that_was_filled_up(self):
+        """As Qwen's: ids at the end that are of no token."""
+        save_llama3(self.hf)
+        model, tokenizer = self.save(random_llama, more_ids=37)
+        self.check_back(model, tokenizer)
+        shutil.rmtree(self.folder / "ours")
+        self.check_served(model, tokenizer)
+
+    def test_ids_of_no_token_are_not_written(self):
+        save_llama3(self.hf)
+        model, tokenizer = self.save(random_llama, more_ids=37)
+        with torch.no_grad():  # so that any would be, were they allowed
+            model.lm_head.weight[-37:] = 5 * model.lm_head.weight[:37].abs()
+        model.save_pretrained(self.hf)
+        last = len(tokenizer)
+        server = ServedModel(self.folder, self.imported(), self.hf)
+        self.addCleanup(server.stop)
+        tokens = tokenizer(PROMPTS[0], return_tensors="pt")["input_ids"]
+        out = model.generate(input_ids=tokens, max_new_tokens=24,
+                             do_sample=False, pad_token_id=0)
+        barred = model.generate(
+            input_ids=tokens, max_new_tokens=24, do_sample=False,
+            pad_token_id=0, suppress_tokens=list(range(last, last + 37)))
+        self.assertNotEqual(out.tolist(), barred.tolist())
+        self.assertEqual(
+            server.complete(prompt=PROMPTS[0], max_tokens=24, temperature=0,
+                            echo=True)["text"],
+            tokenizer.decode(barred[0], skip_special_tokens=True))
+        # Such an id may be asked about; it is no text.
+        self.assertEqual(server.ask("/detokenize", tokens=[last + 36])["prompt"],
+                         tokenizer.decode([last + 36]))
+        answer = server.complete(prompt=[last + 36, 5], max_tokens=0, echo=True,
+                                 logprobs=1)
+        self.assertEqual(answer["logprobs"]["tokens"][0], "")
 
     def test_a_llama_3_is_asked_with_its_mark(self):
         save_llama3(self.hf)

@@ -57,7 +57,11 @@ absl::StatusOr<std::unique_ptr<Dataset>> OpenHeldOut(
   LORY_ASSIGN_OR_RETURN(std::unique_ptr<Dataset> dataset,
                         Dataset::Open(path, /*verify_hashes=*/false));
   const lory::data::DatasetManifest& manifest = dataset->manifest();
-  if (manifest.vocabulary_size != shape.vocabulary_size) {
+  const bool is_surely_its_own = !tokenizer_sha256.empty() &&
+                                 tokenizer_sha256 == manifest.tokenizer_sha256;
+  if (manifest.vocabulary_size > shape.vocabulary_size ||
+      (manifest.vocabulary_size < shape.vocabulary_size &&
+       !is_surely_its_own)) {
     return absl::FailedPreconditionError(absl::StrCat(
         path, ": a vocabulary of ", manifest.vocabulary_size,
         ", the model's is ", shape.vocabulary_size, "; ", kRemedy));

@@ -60,17 +60,23 @@ std::string WhyTokenizerIsOfNoUse(const std::string& folder,
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return "";
   const auto tokenizer = lory::text::LoadTokenizer(path);
-  std::string why;
   if (!tokenizer.ok()) {
-    why = std::string(tokenizer.status().message());
-  } else if ((*tokenizer)->vocabulary_size() != vocabulary_size) {
-    why = absl::StrCat(path, ": a vocabulary of ",
-                       (*tokenizer)->vocabulary_size(), ", the model's is ",
-                       vocabulary_size);
+    return absl::StrCat(
+        "no dataset can be made for it here, for its tokenizer cannot be "
+        "used: ",
+        tokenizer.status().message(), "\n");
   }
-  if (why.empty()) return "";
-  return absl::StrCat("no dataset can be made for it here, for its tokenizer ",
-                      "cannot be used: ", why, "\n");
+  const int64_t size = (*tokenizer)->vocabulary_size();
+  if (size == vocabulary_size) return "";
+  const std::string sizes = absl::StrCat(path, ": a vocabulary of ", size,
+                                         ", the model's is ", vocabulary_size);
+  if (size > vocabulary_size) {
+    return absl::StrCat("its tokenizer cannot be used with it: ", sizes, "\n");
+  }
+  return absl::StrCat(
+      "it can be served and exported with its tokenizer, but no dataset can be "
+      "made for it here, which has as many ids as the model: ",
+      sizes, "\n");
 }
 
 std::vector<int64_t> EncodeText(const TokenizerFile& file,

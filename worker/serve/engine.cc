@@ -48,6 +48,19 @@ int64_t ActiveLimit(const Engine::Options& options, const ServedModel& model) {
   return std::min(options.max_active, options.merged_bytes / each);
 }
 
+// By id, whether it is of no token: of a vocabulary that was filled up to a
+// round number, or a gap in the tokenizer's.
+std::vector<bool> WithoutToken(const ServedModel& model,
+                               const lory::text::Tokenizer& tokenizer) {
+  std::vector<bool> without(model.shape().vocabulary_size);
+  bool any = false;
+  for (size_t id = 0; id < without.size(); ++id) {
+    without[id] = !tokenizer.HasToken(static_cast<int32_t>(id));
+    any |= without[id];
+  }
+  return any ? without : std::vector<bool>();
+}
+
 int64_t Budget(const Engine::Options& options, const ServedModel& model) {
   if (options.merged_bytes > 0) return options.merged_bytes;
   return options.max_active * Engine::KeptBytesOf(model);
@@ -94,6 +107,7 @@ Engine::Engine(const Options& options, const ServedModel& model,
       max_queued_(options.max_queued),
       model_(model),
       tokenizer_(tokenizer),
+      without_token_(WithoutToken(model, tokenizer)),
       clock_(clock),
       observer_(observer),
       cache_(model, Budget(options, model)),
@@ -290,7 +304,7 @@ void Engine::MakeTokens() {
 absl::Status Engine::Draw(Active& active, std::span<const float> logits,
                           GenerationPiece& piece) {
   const GenerationRequest& request = active.generation->request;
-  const int64_t token = active.sampler.Choose(logits);
+  const int64_t token = active.sampler.Choose(logits, without_token_);
   if (token < 0) {
     return NotFinite();
   }

@@ -131,6 +131,8 @@ class Engine {
   const int64_t max_queued_;
   const ServedModel& model_;
   const lory::text::Tokenizer& tokenizer_;
+  // By id, what has no text: never drawn. Empty: every id has.
+  const std::vector<bool> without_token_;
   Clock& clock_;
   EngineObserver* const observer_;
   // Of the engine's thread alone.

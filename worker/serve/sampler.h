@@ -24,8 +24,10 @@ class Sampler {
  public:
   explicit Sampler(const Sampling& sampling);
 
-  // The next token; -1 when the logits are no numbers.
-  int64_t Choose(std::span<const float> logits);
+  // The next token, of those that are not `barred`, by id; empty: of all. -1
+  // when the logits are no numbers, or all are barred.
+  int64_t Choose(std::span<const float> logits,
+                 const std::vector<bool>& barred = {});
 
  private:
   const Sampling sampling_;

@@ -262,6 +262,19 @@ TEST(TokenizerJson, TheFirstOfTheKnownNamesEndsDocuments) {
   EXPECT_EQ(Read(file).end_of_document_id(), 301);
 }
 
+TEST(TokenizerJson, AnIdBetweenOthersMayBeNoToken) {
+  json file = Llama3();
+  AddSpecial(file, "<|far|>", 300);
+  const BytePairTokenizer tokenizer = Read(file);
+  for (const int32_t id : {0, 255, 256, 258, 300}) {
+    EXPECT_TRUE(tokenizer.HasToken(id)) << id;
+  }
+  for (const int32_t id : {-1, 259, 299, 301}) {
+    EXPECT_FALSE(tokenizer.HasToken(id)) << id;
+    EXPECT_EQ(tokenizer.Decode({id, 0}), tokenizer.Decode({0}));
+  }
+}
+
 TEST(TextMarks, AreWhatThePostProcessorPutsAroundAText) {
   const BytePairTokenizer llama = Read(Llama());
   EXPECT_THAT(llama.marks().before, ElementsAre(1));

@@ -58,5 +58,28 @@ TEST(SameTokenizer, AFileIsOpenedIfItIsTheOneWanted) {
                              HasSubstr("the dataset it was trained on"))));
 }
 
+TEST(SameTokenizer, AModelMayHaveMoreIdsThanItsOwnTokenizer) {
+  const TemporaryFolder folder;
+  BytePairModel model;
+  for (const uint8_t byte : ByteAlphabet()) {
+    model.tokens.emplace_back(1, static_cast<char>(byte));
+  }
+  const std::string json = SerializeBytePairModel(model);
+  const std::string path = folder.Write("tokenizer.json", json);
+  const std::string own = Sha256Hex(json);
+  EXPECT_OK(OpenTokenizer(path, {.vocabulary_size = 256, .sha256 = own}));
+  EXPECT_OK(OpenTokenizer(path, {.vocabulary_size = 320, .sha256 = own}));
+  const auto refused = StatusIs(absl::StatusCode::kFailedPrecondition,
+                                HasSubstr("a vocabulary of 256, the model's"));
+  EXPECT_THAT(OpenTokenizer(path, {.vocabulary_size = 255, .sha256 = own}),
+              refused);
+  // Which one it wants nobody knows: only the size speaks for this one.
+  EXPECT_THAT(OpenTokenizer(path, {.vocabulary_size = 320}), refused);
+  EXPECT_THAT(OpenTokenizer(path, {.vocabulary_size = 320,
+                                   .sha256 = std::string(64, 'a')}),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("the same token ids may mean other text")));
+}
+
 }  // namespace
 }  // namespace lory::text

@@ -377,8 +377,33 @@ TEST_F(CommandsTest, AnImportSaysWhetherItsTokenizerFits) {
                               Say({"import", at + "-hf", "--to", at + "-b"}));
     EXPECT_THAT(answer.text,
                 fits ? Matcher<std::string>(Not(HasSubstr("tokenizer")))
-                     : HasSubstr("a vocabulary of 257, the model's is"));
+                     : HasSubstr("its tokenizer cannot be used with it"));
   }
+}
+
+// As Qwen's and GPT-NeoX's: filled up to a round number.
+TEST_F(CommandsTest, AVocabularyThatWasFilledUpIsExportedWithItsTokenizer) {
+  const std::string data = lory::eval::WriteByteDataset(folder);
+  auto spec = lory::eval::OfBytes(DenseSpec());
+  spec.set_vocabulary_size(272);
+  ASSERT_OK(Say(
+      {"export", WriteModel(folder.At("m"), spec), "--to", folder.At("hf")}));
+  fs::copy_file(data + "/tokenizer.json", folder.At("hf/tokenizer.json"));
+  const std::string at = folder.At("ours");
+  LORY_ASSERT_OK_AND_ASSIGN(const Answer answer,
+                            Say({"import", folder.At("hf"), "--to", at}));
+  EXPECT_THAT(answer.text,
+              HasSubstr("it can be served and exported with its tokenizer"));
+  EXPECT_OK(Say({"export", at, "--to", folder.At("back"), "--tokenizer",
+                 folder.At("hf")}));
+  EXPECT_OK(
+      Say({"logits", at, "--text", "ab", "--tokenizer", data, "--top", "272"}));
+  EXPECT_OK(Say({"logits", at, "--tokens", "271,3"}));
+  // Of a checkpoint that does not know its tokenizer it might be any.
+  EXPECT_THAT(
+      Say({"logits", folder.At("m"), "--text", "ab", "--tokenizer", data}),
+      StatusIs(absl::StatusCode::kFailedPrecondition,
+               HasSubstr("a vocabulary of 257, the model's is 272")));
 }
 
 TEST_F(CommandsTest, ALlamaWithItsTokenizerIsImportedAskedAndExported) {

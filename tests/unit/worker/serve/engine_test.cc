@@ -256,6 +256,55 @@ TEST_F(EngineTest, NothingIsMadeOfExpertsThatWereWrittenOver) {
   EXPECT_THAT(Alone(Ask({1, 2, 3})).status, is_refused);
 }
 
+// Letters up to "d" alone: the model has more ids.
+struct ShortTokenizer final : lory::text::Tokenizer {
+  int64_t vocabulary_size() const override { return 4; }
+  int32_t end_of_document_id() const override { return -1; }
+  bool HasToken(int32_t id) const override { return id < 4 && id != 2; }
+  std::vector<int32_t> Encode(absl::string_view) const override { return {}; }
+  std::string Decode(const std::vector<int32_t>& ids) const override {
+    std::string text;
+    for (const int32_t id : ids) {
+      EXPECT_TRUE(HasToken(id)) << id;
+      text += static_cast<char>('a' + id);
+    }
+    return text;
+  }
+};
+
+TEST_F(EngineTest, IdsWithoutATokenAreNeverMade) {
+  const ShortTokenizer few;
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const auto made, Engine::Create({}, *served.model, few, clock, nullptr));
+  for (const double temperature : {0.0, 1.0, 50.0}) {
+    LORY_ASSERT_OK_AND_ASSIGN(
+        const auto generation,
+        made->Submit({.tokens = {17, 9},  // as others may name them
+                      .max_tokens = 10,
+                      .sampling = {.temperature = temperature, .seed = 3},
+                      .score = true,
+                      .top_count = 19}));
+    while (made->Step()) {
+    }
+    int64_t count = 0;
+    bool finished = false;
+    while (!finished) {
+      LORY_ASSERT_OK_AND_ASSIGN(const GenerationPiece piece,
+                                *generation->Next(absl::ZeroDuration()));
+      for (const int64_t token : piece.tokens) {
+        EXPECT_TRUE(token == 0 || token == 1 || token == 3) << token;
+      }
+      // Scores are the model's own, of all its ids.
+      for (const TokenScore& score : piece.scores) {
+        EXPECT_EQ(score.top.size(), 19);
+      }
+      count += static_cast<int64_t>(piece.tokens.size());
+      finished = piece.finish.has_value();
+    }
+    EXPECT_EQ(count, 10);
+  }
+}
+
 TEST_F(EngineTest, WhenItStopsOpenRequestsEnd) {
   const auto engine = Make();
   LORY_ASSERT_OK_AND_ASSIGN(const auto open, engine->Submit(Ask({1})));

@@ -60,6 +60,24 @@ TEST(Sampler, TopKAndTopPKeepTheLikeliest) {
   EXPECT_THAT(by_narrow, ElementsAre(1));
 }
 
+TEST(Sampler, WhatIsBarredIsNeverDrawn) {
+  const std::vector<bool> barred = {false, true, false, true, false};
+  EXPECT_EQ(Sampler({}).Choose(kLogits, barred), 4);
+  EXPECT_EQ(Sampler({}).Choose(kLogits, std::vector<bool>(5, true)), -1);
+  Sampler all({.temperature = 1, .seed = 1});
+  Sampler top_k({.temperature = 5, .top_k = 2, .seed = 1});
+  Sampler top_p({.temperature = 5, .top_p = 0.99, .seed = 1});
+  std::set<int64_t> by_all, by_k, by_p;
+  for (int i = 0; i < 500; ++i) {
+    by_all.insert(all.Choose(kLogits, barred));
+    by_k.insert(top_k.Choose(kLogits, barred));
+    by_p.insert(top_p.Choose(kLogits, barred));
+  }
+  EXPECT_THAT(by_all, ElementsAre(0, 2, 4));
+  EXPECT_THAT(by_k, ElementsAre(0, 4));
+  EXPECT_THAT(by_p, ElementsAre(0, 2, 4));
+}
+
 TEST(Sampler, WhatIsNoNumberIsNotDrawnFrom) {
   EXPECT_EQ(Sampler({}).Choose(std::vector<float>{0, NAN}), -1);
   EXPECT_EQ(Sampler({}).Choose(std::vector<float>{0, INFINITY}), -1);
