@@ -22,6 +22,9 @@ class CharacterMap {
   // replace nothing.
   static absl::StatusOr<CharacterMap> Parse(absl::string_view bytes);
 
+  // Whether it replaces nothing.
+  bool empty() const { return units_.empty(); }
+
   // The longest begin of `text` that is replaced: its bytes, and by what.
   // Nothing is: 0.
   size_t Find(absl::string_view text, absl::string_view* by) const;

@@ -35,9 +35,24 @@ std::string TokenizerPath(const std::string& path) {
              : json;
 }
 
+absl::StatusOr<std::string> TokenizerPathOf(const std::string& path,
+                                            absl::string_view sha256) {
+  const std::string json = TokenizerPath(path);
+  const std::string model = absl::StrCat(path, "/", kSentencePieceFile);
+  std::error_code error;
+  if (json == path || sha256.empty() ||
+      !std::filesystem::exists(model, error)) {
+    return json;
+  }
+  LORY_ASSIGN_OR_RETURN(const std::string found,
+                        lory::io::FileSha256Hex(model));
+  return found == sha256 ? model : json;
+}
+
 absl::StatusOr<TokenizerFile> OpenTokenizer(const std::string& path,
                                             const WantedTokenizer& wanted) {
-  const std::string file = TokenizerPath(path);
+  LORY_ASSIGN_OR_RETURN(const std::string file,
+                        TokenizerPathOf(path, wanted.sha256));
   TokenizerFile opened;
   LORY_ASSIGN_OR_RETURN(opened.bytes, lory::io::LocalStorage().Read(file));
   LORY_ASSIGN_OR_RETURN(opened.tokenizer, LoadTokenizer(file));
@@ -62,13 +77,6 @@ absl::StatusOr<TokenizerFile> OpenTokenizer(const std::string& path,
                           lory::io::LocalStorage().Read(beside));
   }
   return opened;
-}
-
-absl::StatusOr<std::string> TokenizerSha256(const std::string& folder) {
-  const std::string file = TokenizerPath(folder);
-  std::error_code error;
-  if (!std::filesystem::exists(file, error)) return "";
-  return lory::io::FileSha256Hex(file);
 }
 
 }  // namespace lory::text

@@ -44,7 +44,12 @@ struct TokenizerFile {
 // else tokenizer.model if there is one.
 std::string TokenizerPath(const std::string& path);
 
-// Opens a tokenizer, or the one in a folder, as TokenizerPath.
+// The same, but of a folder that has both files the tokenizer.model if that is
+// the one of `sha256`. Errors as io::Storage's.
+absl::StatusOr<std::string> TokenizerPathOf(const std::string& path,
+                                            absl::string_view sha256);
+
+// Opens a tokenizer, or the one in a folder, as TokenizerPathOf what is wanted.
 //
 // NOT_FOUND; INVALID_ARGUMENT: not supported. FAILED_PRECONDITION: it is not
 // the one wanted, or has more ids than the model, or fewer where nobody knows
@@ -52,10 +57,6 @@ std::string TokenizerPath(const std::string& path);
 // was filled up to a round number. Each names the file.
 absl::StatusOr<TokenizerFile> OpenTokenizer(const std::string& path,
                                             const WantedTokenizer& wanted);
-
-// SHA-256 in hex of the tokenizer in `folder`; empty: there is none.
-// Errors as io::Storage's.
-absl::StatusOr<std::string> TokenizerSha256(const std::string& folder);
 
 }  // namespace lory::text
 

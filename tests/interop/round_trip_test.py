@@ -6,7 +6,8 @@ Environment and skipping: as llama_exchange_test.py.
 Random models with tokenizers in the layouts of LLaMA 2, LLaMA 3 and Mixtral, which
 put a mark before a text. lory-server's greedy text of a prompt is what
 transformers' `tokenizer(prompt)` and `generate` make; what import and export leave
-of a model and its tokenizer does the same as before.
+of a model and its tokenizer does the same as before. Of a tokenizer.model of
+SentencePiece the exported folder's AutoTokenizer makes the same tokens.
 """
 
 import json
@@ -19,7 +20,10 @@ from pathlib import Path
 import llama_exchange_test as exchange
 from llama_exchange_test import lory_model, our_logits, random_llama
 from served_model import ServedModel
-from tokenizers_test import END, LLAMA3, byte_level, llama2, split, with_bytes
+import tokenizers_test
+from tokenizers_test import (END, LLAMA3, byte_level, llama2, sentence_pieces,
+                             split, with_bytes)
+import sentencepiece
 import torch
 from tokenizers import processors
 from transformers import (AutoModelForCausalLM, AutoTokenizer, MixtralConfig,
@@ -53,18 +57,19 @@ def save_llama3(folder):
         clean_up_tokenization_spaces=False).save_pretrained(folder)
 
 
-def save_llama2(folder, **config):
-    """Characters, with the mark by the template or, as the files of LLaMA 2
-    and Mixtral have it, by add_bos_token."""
+def save_llama2(folder):
+    """Characters, with files as those of LLaMA 2 and Mixtral are."""
     made = llama2(texts())
-    if not config:
-        made.post_processor = template(made, "<s>")
+    made.post_processor = template(made, "<s>")
+    file = json.loads(made.to_str())
+    for token in file["added_tokens"]:
+        token["normalized"] = False
     folder.mkdir(parents=True, exist_ok=True)
-    made.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer.json").write_text(json.dumps(file))
     (folder / "tokenizer_config.json").write_text(json.dumps(
         {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<s>",
-         "eos_token": "</s>", "unk_token": "<unk>",
-         "clean_up_tokenization_spaces": False, **config}))
+         "eos_token": "</s>", "unk_token": "<unk>", "add_bos_token": True,
+         "add_eos_token": False, "clean_up_tokenization_spaces": False}))
 
 
 def random_mixtral(vocabulary):
@@ -167,7 +172,7 @@ class RoundTripTest(unittest.TestCase):
         self.assertEqual(bare["eos_token_id"], model.config.eos_token_id)
 
     def test_a_mixtral_comes_back_with_its_marks(self):
-        save_llama2(self.hf, add_bos_token=True, add_eos_token=False)
+        save_llama2(self.hf)
         self.check_back(*self.save(
             lambda vocab_size: random_mixtral(vocab_size)))
 
@@ -217,6 +222,56 @@ class RoundTripTest(unittest.TestCase):
                                  logprobs=1)
         self.assertEqual(answer["logprobs"]["tokens"][0], "")
 
+    def exported_pieces(self, name, bytes_):
+        """The folder of a model with this tokenizer.model, and what export
+        said."""
+        source = self.folder / name
+        random_llama(
+            vocab_size=sentencepiece.SentencePieceProcessor(
+                model_proto=bytes_).vocab_size()).save_pretrained(source)
+        (source / "tokenizer.model").write_bytes(bytes_)
+        (source / "tokenizer_config.json").write_text(json.dumps(
+            {"tokenizer_class": "LlamaTokenizer", "add_bos_token": True,
+             "bos_token": "<s>", "eos_token": "</s>"}))
+        lory_model("import", source, "--to", self.folder / f"{name}-ours")
+        target = self.folder / f"{name}-back"
+        said = lory_model("export", self.folder / f"{name}-ours", "--to", target,
+                          "--tokenizer", source)
+        return target, said
+
+    def test_sentence_pieces_are_the_same_in_transformers(self):
+        tokenizers_test.BIN = exchange.BIN
+        hostile = tokenizers_test.hostile_texts() + texts()
+        for name, bytes_ in sentence_pieces(texts()):
+            with self.subTest(name):
+                target, said = self.exported_pieces(name, bytes_)
+                if name in ("default", "folded"):
+                    self.assertFalse((target / "tokenizer.json").exists())
+                    self.assertIn("normalizes characters by a table", said)
+                    continue
+                peer = sentencepiece.SentencePieceProcessor(model_proto=bytes_)
+                theirs = AutoTokenizer.from_pretrained(target)
+                # SentencePiece finds no special tokens in a text.
+                theirs.split_special_tokens = True
+                theirs._tokenizer.encode_special_tokens = True
+                for text in hostile:
+                    ids = peer.encode(text)
+                    self.assertEqual(theirs(text)["input_ids"], [1] + ids, text)
+                    self.assertEqual(
+                        theirs.decode(ids, skip_special_tokens=True),
+                        peer.decode(ids))
+                for which in (target / "tokenizer.json",
+                              target / "tokenizer.model"):
+                    self.assertEqual(
+                        tokenizers_test.tokenize(
+                            which, hostile, "--lines"),
+                        [peer.encode(text) for text in hostile])
+                # It comes back as the tokenizer that the model was trained with.
+                again = self.folder / f"{name}-again"
+                lory_model("import", target, "--to", again)
+                our_logits(self.folder, again, "--text", "a b", "--tokenizer",
+                           self.folder / name)
+
     def test_a_llama_3_is_asked_with_its_mark(self):
         save_llama3(self.hf)
         model, tokenizer = self.save(random_llama)
@@ -228,7 +283,7 @@ class RoundTripTest(unittest.TestCase):
         self.check_served(*self.save(random_llama))
 
     def test_a_mixtral_is_asked_with_its_mark(self):
-        save_llama2(self.hf, add_bos_token=True, add_eos_token=False)
+        save_llama2(self.hf)
         model, tokenizer = self.save(
             lambda vocab_size: random_mixtral(vocab_size))
         self.check_served(model, tokenizer)

@@ -78,15 +78,18 @@ DType DTypeOf(const Flags& flags) {
 }
 
 // SHA-256 of the tokenizer that a Hugging Face folder's model was trained with:
-// of the file, or what our export wrote down for want of one.
+// of the file, of two the one that our export wrote down, or that for want of
+// any.
 absl::StatusOr<std::string> TokenizerBeside(const std::string& folder) {
-  LORY_ASSIGN_OR_RETURN(std::string sha256,
-                        lory::text::TokenizerSha256(folder));
-  if (!sha256.empty()) return sha256;
   LORY_ASSIGN_OR_RETURN(
       const std::string config,
       lory::io::LocalStorage().Read(absl::StrCat(folder, "/", kConfigFile)));
-  return TokenizerOfOrigin(config);
+  const std::string known = TokenizerOfOrigin(config);
+  LORY_ASSIGN_OR_RETURN(const std::string file,
+                        lory::text::TokenizerPathOf(folder, known));
+  std::error_code error;
+  if (!std::filesystem::exists(file, error)) return known;
+  return lory::io::FileSha256Hex(file);
 }
 
 // Writes `model` where --to says and says so.
@@ -152,7 +155,7 @@ absl::StatusOr<Answer> RunExport(const Flags& flags) {
       absl::StrAppend(&text, " (", kConfigFile, " has its SHA-256)");
     }
   }
-  if (tokenizer) text += WhatTransformersReadsOtherwise(*tokenizer);
+  text += result.tokenizer_difference;
   if (result.underflow_count > 0) {
     absl::StrAppend(&text, "; ", result.underflow_count,
                     " weights were too small for ", flags.dtype,

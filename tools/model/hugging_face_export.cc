@@ -184,10 +184,12 @@ absl::StatusOr<ExportResult> ExportHuggingFace(const Transformer& model,
                                .tokenizer_sha256 = options.tokenizer_sha256})));
   LORY_RETURN_IF_ERROR(write(kGenerationFile, notes.generation + "\n"));
   if (tokenizer != nullptr) {
-    for (const auto& [name, text] :
-         TokenizerFolder(*tokenizer, shape.sequence_length)) {
+    const TokenizerFolder folder =
+        MakeTokenizerFolder(*tokenizer, shape.sequence_length);
+    for (const auto& [name, text] : folder.files) {
       LORY_RETURN_IF_ERROR(write(name.c_str(), text));
     }
+    result.tokenizer_difference = folder.difference;
   }
   LORY_RETURN_IF_ERROR(output->Commit());
   return result;

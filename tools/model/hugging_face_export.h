@@ -28,6 +28,7 @@ struct ExportOptions {
 struct ExportResult {
   // Weights that `dtype` has no number for but zero.
   int64_t underflow_count = 0;
+  std::string tokenizer_difference;  // TokenizerFolder's
 };
 
 // Whether Hugging Face's models have one that computes what `model` does, as it
@@ -39,7 +40,7 @@ absl::Status CheckExportable(const lory::model::Transformer& model);
 
 // Writes the model as a Hugging Face folder of that architecture: config.json,
 // generation_config.json, model.safetensors, and with a tokenizer what
-// TokenizerFolder says. All of it or nothing.
+// MakeTokenizerFolder says. All of it or nothing.
 //
 // ALREADY_EXISTS, RESOURCE_EXHAUSTED: as OutputFolder. INVALID_ARGUMENT: as
 // CheckExportable, or a number is too large for `dtype`.

@@ -3,8 +3,12 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
+#include "common/text/sentence_piece_json.h"
+#include "common/text/sentence_piece_model.h"
 #include "common/text/text_marks.h"
 #include "common/text/tokenizer_json.h"
 
@@ -15,10 +19,9 @@ using nlohmann::ordered_json;
 namespace {
 
 std::string TokenizerConfigJson(const TokenizerFile& file,
-                                int64_t sequence_length) {
-  const bool is_json = lory::text::IsTokenizerJson(file.bytes);
-  ordered_json json = {{"tokenizer_class",
-                        is_json ? "PreTrainedTokenizerFast" : "LlamaTokenizer"},
+                                int64_t sequence_length, bool has_json) {
+  ordered_json json = {{"tokenizer_class", has_json ? "PreTrainedTokenizerFast"
+                                                    : "LlamaTokenizer"},
                        {"model_max_length", sequence_length},
                        {"clean_up_tokenization_spaces", false}};
   const lory::text::TextMarks marks = file.tokenizer->marks();
@@ -28,30 +31,43 @@ std::string TokenizerConfigJson(const TokenizerFile& file,
     json["bos_token"] = begin.empty() ? end : begin;
   }
   if (!end.empty()) json["eos_token"] = end;
-  if (!is_json) {
+  if (!has_json) {
     json["add_bos_token"] = !marks.before.empty();
     json["add_eos_token"] = !marks.after.empty();
   }
   return json.dump(2) + "\n";
 }
 
-}  // namespace
-
-std::map<std::string, std::string> TokenizerFolder(const TokenizerFile& file,
-                                                   int64_t sequence_length) {
-  std::map<std::string, std::string> files;
-  if (lory::text::IsTokenizerJson(file.bytes)) files = file.beside;
-  files.emplace(lory::text::kTokenizerConfigFile,
-                TokenizerConfigJson(file, sequence_length));
-  files.emplace(lory::text::TokenizerFileName(file.bytes), file.bytes);
-  return files;
+// A tokenizer.json of the same tokens as the tokenizer.model.
+absl::StatusOr<std::string> JsonOf(const TokenizerFile& file) {
+  LORY_ASSIGN_OR_RETURN(lory::text::BytePairParts parts,
+                        lory::text::ParseSentencePieceModel(file.bytes));
+  parts.marks = file.tokenizer->marks();
+  return lory::text::SentencePiecesAsJson(parts);
 }
 
-std::string WhatTransformersReadsOtherwise(const TokenizerFile& file) {
-  if (lory::text::IsTokenizerJson(file.bytes)) return "";
-  return "; transformers' LlamaTokenizer may make other tokens of a text that "
-         "begins with a space or that the tokenizer.model normalizes, use "
-         "sentencepiece for these";
+}  // namespace
+
+TokenizerFolder MakeTokenizerFolder(const TokenizerFile& file,
+                                    int64_t sequence_length) {
+  TokenizerFolder folder;
+  bool has_json = lory::text::IsTokenizerJson(file.bytes);
+  if (has_json) {
+    folder.files = file.beside;
+  } else if (auto json = JsonOf(file); json.ok()) {
+    has_json = true;
+    folder.files.emplace(kTokenizerFile, *std::move(json));
+  } else {
+    folder.difference = absl::StrCat(
+        "; ", json.status().message(),
+        ", and transformers' LlamaTokenizer may make others of a text that "
+        "begins with a space or that the tokenizer.model normalizes, use "
+        "sentencepiece for these");
+  }
+  folder.files.emplace(lory::text::kTokenizerConfigFile,
+                       TokenizerConfigJson(file, sequence_length, has_json));
+  folder.files.emplace(lory::text::TokenizerFileName(file.bytes), file.bytes);
+  return folder;
 }
 
 std::string WhyTokenizerIsOfNoUse(const std::string& folder,

@@ -16,14 +16,17 @@ using ::lory::text::OpenTokenizer;
 using ::lory::text::TokenizerFile;
 
 // By name the files that Hugging Face's libraries take for `file`: a
-// tokenizer.json as it is, with what lies beside it; a tokenizer_config.json is
-// made for one that has none, and for a tokenizer.model.
-std::map<std::string, std::string> TokenizerFolder(const TokenizerFile& file,
-                                                   int64_t sequence_length);
-
-// Where Hugging Face's transformers make other tokens of a text with it: part
-// of a line for people. Empty: nowhere that is known.
-std::string WhatTransformersReadsOtherwise(const TokenizerFile& file);
+// tokenizer.json as it is, with what lies beside it, or a tokenizer.model with
+// a tokenizer.json of the same tokens. A tokenizer_config.json is made for one
+// that has none, and for a tokenizer.model.
+struct TokenizerFolder {
+  std::map<std::string, std::string> files;
+  // Where Hugging Face's transformers make other tokens of a text with these:
+  // part of a line for people. Empty: nowhere that is known.
+  std::string difference;
+};
+TokenizerFolder MakeTokenizerFolder(const TokenizerFile& file,
+                                    int64_t sequence_length);
 
 // Why the tokenizer in `folder` cannot be used with a model of
 // `vocabulary_size` ids here: a line for people. Empty: it can, or there is

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/text/byte_pair_tokenizer.h"
 #include "common/text/character_map.h"
+#include "common/text/sentence_piece_json.h"
 #include "common/text/sentence_piece_model.h"
 #include "common/text/wire_reader.h"
 #include "gmock/gmock.h"
@@ -85,6 +86,15 @@ TEST(SentencePieceModel, TheConfigBesideSaysWhatStandsAroundAText) {
   EXPECT_THAT(LoadTokenizer(path),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("tokenizer_config.json: add_bos_token asks")));
+  // A tokenizer.json has its own word.
+  LORY_ASSERT_OK_AND_ASSIGN(
+      const std::string json,
+      SentencePiecesAsJson(*ParseSentencePieceModel(
+          ModelFile{.pieces = PieceField("a", -1, PieceType::kNormal)}
+              .Bytes())));
+  LORY_ASSERT_OK_AND_ASSIGN(tokenizer,
+                            LoadTokenizer(folder.Write("t.json", json)));
+  EXPECT_THAT(tokenizer->marks().before, ElementsAre());
 }
 
 TEST(SentencePieceModel, TextsBeginWithoutTheDummyPrefix) {

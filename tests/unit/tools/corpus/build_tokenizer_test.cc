@@ -49,7 +49,8 @@ TEST_F(BuildTokenizerTest, ATokenizerOfSentencePieceGoesWithTheDataset) {
       text::OpenTokenizer(spec.output, {.vocabulary_size = 267});
   ASSERT_OK(opened);
   EXPECT_EQ(opened->end_of_document, "</s>");
-  EXPECT_EQ(*text::TokenizerSha256(spec.output), Sha256Hex(model));
+  EXPECT_EQ(*io::FileSha256Hex(text::TokenizerPath(spec.output)),
+            Sha256Hex(model));
   spec.tokenizer_file.clear();
   Build();
   EXPECT_FALSE(std::filesystem::exists(folder.At("out/tokenizer.model")));
