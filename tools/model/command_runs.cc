@@ -215,6 +215,9 @@ absl::StatusOr<Answer> RunConvert(const Flags& flags) {
 }
 
 absl::StatusOr<Answer> RunLogits(const Flags& flags) {
+  if (!flags.to.empty()) {
+    LORY_RETURN_IF_ERROR(CheckOutsideOf(flags.checkpoint, flags.to));
+  }
   std::error_code error;
   if (!flags.force && std::filesystem::exists(flags.to, error)) {
     return absl::AlreadyExistsError(
@@ -270,6 +273,7 @@ absl::StatusOr<Answer> RunUpcycle(const Flags& flags) {
         absl::StrCat("--router-stddev is ", flags.router_stddev,
                      ", not a finite number above 0"));
   }
+  LORY_RETURN_IF_ERROR(CheckOutsideOf(flags.checkpoint, flags.to));
   LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint dense,
                         LoadCheckpoint(flags.checkpoint));
   lory::v1::ModelSpec spec = SpecAsIs(*dense.model);
@@ -299,6 +303,10 @@ absl::StatusOr<Answer> RunUpcycle(const Flags& flags) {
 }
 
 absl::StatusOr<Answer> RunEnsemble(const Flags& flags) {
+  LORY_RETURN_IF_ERROR(CheckOutsideOf(flags.checkpoint, flags.to));
+  for (const std::string& path : flags.add) {
+    LORY_RETURN_IF_ERROR(CheckOutsideOf(path, flags.to));
+  }
   LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint base,
                         LoadCheckpoint(flags.checkpoint));
   Parents parents;

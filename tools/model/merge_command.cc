@@ -14,6 +14,7 @@
 #include "common/base/status_macros.h"
 #include "common/flags/value_checks.h"
 #include "tools/model/checkpoint_folder.h"
+#include "tools/model/output_folder.h"
 #include "tools/model/parents.h"
 #include "tools/model/save_model.h"
 #include "tools/model/scale_search.h"
@@ -85,6 +86,12 @@ absl::StatusOr<ScaleChoice> Search(const LoadedCheckpoint& base, const Sum& sum,
 
 absl::StatusOr<std::string> RunMerge(const MergeFlags& flags) {
   LORY_RETURN_IF_ERROR(CheckFlags(flags));
+  LORY_RETURN_IF_ERROR(CheckOutsideOf(flags.base, flags.to));
+  for (const auto* paths : {&flags.add, &flags.subtract}) {
+    for (const std::string& path : *paths) {
+      LORY_RETURN_IF_ERROR(CheckOutsideOf(path, flags.to));
+    }
+  }
   LORY_RETURN_IF_ERROR(CheckCheckpointTarget(flags.to, flags.force));
   ScaleSearch search{.data = flags.data,
                      .domains = flags.domains,

@@ -123,6 +123,32 @@ TEST_F(CommandsTest, NothingIsConvertedIntoItself) {
   EXPECT_OK(Say({"convert", dense, "--to", hf, "--force"}));
 }
 
+TEST_F(CommandsTest, NothingTakesThePlaceOfWhatItIsMadeOf) {
+  const std::string base = folder.At("base"), tuned = folder.At("tuned");
+  for (const auto& [to, seed] : {std::pair(base, 1), {tuned, 2}}) {
+    ASSERT_OK(Say({"merge", "--base", Dense(seed), "--add",
+                   folder.At(absl::StrCat("dense-", seed)), "--to", to}));
+  }
+  const auto refused = StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("the folder that is read"));
+  for (const std::string& to : {base, tuned, base + "/in"}) {
+    for (std::vector<std::string> line :
+         {std::vector<std::string>{"merge", "--base", base, "--add", tuned},
+          {"ensemble", "--base", base, "--add", tuned, "--pool-length", "4"}}) {
+      line.insert(line.end(), {"--to", to, "--force"});
+      EXPECT_THAT(Say(line), refused);
+    }
+  }
+  EXPECT_THAT(Say({"upcycle", base, "--experts", "2", "--segment-length", "4",
+                   "--to", base, "--force"}),
+              refused);
+  const std::string part = base + "/part-0-of-1.safetensors";
+  EXPECT_THAT(Say({"logits", base, "--tokens", "1", "--force", "--to", part}),
+              refused);
+  EXPECT_TRUE(SameWeights(*Load(base), *Load(folder.At("dense-1"))));
+  EXPECT_TRUE(SameWeights(*Load(tuned), *Load(folder.At("dense-2"))));
+}
+
 TEST_F(CommandsTest, AnExportSaysWhatItsFormatMadeZero) {
   const auto model = lory::model::MakeModel(DenseSpec());
   {
@@ -381,7 +407,6 @@ TEST_F(CommandsTest, AnImportSaysWhetherItsTokenizerFits) {
   }
 }
 
-// As Qwen's and GPT-NeoX's: filled up to a round number.
 TEST_F(CommandsTest, AVocabularyThatWasFilledUpIsExportedWithItsTokenizer) {
   const std::string data = lory::eval::WriteByteDataset(folder);
   auto spec = lory::eval::OfBytes(DenseSpec());
@@ -399,7 +424,6 @@ TEST_F(CommandsTest, AVocabularyThatWasFilledUpIsExportedWithItsTokenizer) {
   EXPECT_OK(
       Say({"logits", at, "--text", "ab", "--tokenizer", data, "--top", "272"}));
   EXPECT_OK(Say({"logits", at, "--tokens", "271,3"}));
-  // Of a checkpoint that does not know its tokenizer it might be any.
   EXPECT_THAT(
       Say({"logits", folder.At("m"), "--text", "ab", "--tokenizer", data}),
       StatusIs(absl::StatusCode::kFailedPrecondition,
