@@ -1,6 +1,8 @@
 #include "worker/serve/completion_request.h"
 
 #include <string>
+#include <tuple>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -84,6 +86,35 @@ TEST(CompletionRequest, WhatIsWrongIsNamed) {
   Refused(R"({"prompt": "a", "suffix": "x"})", "suffix");
   Refused(R"({"prompt": "a", "stop": [1]})", "stop");
   Refused(R"({"prompt": "a", "inference": "both"})", "inference");
+}
+
+// Clients that ask for what is not there hear of it, each field by its name.
+TEST(CompletionRequest, WhatOthersCanDoIsRefusedByFieldOrAskedForAsNothing) {
+  for (const auto& [field, nothing, something, why] : std::vector<
+           std::tuple<std::string, std::string, std::string, std::string>>{
+           {"n", "1", "2", "must be 1"},
+           {"best_of", "1", "3", "must be 1"},
+           {"presence_penalty", "0", "0.5", "must be 0"},
+           {"frequency_penalty", "0.0", "-1", "must be 0"},
+           {"logit_bias", "{}", R"({"50256": -100})", "is not supported"},
+           {"suffix", R"("")", R"("end")", "is not supported"},
+           {"stream_options", "null", R"({"include_usage": true})",
+            "is not known"},
+           {"min_p", "null", "0.1", "is not known"},
+           {"repetition_penalty", "null", "1.2", "is not known"},
+           {"prompt_logprobs", "null", "1", "is not known"}}) {
+    const std::string begin = R"({"prompt": "a", ")" + field + R"(": )";
+    Refused(begin + something + "}", (field + ": " + why).c_str());
+    if (nothing == "null") continue;
+    EXPECT_OK(ParseCompletionRequest(begin + nothing + "}"));
+    EXPECT_OK(ParseCompletionRequest(begin + "null}"));
+  }
+  // Several at once are all named.
+  const absl::Status both =
+      ParseCompletionRequest(R"({"prompt": "a", "n": 2, "suffix": "b"})")
+          .status();
+  EXPECT_THAT(both.message(), ::testing::AllOf(HasSubstr("n: must be 1"),
+                                               HasSubstr("suffix: is not")));
 }
 
 TEST(TokenizeRequest, IsTextAndTheOtherWayTokens) {
