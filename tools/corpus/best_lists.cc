@@ -47,6 +47,8 @@ void BestLists::MakeRoom(int64_t row) {
       kept.begin(), kept.end(),
       [floor](const Neighbor& one) { return one.similarity < floor; });
   if (end - kept.begin() > capacity_ - k_ / 2 - 1) {
+    // What lies behind the end are copies of what moved up.
+    kept = kept.first(end - kept.begin());
     weigh_(row, kept);
     std::nth_element(kept.begin(), kept.begin() + (k_ - 1), kept.end(),
                      IsBetter);

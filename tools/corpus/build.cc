@@ -216,7 +216,7 @@ class Build {
 
   absl::Status RunNeighbors(std::span<const float> vectors,
                             std::span<const uint8_t> held_out) {
-    Stage stage{.name = "neighbors", .version = 2};
+    Stage stage{.name = "neighbors", .version = 3};
     NeighborOptions options = spec_.neighbors;
     options.seed = spec_.seed;
     stage.options = StageOptionsOf(
