@@ -22,19 +22,21 @@ std::string Short(double value) {
 }  // namespace
 
 std::string ProgressLine(absl::string_view stage, int64_t done, int64_t total,
-                         absl::Duration elapsed) {
+                         absl::Duration elapsed, absl::string_view unit) {
   const double seconds = std::max(absl::ToDoubleSeconds(elapsed), 1e-3);
   const double rate = static_cast<double>(done) / seconds;
+  const std::string each = unit.empty() ? "" : absl::StrCat(" ", unit);
   if (total <= 0) {
-    return absl::StrFormat("%-10s %s, %s/s", stage,
-                           Short(static_cast<double>(done)), Short(rate));
+    return absl::StrFormat("%-10s %s%s, %s%s/s", stage,
+                           Short(static_cast<double>(done)), each, Short(rate),
+                           each);
   }
   const double share =
       std::min(1.0, static_cast<double>(done) / static_cast<double>(total));
   const int full = static_cast<int>(share * kBarWidth);
   std::string line = absl::StrFormat(
-      "%-10s [%s%s] %3.0f%%  %s/s", stage, std::string(full, '#'),
-      std::string(kBarWidth - full, '.'), 100 * share, Short(rate));
+      "%-10s [%s%s] %3.0f%%  %s%s/s", stage, std::string(full, '#'),
+      std::string(kBarWidth - full, '.'), 100 * share, Short(rate), each);
   if (done > 0) {
     absl::StrAppend(&line, "  ",
                     absl::FormatDuration(absl::Seconds(static_cast<int64_t>(
@@ -44,9 +46,11 @@ std::string ProgressLine(absl::string_view stage, int64_t done, int64_t total,
   return line;
 }
 
-void Progress::Start(absl::string_view stage, int64_t total) {
+void Progress::Start(absl::string_view stage, int64_t total,
+                     absl::string_view unit) {
   MutexLock lock(&mutex_);
   stage_ = std::string(stage);
+  unit_ = std::string(unit);
   done_ = 0;
   total_ = total;
   start_ = clock_.MonotonicNow();
@@ -59,7 +63,8 @@ void Progress::Advance(int64_t units) {
   const absl::Time now = clock_.MonotonicNow();
   if (now - last_ < (is_terminal_ ? kTerminalInterval : kPlainInterval)) return;
   last_ = now;
-  const std::string line = ProgressLine(stage_, done_, total_, now - start_);
+  const std::string line =
+      ProgressLine(stage_, done_, total_, now - start_, unit_);
   if (is_terminal_) {
     std::fprintf(file_, "\r\033[K%s", line.c_str());
   } else {

@@ -12,9 +12,10 @@
 
 namespace lory {
 
-// "ingest     [######......]  51%  1.2M/s  4s left". A total of 0: unknown.
+// "ingest     [######......]  51%  1.2M bytes/s  4s left". A total of 0:
+// unknown. `unit`: what is counted, such as "bytes".
 std::string ProgressLine(absl::string_view stage, int64_t done, int64_t total,
-                         absl::Duration elapsed);
+                         absl::Duration elapsed, absl::string_view unit = "");
 
 // Tells a person how far a long work is. On a terminal one line that moves;
 // elsewhere a plain line every ten seconds. Thread-safe.
@@ -23,8 +24,9 @@ class Progress {
   Progress(Clock& clock, std::FILE* file, bool is_terminal)
       : clock_(clock), file_(file), is_terminal_(is_terminal) {}
 
-  // Begins a stage of `total` units (0: unknown).
-  void Start(absl::string_view stage, int64_t total);
+  // Begins a stage of `total` units (0: unknown), such as "bytes".
+  void Start(absl::string_view stage, int64_t total,
+             absl::string_view unit = "");
   void Advance(int64_t units);
   // Ends the stage with what came out of it and how long it took.
   void Finish(absl::string_view summary);
@@ -39,6 +41,7 @@ class Progress {
   const bool is_terminal_;
   Mutex mutex_;
   std::string stage_ ABSL_GUARDED_BY(mutex_);
+  std::string unit_ ABSL_GUARDED_BY(mutex_);
   int64_t done_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t total_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Time start_ ABSL_GUARDED_BY(mutex_);

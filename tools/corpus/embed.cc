@@ -99,7 +99,8 @@ class EmbedRun {
     }
     const int64_t all = store_.TextBytes();
     progress_.Start(
-        "embed", all - kept_bytes + (embedder_.reads_texts_before() ? all : 0));
+        "embed", all - kept_bytes + (embedder_.reads_texts_before() ? all : 0),
+        "bytes");
     embedder_.Prepare(texts_, [this](int64_t n) { progress_.Advance(n); });
   }
 

@@ -61,7 +61,7 @@ absl::StatusOr<StageResult> Neighbors(std::span<const float> vectors,
   const RowSet rows(vectors, dimensions, documents);
   const int64_t count = rows.count();
   const int64_t k = options.k;
-  progress.Start("neighbors", count);
+  progress.Start("neighbors", count, "documents");
   LORY_ASSIGN_OR_RETURN(auto file, ArrayWriter<Neighbor>::Create(absl::StrCat(
                                        folder, "/", kNeighborsFile)));
   absl::Status written;

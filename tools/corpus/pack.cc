@@ -246,7 +246,7 @@ absl::StatusOr<StageResult> Pack(const PackInputs& inputs,
                      " tokens, less than one context of ", context,
                      ": add text or lower sequence_length"));
   }
-  progress.Start("pack", stream.size());
+  progress.Start("pack", stream.size(), "tokens");
   data::DatasetManifest manifest;
   manifest.name = spec.name;
   manifest.order = std::string(NameOf(spec.order));

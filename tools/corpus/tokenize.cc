@@ -22,7 +22,7 @@ absl::StatusOr<StageResult> Tokenize(const DocumentStore& store,
                                      const std::string& folder,
                                      Progress& progress,
                                      const TokenStore* given) {
-  progress.Start("tokenize", store.TextBytes());
+  progress.Start("tokenize", store.TextBytes(), "bytes");
   LORY_ASSIGN_OR_RETURN(const std::unique_ptr<TokenStoreWriter> writer,
                         TokenStoreWriter::Create(folder));
   for (int64_t first = 0; first < store.count(); first += kBatch) {

@@ -105,7 +105,7 @@ absl::StatusOr<std::string> VerifyDataset(const std::string& path,
       const std::vector<IndexedDocument> documents,
       ReadDocumentIndex(absl::StrCat(folder, "/", kDocumentsFile)));
   LORY_RETURN_IF_ERROR(CheckManifest(manifest, *tokenizer, documents));
-  progress.Start("verify", manifest.token_count);
+  progress.Start("verify", manifest.token_count, "tokens");
   LORY_RETURN_IF_ERROR(CheckTokens(*dataset, *tokenizer, documents, progress));
   return absl::StrFormat(
       "%s is sound: %d documents, %d sequences, %d shards, %d held-out "

@@ -13,6 +13,11 @@ using ::testing::HasSubstr;
 TEST(Progress, ShowsShareRateAndTimeLeft) {
   EXPECT_EQ(ProgressLine("embed", 5'000'000, 20'000'000, absl::Seconds(2)),
             "embed      [######..................]  25%  2.5M/s  6s left");
+  EXPECT_EQ(
+      ProgressLine("embed", 5'000'000, 20'000'000, absl::Seconds(2), "bytes"),
+      "embed      [######..................]  25%  2.5M bytes/s  6s left");
+  EXPECT_EQ(ProgressLine("ingest", 3000, 0, absl::Seconds(2), "bytes"),
+            "ingest     3.0k bytes, 1.5k bytes/s");
   EXPECT_EQ(ProgressLine("embed", 0, 10, absl::ZeroDuration()),
             "embed      [........................]   0%  0/s");
   EXPECT_EQ(ProgressLine("ingest", 3000, 0, absl::Seconds(2)),
