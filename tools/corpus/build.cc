@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -219,8 +221,7 @@ class Build {
     Stage stage{.name = "neighbors", .version = 3};
     NeighborOptions options = spec_.neighbors;
     options.seed = spec_.seed;
-    stage.options = StageOptionsOf(
-        options, embed_.Count("vectors") - split_.Count("held_out"));
+    stage.options = StageOptionsOf(options, ToTrain());
     stage.options["dimensions"] = spec_.embed_dimensions;
     stage.inputs = {{"embed", embed_.OutputHash()},
                     {"split", split_.OutputHash()}};
@@ -232,29 +233,66 @@ class Build {
     return absl::OkStatus();
   }
 
+  int64_t ToTrain() const {
+    return embed_.Count("vectors") - split_.Count("held_out");
+  }
+
+  // Products of vectors of any length say little about near copies: the longest
+  // vectors are everybody's neighbours. Then lists by the cosine propose them.
+  std::optional<NeighborOptions> OwnProposals() const {
+    const bool any_length =
+        !spec_.encoder.model.empty() && !spec_.encoder.normalize;
+    if (!any_length || spec_.neighbors.metric == Metric::kCosine ||
+        spec_.near_duplicate >= 1) {
+      return std::nullopt;
+    }
+    NeighborOptions options = spec_.neighbors;
+    options.metric = Metric::kCosine;
+    options.seed = spec_.seed;
+    return options;
+  }
+
+  // Lists made in `folder` are gone when nobody reads them any more.
+  absl::StatusOr<ArrayFile<Neighbor>> ProposalsOf(
+      const std::optional<NeighborOptions>& own, std::span<const float> vectors,
+      std::span<const uint8_t> held_out, const std::string& folder) {
+    if (!own) {
+      return ArrayFile<Neighbor>::Open(neighbors_.PathOf(kNeighborsFile));
+    }
+    LORY_RETURN_IF_ERROR(Neighbors(vectors, held_out, spec_.embed_dimensions,
+                                   *own, folder, progress_)
+                             .status());
+    const std::string path = absl::StrCat(folder, "/", kNeighborsFile);
+    LORY_ASSIGN_OR_RETURN(auto lists, ArrayFile<Neighbor>::Open(path));
+    LORY_RETURN_IF_ERROR(io::LocalStorage().Remove(path));
+    return lists;
+  }
+
   absl::Status RunDuplicates(const DocumentStore& store,
                              std::span<const float> vectors,
                              std::span<const uint8_t> held_out) {
-    const NearDuplicateOptions options = {.similarity = spec_.near_duplicate,
-                                          .overlap = spec_.shingle_overlap,
-                                          .listed = spec_.neighbors.metric};
-    Stage stage{.name = "duplicates", .version = 2};
+    const NearDuplicateOptions options = {
+        .similarity = spec_.near_duplicate,
+        .overlap = spec_.shingle_overlap,
+        .index_bytes = spec_.neighbors.memory_mb << 20};
+    Stage stage{.name = "duplicates", .version = 3};
     stage.options = {{"similarity", options.similarity},
                      {"overlap", options.overlap},
                      {"k", spec_.neighbors.k}};
-    if (options.listed != Metric::kCosine) {
-      stage.options["listed"] = std::string(NameOf(options.listed));
+    const std::optional<NeighborOptions> by_cosine = OwnProposals();
+    std::vector<std::pair<const char*, const StageRecord*>> read = {
+        {"ingest", &ingest_}, {"split", &split_}, {"embed", &embed_}};
+    if (by_cosine) {
+      stage.options["proposals"] = StageOptionsOf(*by_cosine, ToTrain());
+    } else {
+      read.emplace_back("neighbors", &neighbors_);
     }
-    for (const auto& [name, record] : {std::pair{"ingest", &ingest_},
-                                       {"split", &split_},
-                                       {"embed", &embed_},
-                                       {"neighbors", &neighbors_}}) {
+    for (const auto& [name, record] : read) {
       stage.inputs.emplace_back(name, record->OutputHash());
     }
     stage.run = [&](const std::string& folder) -> absl::StatusOr<StageResult> {
-      LORY_ASSIGN_OR_RETURN(
-          const auto neighbors,
-          ArrayFile<Neighbor>::Open(neighbors_.PathOf(kNeighborsFile)));
+      LORY_ASSIGN_OR_RETURN(const auto neighbors,
+                            ProposalsOf(by_cosine, vectors, held_out, folder));
       return DropNearDuplicates({.store = store,
                                  .vectors = vectors,
                                  .dimensions = spec_.embed_dimensions,

@@ -8,13 +8,11 @@
 #include "absl/strings/str_format.h"
 #include "common/base/status_macros.h"
 #include "nlohmann/json.hpp"
+#include "tools/corpus/across_split.h"
 #include "tools/corpus/array_file.h"
 #include "tools/corpus/cosine.h"
-#include "tools/corpus/exact_search.h"
 #include "tools/corpus/neighbors.h"
 #include "tools/corpus/parallel.h"
-#include "tools/corpus/row_set.h"
-#include "tools/corpus/shingle_index.h"
 #include "tools/corpus/shingles.h"
 
 namespace lory::corpus {
@@ -42,14 +40,6 @@ NearSide HeldOutOf(const NearDuplicateInputs& inputs) {
     if (inputs.held_out[i]) side.push_back(static_cast<int32_t>(i));
   }
   return side;
-}
-
-std::vector<NearPair> Found(std::span<const std::optional<NearPair>> pairs) {
-  std::vector<NearPair> found;
-  for (const auto& pair : pairs) {
-    if (pair) found.push_back(*pair);
-  }
-  return found;
 }
 
 nlohmann::ordered_json JsonOf(const DocumentStore& store, int32_t document) {
@@ -108,116 +98,42 @@ NearTest TestOf(const NearDuplicateInputs& inputs) {
               }};
 }
 
-// A pair for each document to train, or none.
-using Proposals = std::vector<std::optional<NearPair>>;
-
-// What the search across the split works on.
-struct Across {
-  const NearSide& train;
-  const NearSide& held_out;
-  const RowSet train_rows;
-  const RowSet held_out_rows;
-  const NearDuplicateOptions& options;
-  const std::function<absl::string_view(int32_t)>& text_of;
-
-  double Similarity(int64_t i, int32_t row) const {
-    return Cosine(train_rows.Row(i), held_out_rows.Row(row),
-                  train_rows.dimensions());
+// With both figures of each pair, though only one was asked for.
+std::vector<NearPair> PairsAcross(const NearDuplicateInputs& inputs,
+                                  const NearSide& train,
+                                  const NearDuplicateOptions& options,
+                                  const NearTest& test,
+                                  std::function<void(int64_t)> on_progress) {
+  const NearSide held_out = HeldOutOf(inputs);
+  const Across across = {.train = train,
+                         .held_out = held_out,
+                         .on_progress = std::move(on_progress)};
+  if (options.overlap <= 0) {
+    std::vector<NearPair> pairs = FindSimilarAcross(
+        across, options.similarity, inputs.vectors, inputs.dimensions);
+    for (NearPair& pair : pairs) {
+      pair.overlap = test.overlap(pair.dropped, pair.kept);
+    }
+    return pairs;
   }
-};
-
-// The most similar one decides.
-void FindByVectors(const Across& across, Proposals* pairs,
-                   const std::function<void(int64_t)>& on_progress) {
-  const std::vector<Neighbor> nearest =
-      SearchFor(across.train_rows, across.held_out_rows, 1,
-                {.metric = Metric::kCosine}, on_progress);
-  for (size_t i = 0; i < nearest.size(); ++i) {
-    const int32_t row = nearest[i].document;
-    if (row < 0) continue;
-    const double cosine = across.Similarity(static_cast<int64_t>(i), row);
-    if (cosine < across.options.similarity) continue;
-    const int32_t document = across.train[i];
-    const int32_t kept = across.held_out[row];
-    (*pairs)[i] = {document, kept, cosine,
-                   Overlap(ShinglesOf(across.text_of(document)),
-                           ShinglesOf(across.text_of(kept)))};
+  std::vector<NearPair> pairs = FindCopiesAcross(
+      across, options.overlap, options.index_bytes,
+      [&](int32_t document) { return inputs.store.TextOf(document); });
+  for (NearPair& pair : pairs) {
+    pair.similarity = test.similarity(pair.dropped, pair.kept);
   }
+  return pairs;
 }
 
-// Of the held-out documents [first, last), if more similar than what is there.
-void FindByShingles(const Across& across, int64_t first, int64_t last,
-                    Proposals* pairs,
-                    const std::function<void(int64_t)>& on_progress) {
-  std::vector<std::vector<uint64_t>> sets(last - first);
-  ParallelFor(last - first, kCompareGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      sets[i] = ShinglesOf(across.text_of(across.held_out[first + i]));
-    }
-  });
-  const ShingleIndex index(std::move(sets), across.options.overlap);
-  const auto count = static_cast<int64_t>(across.train.size());
-  ParallelFor(count, kCompareGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const auto shingles = ShinglesOf(across.text_of(across.train[i]));
-      std::vector<std::pair<double, int32_t>> similar;  // minus cosine, place
-      for (const int32_t place : index.CandidatesFor(shingles)) {
-        const double cosine =
-            across.Similarity(i, static_cast<int32_t>(first) + place);
-        const double least = (*pairs)[i] ? (*pairs)[i]->similarity : -1;
-        if (cosine < across.options.similarity || cosine <= least) continue;
-        similar.emplace_back(-cosine, place);
-      }
-      std::sort(similar.begin(), similar.end());
-      for (const auto& [minus_cosine, place] : similar) {
-        const double overlap = Overlap(shingles, index.set(place));
-        if (overlap < across.options.overlap) continue;
-        (*pairs)[i] = {across.train[i], across.held_out[first + place],
-                       -minus_cosine, overlap};
-        break;
-      }
-    }
-    on_progress(end - begin);
-  });
+absl::Status NothingLeft(size_t across) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "nothing is left to train on: all ", across,
+      " documents are near copies of held-out ones; raise "
+      "neighbors.shingle_overlap, or set neighbors.near_duplicate: 1 to train "
+      "on them all the same"));
 }
 
 }  // namespace
-
-std::vector<NearPair> FindAcross(
-    const NearSide& train, const NearSide& held_out,
-    std::span<const float> vectors, int32_t dimensions,
-    const NearDuplicateOptions& options,
-    const std::function<absl::string_view(int32_t)>& text_of,
-    const std::function<void(int64_t)>& on_progress) {
-  const Across across = {.train = train,
-                         .held_out = held_out,
-                         .train_rows = RowSet(vectors, dimensions, train),
-                         .held_out_rows = RowSet(vectors, dimensions, held_out),
-                         .options = options,
-                         .text_of = text_of};
-  if (held_out.empty()) {
-    on_progress(static_cast<int64_t>(train.size()));
-    return {};
-  }
-  Proposals pairs(train.size());
-  if (options.overlap <= 0) {
-    FindByVectors(across, &pairs, on_progress);
-    return Found(pairs);
-  }
-  int64_t first = 0;
-  do {
-    int64_t bytes = 0, last = first;
-    const auto count = static_cast<int64_t>(held_out.size());
-    while (last < count && (last == first || bytes < options.part_bytes)) {
-      bytes += static_cast<int64_t>(text_of(held_out[last++]).size());
-    }
-    FindByShingles(
-        across, first, last, &pairs,
-        last == count ? on_progress : [](int64_t) {});
-    first = last;
-  } while (first < static_cast<int64_t>(held_out.size()));
-  return Found(pairs);
-}
 
 std::vector<NearPair> FindNearDuplicates(
     std::span<const Neighbor> neighbors, int32_t k,
@@ -230,11 +146,7 @@ std::vector<NearPair> FindNearDuplicates(
     const int32_t from = static_cast<int32_t>(i / k);
     const int32_t to = neighbors[i].document;
     // Scores were rounded to float: those on the edge are looked at again.
-    if (to < 0) continue;
-    if (options.listed == Metric::kCosine &&
-        neighbors[i].similarity < options.similarity - 1e-6) {
-      continue;
-    }
+    if (to < 0 || neighbors[i].similarity < options.similarity - 1e-6) continue;
     if (gone[from] || gone[to]) continue;
     pairs.emplace_back(std::max(from, to), std::min(from, to));
   }
@@ -272,16 +184,15 @@ absl::StatusOr<StageResult> DropNearDuplicates(
   const NearSide train = NumbersWithout(inputs.held_out);
   const auto advance = [&](int64_t units) { progress.Advance(units); };
   progress.Start("duplicates",
-                 static_cast<int64_t>(train.size() + inputs.neighbors.size()));
+                 static_cast<int64_t>(train.size() + inputs.neighbors.size()),
+                 "comparisons");
   const NearTest test = TestOf(inputs);
   std::vector<NearPair> pairs;
   if (options.similarity < 1) {
-    pairs = FindAcross(
-        train, HeldOutOf(inputs), inputs.vectors, inputs.dimensions, options,
-        [&](int32_t document) { return inputs.store.TextOf(document); },
-        advance);
+    pairs = PairsAcross(inputs, train, options, test, advance);
   }
   const size_t across = pairs.size();
+  if (across == train.size()) return NothingLeft(across);
   std::vector<uint8_t> dropped(inputs.store.count());
   for (const NearPair& pair : pairs) dropped[pair.dropped] = 1;
   // The graph numbers only what is trained.

@@ -11,27 +11,17 @@
 #include "absl/strings/string_view.h"
 #include "common/base/progress.h"
 #include "tools/corpus/document_store.h"
+#include "tools/corpus/near_pair.h"
 #include "tools/corpus/neighbor.h"
-#include "tools/corpus/neighbor_options.h"
 #include "tools/corpus/stage.h"
 
 namespace lory::corpus {
 
-// Two documents that say nearly the same.
-struct NearPair {
-  int32_t dropped = 0;
-  int32_t kept = 0;
-  double similarity = 0;  // cosine of their vectors
-  double overlap = 0;     // of their shingles
-};
-
 struct NearDuplicateOptions {
-  double similarity = 0.95;         // 1: look for none
-  double overlap = 0.5;             // 0: the similarity is enough
-  Metric listed = Metric::kCosine;  // what neighbours' similarities are
-  // Of held-out text whose shingles are in memory at a time, some ten times as
-  // much; texts to train are read once for each part.
-  int64_t part_bytes = 128 << 20;
+  double similarity = 0.95;  // 1: look for none
+  double overlap = 0.5;      // 0: the similarity is enough
+  // For the index of held-out shingles; decides on nothing but time.
+  int64_t index_bytes = int64_t{1} << 30;
 };
 
 // What makes two documents near copies, by their numbers. Thread-safe.
@@ -40,26 +30,11 @@ struct NearTest {
   std::function<double(int32_t, int32_t)> overlap;
 };
 
-// What is trained, or held out: numbers in the store. Their vectors are rows
-// of a table, by the same numbers.
-using NearSide = std::vector<int32_t>;
-
-// Documents of `train` that are near copies of ones of `held_out`, each with
-// the most similar of those; all pairs count. Shingles of each document are
-// made once: cost grows with what is alike, not with the number of pairs.
-// `on_progress` gets numbers of documents, on any thread.
-std::vector<NearPair> FindAcross(
-    const NearSide& train, const NearSide& held_out,
-    std::span<const float> vectors, int32_t dimensions,
-    const NearDuplicateOptions& options,
-    const std::function<absl::string_view(int32_t)>& text_of,
-    const std::function<void(int64_t)>& on_progress);
-
 // Of each group of near copies all but the earliest. `neighbors` proposes the
-// pairs, k a document; both limits of `options` must hold between a document
-// and the one it is dropped for, which always stays itself. Documents with
-// `gone` set are neither dropped nor kept for. `on_progress` gets numbers of
-// proposals, on any thread.
+// pairs, k a document with their cosines; both limits of `options` must hold
+// between a document and the one it is dropped for, which always stays itself.
+// Documents with `gone` set are neither dropped nor kept for. `on_progress`
+// gets numbers of proposals, on any thread.
 std::vector<NearPair> FindNearDuplicates(
     std::span<const Neighbor> neighbors, int32_t k,
     std::span<const uint8_t> gone, const NearDuplicateOptions& options,
@@ -75,14 +50,17 @@ struct NearDuplicateInputs {
   std::span<const float> vectors;
   int32_t dimensions = 0;
   std::span<const uint8_t> held_out;
-  std::span<const Neighbor> neighbors;  // of the documents not held out
+  // Of the documents not held out, by the cosine.
+  std::span<const Neighbor> neighbors;
   int32_t k = 0;
 };
 
-// The stage: drops from training what is a near copy of a held-out document
-// (looked for among all of them) and what is one of another document to train
-// (among its neighbours). Writes dropped.bytes, a byte a document of the
-// store, and near_duplicates.jsonl, the first thousands of pairs for people.
+// The stage: drops from training what is a near copy of a held-out document (by
+// its shingles alone, looked for among all of them; by the vectors where
+// shingles do not count) and what is one of another document to train (by both,
+// among its neighbours). Writes dropped.bytes, a byte a document of the store,
+// and near_duplicates.jsonl, the first thousands of pairs for people.
+// FAILED_PRECONDITION: nothing is left to train.
 absl::StatusOr<StageResult> DropNearDuplicates(
     const NearDuplicateInputs& inputs, const NearDuplicateOptions& options,
     const std::string& folder, Progress& progress);

@@ -2,11 +2,31 @@
 #define LORY_TOOLS_CORPUS_SHINGLE_INDEX_H_
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
-
 namespace lory::corpus {
+
+// Sets of shingles, one after the other in one piece of memory.
+class ShingleSets {
+ public:
+  // `set` as ShinglesOf gives it.
+  void Add(std::span<const uint64_t> set);
+  // Gives back the room to grow.
+  void Shrink();
+
+  int64_t count() const { return static_cast<int64_t>(begins_.size()) - 1; }
+  int64_t shingles() const { return static_cast<int64_t>(all_.size()); }
+  const std::vector<uint64_t>& all() const { return all_; }
+  std::span<const uint64_t> operator[](int64_t number) const {
+    return std::span(all_).subspan(begins_[number],
+                                   begins_[number + 1] - begins_[number]);
+  }
+
+ private:
+  std::vector<uint64_t> all_;
+  std::vector<int64_t> begins_ = {0};
+};
 
 // Finds those of many sets of shingles that overlap much with another set,
 // without looking at the rest. Exact: two sets that share enough also share one
@@ -14,26 +34,52 @@ namespace lory::corpus {
 // Bayardo, Ma and Srikant, 2007). Immutable; thread-safe.
 class ShingleIndex {
  public:
-  // `sets` as ShinglesOf gives them; `overlap` above 0.
-  ShingleIndex(std::vector<std::vector<uint64_t>> sets, double overlap);
+  // Memory for each shingle of `sets`, at most, also while it is made: 8 in
+  // its set, 8 among those that are sorted, 4 to count it, 2 for its bucket, 4
+  // for its list and 4 in it.
+  static constexpr int64_t kBytesAShingle = 32;
 
-  // Sets, by number and each once, among which all are that overlap with
-  // `shingles` by at least `overlap`; seldom others.
-  std::vector<int32_t> CandidatesFor(
-      const std::vector<uint64_t>& shingles) const;
+  // At most 2^31 shingles; `overlap` above 0.
+  ShingleIndex(ShingleSets sets, double overlap);
 
-  const std::vector<uint64_t>& set(int32_t number) const {
-    return sets_[number];
-  }
+  // Looks up one set after the other, with memory of its own for what it has
+  // seen. Thread-compatible; the index lives longer.
+  class Candidates {
+   public:
+    explicit Candidates(const ShingleIndex& index)
+        : index_(index), is_seen_(index.sets_.count()) {}
+
+    // Sets by number, in order and each once, among which all are that overlap
+    // with `shingles` by at least the index' overlap; seldom others. Until the
+    // next call.
+    std::span<const int32_t> For(std::span<const uint64_t> shingles);
+
+   private:
+    const ShingleIndex& index_;
+    std::vector<bool> is_seen_;
+    std::vector<int32_t> found_;
+  };
+
+  std::span<const uint64_t> set(int32_t number) const { return sets_[number]; }
 
  private:
-  // The rarest shingles of a set: as many as two sets cannot all miss.
-  std::vector<uint64_t> PrefixOf(const std::vector<uint64_t>& shingles) const;
+  void CountSets();
+  void FindBuckets();
+  void ListSets();
+  // Of a shingle among those there are; -1: no set has it.
+  int64_t PlaceOf(uint64_t shingle) const;
+  // Places of the rarest shingles of a set, as many as two sets that overlap
+  // enough cannot all miss; without those that no set has.
+  std::vector<int64_t> PrefixOf(std::span<const uint64_t> shingles) const;
 
-  const std::vector<std::vector<uint64_t>> sets_;
+  const ShingleSets sets_;
   const double overlap_;
-  absl::flat_hash_map<uint64_t, int32_t> sets_with_;  // by shingle
-  absl::flat_hash_map<uint64_t, std::vector<int32_t>> listed_;
+  std::vector<uint64_t> shingles_;      // of all sets, each once, sorted
+  std::vector<int32_t> sets_with_;      // how many have it, by place
+  int bucket_shift_ = 63;               // shingles by their first bits
+  std::vector<int32_t> bucket_begins_;  // places, one more than buckets
+  std::vector<int32_t> list_begins_;    // by place, and the end of all
+  std::vector<int32_t> listed_;         // sets whose prefix has it
 };
 
 }  // namespace lory::corpus

@@ -20,7 +20,7 @@ std::vector<uint64_t> ShinglesOf(absl::string_view text) {
   return shingles;
 }
 
-double Overlap(const std::vector<uint64_t>& a, const std::vector<uint64_t>& b) {
+double Overlap(std::span<const uint64_t> a, std::span<const uint64_t> b) {
   size_t shared = 0;
   for (size_t i = 0, j = 0; i < a.size() && j < b.size();) {
     if (a[i] == b[j]) ++shared;

@@ -2,6 +2,7 @@
 #define LORY_TOOLS_CORPUS_SHINGLES_H_
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -17,7 +18,7 @@ inline constexpr int kShingleWords = 5;
 std::vector<uint64_t> ShinglesOf(absl::string_view text);
 
 // Shared shingles over all shingles, from 0 to 1; of two empty sets 1.
-double Overlap(const std::vector<uint64_t>& a, const std::vector<uint64_t>& b);
+double Overlap(std::span<const uint64_t> a, std::span<const uint64_t> b);
 
 }  // namespace lory::corpus
 

@@ -7,7 +7,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "common/data/dataset.h"
 #include "common/io/storage.h"
@@ -15,8 +14,8 @@
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/tools/corpus/build_fixture.h"
-#include "tests/unit/tools/corpus/encoder/made_up_bert.h"
 #include "tests/unit/tools/corpus/made_up_dataset.h"
+#include "tests/unit/tools/corpus/topic_encoder.h"
 #include "tools/corpus/build_lock.h"
 #include "tools/corpus/document_index.h"
 #include "tools/corpus/document_store.h"
@@ -28,7 +27,6 @@ namespace lory::corpus {
 namespace {
 
 using ::lory::testing::StatusIs;
-using ::lory::testing::TemporaryFolder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -94,24 +92,14 @@ TEST_F(BuildTest, AKilledStageIsDoneAgainAndNothingElse) {
   EXPECT_THAT(Build("order"), ElementsAre("order"));
 }
 
-// Of random weights, and with the pieces of the topics' words.
-std::string WriteEncoder(const TemporaryFolder& folder,
-                         const std::string& name) {
-  const std::string model = MadeUpBert().Write(folder, name);
-  std::string words = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\ntopic\n##word\n";
-  for (int i = 0; i < 10; ++i) absl::StrAppend(&words, "##", i, "\n");
-  folder.Write(name + "/vocab.txt", words);
-  return model;
-}
-
 TEST_F(BuildTest, AnEncoderMakesVectorsOfItsOwnSize) {
-  spec.encoder.model = WriteEncoder(folder, "model");
+  spec.encoder.model = WriteTopicEncoder(folder, "model");
   Build();
   EXPECT_EQ(Read("stages/embed/vectors.f32").size(), 240u * 12 * sizeof(float));
   EXPECT_FALSE(std::filesystem::exists(spec.output + "/stages/embed-blocks"));
   LORY_ASSERT_OK_AND_ASSIGN(const std::string sound, Verify());
   EXPECT_THAT(sound, HasSubstr("test is sound"));
-  spec.encoder.model = WriteEncoder(folder, "moved");
+  spec.encoder.model = WriteTopicEncoder(folder, "moved");
   EXPECT_THAT(Build(), IsEmpty());
   const std::string manifest = Read("manifest.json");
   EXPECT_TRUE(Build("embed").contains("embed"));
@@ -204,19 +192,6 @@ TEST_F(BuildTest, HeldOutDocumentsAreNotTrained) {
   const auto manifest =
       data::ReadDatasetManifest(spec.output + "/manifest.json");
   EXPECT_TRUE(manifest->held_out.empty());
-}
-
-// A third of the documents again with one word changed, and a few held-out
-// ones.
-std::string WithNearCopies(const std::string& corpus) {
-  std::string lines = corpus;
-  int number = 0;
-  for (absl::string_view line : absl::StrSplit(corpus, '\n')) {
-    if (line.empty() || ++number % 3 != 0) continue;
-    absl::StrAppend(&lines, absl::StrReplaceAll(line, {{" \"", " changed\""}}),
-                    "\n");
-  }
-  return lines;
 }
 
 TEST_F(BuildTest, NearCopiesAreDroppedReportedAndNeverAcrossTheSplit) {

@@ -4,6 +4,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "common/base/random.h"
 #include "tests/support/temporary_folder.h"
 #include "tools/corpus/corpus_spec.h"
@@ -23,6 +25,18 @@ inline std::string TopicLines(int count = 240) {
     }
     absl::StrAppend(&lines, "{\"id\":\"", topic, "/", i, "\",\"text\":\"", text,
                     "\",\"domain\":\"d", topic % 2, "\"}\n");
+  }
+  return lines;
+}
+
+// A third of the documents again with the last word changed.
+inline std::string WithNearCopies(const std::string& corpus) {
+  std::string lines = corpus;
+  int number = 0;
+  for (absl::string_view line : absl::StrSplit(corpus, '\n')) {
+    if (line.empty() || ++number % 3 != 0) continue;
+    absl::StrAppend(&lines, absl::StrReplaceAll(line, {{" \"", " changed\""}}),
+                    "\n");
   }
   return lines;
 }

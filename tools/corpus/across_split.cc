@@ -1,0 +1,155 @@
+#include "tools/corpus/across_split.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "tools/corpus/cosine.h"
+#include "tools/corpus/exact_search.h"
+#include "tools/corpus/parallel.h"
+#include "tools/corpus/row_set.h"
+#include "tools/corpus/shingle_index.h"
+#include "tools/corpus/shingles.h"
+
+namespace lory::corpus {
+namespace {
+
+constexpr int64_t kGrain = 64;              // documents
+constexpr int64_t kBatchBytes = 16 << 20;   // of text at a time
+constexpr int64_t kMostShingles = 1 << 30;  // whose places fit 32 bits
+
+// A pair for each document to train, or none.
+using Proposals = std::vector<std::optional<NearPair>>;
+
+std::vector<NearPair> Found(std::span<const std::optional<NearPair>> pairs) {
+  std::vector<NearPair> found;
+  for (const auto& pair : pairs) {
+    if (pair) found.push_back(*pair);
+  }
+  return found;
+}
+
+// The search by shingles while it runs.
+class CopySearch {
+ public:
+  CopySearch(const Across& across, double overlap, int64_t index_bytes,
+             const std::function<absl::string_view(int32_t)>& text_of)
+      : across_(across),
+        overlap_(overlap),
+        most_shingles_(std::min(index_bytes / ShingleIndex::kBytesAShingle,
+                                kMostShingles)),
+        text_of_(text_of),
+        pairs_(across.train.size()) {}
+
+  std::vector<NearPair> Run() {
+    const auto count = static_cast<int64_t>(across_.held_out.size());
+    for (int64_t first = 0; first < count;) {
+      ShingleSets sets = SetsFrom(first);
+      const int64_t last = first + sets.count();
+      LookUp(ShingleIndex(std::move(sets), overlap_), first, last == count);
+      first = last;
+    }
+    return Found(pairs_);
+  }
+
+ private:
+  // Of held-out documents from `first` on, at least one and as many as fit.
+  ShingleSets SetsFrom(int64_t first) const {
+    ShingleSets sets = GatherFrom(first);
+    sets.Shrink();
+    return sets;
+  }
+
+  ShingleSets GatherFrom(int64_t first) const {
+    ShingleSets sets;
+    const auto count = static_cast<int64_t>(across_.held_out.size());
+    while (first < count) {
+      int64_t last = first, bytes = 0;
+      while (last < count && (last == first || bytes < kBatchBytes)) {
+        bytes +=
+            static_cast<int64_t>(text_of_(across_.held_out[last++]).size());
+      }
+      std::vector<std::vector<uint64_t>> batch(last - first);
+      ParallelFor(last - first, kGrain, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+          batch[i] = ShinglesOf(text_of_(across_.held_out[first + i]));
+        }
+      });
+      for (const std::vector<uint64_t>& set : batch) {
+        const int64_t size = static_cast<int64_t>(set.size());
+        if (sets.count() > 0 && sets.shingles() + size > most_shingles_) {
+          return sets;
+        }
+        sets.Add(set);
+      }
+      first = last;
+    }
+    return sets;
+  }
+
+  // Where nothing was found yet: parts come in the order of the documents.
+  void LookUp(const ShingleIndex& index, int64_t first, bool is_last) {
+    const auto count = static_cast<int64_t>(across_.train.size());
+    ParallelFor(count, kGrain, [&](int64_t begin, int64_t end) {
+      ShingleIndex::Candidates candidates(index);
+      for (int64_t i = begin; i < end; ++i) {
+        if (pairs_[i]) continue;
+        const auto shingles = ShinglesOf(text_of_(across_.train[i]));
+        for (const int32_t place : candidates.For(shingles)) {
+          const double overlap = Overlap(shingles, index.set(place));
+          if (overlap < overlap_) continue;
+          pairs_[i] = {.dropped = across_.train[i],
+                       .kept = across_.held_out[first + place],
+                       .overlap = overlap};
+          break;
+        }
+      }
+      if (is_last) across_.on_progress(end - begin);
+    });
+  }
+
+  const Across& across_;
+  const double overlap_;
+  const int64_t most_shingles_;
+  const std::function<absl::string_view(int32_t)>& text_of_;
+  Proposals pairs_;
+};
+
+}  // namespace
+
+std::vector<NearPair> FindCopiesAcross(
+    const Across& across, double overlap, int64_t index_bytes,
+    const std::function<absl::string_view(int32_t)>& text_of) {
+  if (across.held_out.empty()) {
+    across.on_progress(static_cast<int64_t>(across.train.size()));
+  }
+  return CopySearch(across, overlap, index_bytes, text_of).Run();
+}
+
+std::vector<NearPair> FindSimilarAcross(const Across& across, double similarity,
+                                        std::span<const float> vectors,
+                                        int32_t dimensions) {
+  const RowSet train_rows(vectors, dimensions, across.train);
+  const RowSet held_out_rows(vectors, dimensions, across.held_out);
+  if (across.held_out.empty()) {
+    across.on_progress(static_cast<int64_t>(across.train.size()));
+    return {};
+  }
+  const std::vector<Neighbor> nearest =
+      SearchFor(train_rows, held_out_rows, 1, {.metric = Metric::kCosine},
+                across.on_progress);
+  std::vector<NearPair> found;
+  for (size_t i = 0; i < nearest.size(); ++i) {
+    const int32_t row = nearest[i].document;
+    if (row < 0) continue;
+    const double cosine = Cosine(train_rows.Row(static_cast<int64_t>(i)),
+                                 held_out_rows.Row(row), dimensions);
+    if (cosine < similarity) continue;
+    found.push_back({.dropped = across.train[i],
+                     .kept = across.held_out[row],
+                     .similarity = cosine});
+  }
+  return found;
+}
+
+}  // namespace lory::corpus
