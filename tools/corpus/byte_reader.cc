@@ -114,7 +114,7 @@ class GzipReader final : public CompressedReader {
  private:
   absl::Status Decompress(absl::string_view* input, char* out,
                           size_t* count) override {
-    if (!ready_) return absl::ResourceExhaustedError("zlib has no memory");
+    if (!ready_) return absl::InternalError("zlib has no memory");
     if (at_end_) {
       inflateReset(&stream_);
       at_end_ = false;

@@ -1,8 +1,12 @@
 #include "tools/corpus/stage.h"
 
+#include <filesystem>
+#include <optional>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/base/check.h"
 #include "common/base/hash.h"
 #include "common/base/status_macros.h"
@@ -48,6 +52,33 @@ absl::StatusOr<std::string> AlteredOutput(const StageRecord& record) {
     if (sha256 != output.sha256) return record.PathOf(output.file);
   }
   return std::string();
+}
+
+// Bytes that a file system has for a folder, which need not be there yet; none:
+// it does not say.
+std::optional<uint64_t> FreeBytes(std::filesystem::path folder) {
+  std::error_code error;
+  while (!std::filesystem::exists(folder, error) && folder.has_parent_path() &&
+         folder.parent_path() != folder) {
+    folder = folder.parent_path();
+  }
+  const auto space = std::filesystem::space(folder, error);
+  if (error) return std::nullopt;
+  return space.available;
+}
+
+// What people need to know about a full disk.
+absl::Status WithRoom(const absl::Status& status,
+                      const std::optional<uint64_t>& free_before) {
+  std::string needs;
+  if (free_before) {
+    needs = absl::StrFormat(
+        "the stage needs more than the %.2f MB that were free when it began; ",
+        static_cast<double>(*free_before) / 1e6);
+  }
+  return absl::ResourceExhaustedError(absl::StrCat(
+      status.message(), ": ", needs,
+      "make room and run the same command again: it goes on with this stage"));
 }
 
 }  // namespace
@@ -126,6 +157,10 @@ std::string FingerprintOf(const Stage& stage) {
       -1, ' ', false, Json::error_handler_t::replace));
 }
 
+std::string StageRunner::RecordPath(const std::string& stage) const {
+  return absl::StrCat(root_, "/", stage, "/", kRecordFile);
+}
+
 absl::Status StageRunner::CheckInputs(const Stage& stage) {
   for (const auto& [name, hash] : stage.inputs) {
     const auto found = unread_.find(name);
@@ -134,8 +169,7 @@ absl::Status StageRunner::CheckInputs(const Stage& stage) {
                           AlteredOutput(found->second));
     unread_.erase(found);
     if (altered.empty()) continue;
-    LORY_RETURN_IF_ERROR(io::LocalStorage().Remove(
-        absl::StrCat(root_, "/", name, "/", kRecordFile)));
+    LORY_RETURN_IF_ERROR(io::LocalStorage().Remove(RecordPath(name)));
     return absl::AbortedError(absl::StrCat(altered, " is not what ", name,
                                            " wrote: it is done again"));
   }
@@ -146,9 +180,8 @@ absl::StatusOr<StageRecord> StageRunner::Run(const Stage& stage) {
   io::Storage& storage = io::LocalStorage();
   const std::string own_folder = absl::StrCat(root_, "/", stage.name);
   const std::string folder = stage.folder.empty() ? own_folder : stage.folder;
-  const std::string record_path = absl::StrCat(own_folder, "/", kRecordFile);
   const std::string fingerprint = FingerprintOf(stage);
-  const absl::StatusOr<std::string> text = storage.Read(record_path);
+  const absl::StatusOr<std::string> text = storage.Read(RecordPath(stage.name));
   if (text.ok() && stage.name != redo_) {
     absl::StatusOr<StageRecord> record = ParseStageRecord(*text, folder);
     if (record.ok() && record->fingerprint == fingerprint &&
@@ -164,23 +197,33 @@ absl::StatusOr<StageRecord> StageRunner::Run(const Stage& stage) {
   LORY_RETURN_IF_ERROR(CheckInputs(stage));
   // Everything goes, half-written files of a killed run too.
   LORY_RETURN_IF_ERROR(storage.Remove(own_folder));
-  progress_.Start(stage.name, 0);
-  absl::StatusOr<StageResult> result = stage.run(folder);
-  if (!result.ok()) return Annotate(result.status(), stage.name);
+  const std::optional<uint64_t> free_before = FreeBytes(root_);
+  absl::StatusOr<StageRecord> record = RunAnew(stage, folder, fingerprint);
+  if (record.ok()) return record;
+  const absl::Status status = Annotate(record.status(), stage.name);
+  return absl::IsResourceExhausted(status) ? WithRoom(status, free_before)
+                                           : status;
+}
 
+absl::StatusOr<StageRecord> StageRunner::RunAnew(
+    const Stage& stage, const std::string& folder,
+    const std::string& fingerprint) {
+  io::Storage& storage = io::LocalStorage();
+  progress_.Start(stage.name, 0);
+  LORY_ASSIGN_OR_RETURN(StageResult result, stage.run(folder));
   StageRecord record;
   record.folder = folder;
   record.fingerprint = fingerprint;
-  record.figures = std::move(result->figures);
-  for (const std::string& file : result->files) {
+  record.figures = std::move(result.figures);
+  for (const std::string& file : result.files) {
     const std::string path = record.PathOf(file);
     LORY_ASSIGN_OR_RETURN(const int64_t bytes, storage.Size(path));
     LORY_ASSIGN_OR_RETURN(std::string sha256, io::FileSha256Hex(path));
     record.outputs.push_back({file, bytes, std::move(sha256)});
   }
-  LORY_RETURN_IF_ERROR(
-      storage.Write(record_path, SerializeStageRecord(stage, record)));
-  progress_.Finish(result->summary);
+  LORY_RETURN_IF_ERROR(storage.Write(RecordPath(stage.name),
+                                     SerializeStageRecord(stage, record)));
+  progress_.Finish(result.summary);
   return record;
 }
 

@@ -72,13 +72,19 @@ class StageRunner {
       : root_(std::move(root)), redo_(std::move(redo)), progress_(progress) {}
 
   // Runs `stage` unless its files are there and up to date. The stage's own
-  // error, annotated with its name. ABORTED: the files of a stage that it
-  // reads, named in its inputs, are no longer what that stage wrote; that one's
-  // record is gone, and a chain that begins again does it anew.
+  // error, annotated with its name. RESOURCE_EXHAUSTED: the disk is full; says
+  // how much was free, and that a next run goes on with the stage. ABORTED: the
+  // files of a stage that it reads, named in its inputs, are no longer what
+  // that stage wrote; that one's record is gone, and a chain that begins again
+  // does it anew.
   absl::StatusOr<StageRecord> Run(const Stage& stage);
 
  private:
+  std::string RecordPath(const std::string& stage) const;
   absl::Status CheckInputs(const Stage& stage);
+  absl::StatusOr<StageRecord> RunAnew(const Stage& stage,
+                                      const std::string& folder,
+                                      const std::string& fingerprint);
 
   const std::string root_;
   const std::string redo_;
