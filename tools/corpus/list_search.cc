@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "tools/corpus/clusters.h"
+#include "tools/corpus/equal_rows.h"
 #include "tools/corpus/packed_rows.h"
 #include "tools/corpus/parallel.h"
 
@@ -310,8 +311,11 @@ void SearchLists(const RowSet& rows, const RowSet& middles, int64_t probes,
   TakeAll(best, rows.count(), options.k, take);
 }
 
-SearchReport SearchNeighbors(const RowSet& rows, const NeighborOptions& options,
-                             const RowsDone& done, const TakeLists& take) {
+namespace {
+
+// Of rows of which no two need be equal for the search to be quick.
+SearchReport SearchDistinct(const RowSet& rows, const NeighborOptions& options,
+                            const RowsDone& done, const TakeLists& take) {
   const SearchLimits limits = LimitsOf(options);
   if (IsExact(options, rows.count()) || rows.count() < 2) {
     SearchAll(rows, options.k, limits, done, take);
@@ -342,6 +346,24 @@ SearchReport SearchNeighbors(const RowSet& rows, const NeighborOptions& options,
         take(lists);
       });
   report.recall = RecallOf(sample, found, options.k);
+  return report;
+}
+
+}  // namespace
+
+SearchReport SearchNeighbors(const RowSet& rows, const NeighborOptions& options,
+                             const RowsDone& done, const TakeLists& take) {
+  const EqualRows equal(rows);
+  if (!equal.any()) return SearchDistinct(rows, options, done, take);
+  // Copies do not change how the others are searched.
+  NeighborOptions as_all = options;
+  as_all.method = IsExact(options, rows.count()) ? SearchMethod::kExact
+                                                 : SearchMethod::kLists;
+  EqualRowLists lists(equal, options.metric, options.k, take);
+  const SearchReport report = SearchDistinct(
+      equal.Distinct(), as_all, done,
+      [&](std::span<const Neighbor> found) { lists.Take(found); });
+  done(rows.count() - equal.group_count());
   return report;
 }
 

@@ -39,9 +39,13 @@ class RowSet {
 
   int64_t count() const { return count_; }
   int32_t dimensions() const { return dimensions_; }
+  std::span<const float> table() const { return table_; }
+  // Of row i in the table.
+  int32_t NumberOf(int64_t i) const {
+    return numbers_ == nullptr ? static_cast<int32_t>(i) : numbers_[i];
+  }
   const float* Row(int64_t i) const {
-    return table_.data() +
-           (numbers_ == nullptr ? i : int64_t{numbers_[i]}) * dimensions_;
+    return table_.data() + int64_t{NumberOf(i)} * dimensions_;
   }
 
  private:
