@@ -229,8 +229,28 @@ class Build {
       return Neighbors(vectors, held_out, spec_.embed_dimensions, options,
                        folder, progress_);
     };
+    SayWhatIsNotUsed();
     LORY_ASSIGN_OR_RETURN(neighbors_, runner_.Run(stage));
     return absl::OkStatus();
+  }
+
+  // `auto` knows only now that it needs no lists.
+  void SayWhatIsNotUsed() {
+    if (!IsExact(spec_.neighbors, ToTrain())) return;
+    const NeighborOptions& given = spec_.neighbors;
+    const NeighborOptions usual;
+    for (const auto& [key, is_wanted] :
+         {std::pair{"neighbors.lists", given.lists != usual.lists},
+          {"neighbors.probes", given.probes != usual.probes},
+          {"neighbors.recall", given.recall != usual.recall},
+          {"neighbors.recall_sample",
+           given.recall_sample != usual.recall_sample}}) {
+      if (!is_wanted) continue;
+      progress_.Say(absl::StrCat(
+          spec_.PlaceOf(key), ": is not used: up to ", kMostExact,
+          " documents are searched exactly, and there are ", ToTrain(),
+          " to train; method: ivf would search by lists"));
+    }
   }
 
   int64_t ToTrain() const {

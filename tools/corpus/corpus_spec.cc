@@ -2,19 +2,18 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <functional>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
-#include "common/config/edit_distance.h"
 #include "common/config/yaml_tree.h"
 #include "common/io/absolute_path.h"
 #include "common/io/storage.h"
+#include "tools/corpus/spec_reader.h"
 
 namespace lory::corpus {
 namespace {
@@ -32,179 +31,6 @@ constexpr char kBert[] = "bert";
 constexpr DocumentOrder kOrders[] = {DocumentOrder::kSimilarity,
                                      DocumentOrder::kReleasedCode,
                                      DocumentOrder::kRandom};
-
-// A key that a map may have, and what takes its value in.
-struct Key {
-  std::string name;
-  std::function<void(const YamlNode&, const std::string& path)> read;
-  bool required = false;
-};
-
-// Walks the tree and collects what is wrong with it.
-class SpecReader {
- public:
-  explicit SpecReader(absl::string_view file_name) : file_name_(file_name) {}
-
-  void Map(const YamlNode& node, const std::string& path,
-           const std::vector<Key>& keys) {
-    if (node.kind != YamlNode::Kind::kMap) {
-      return Fail(node.line, path, "must be a map");
-    }
-    for (const config::YamlEntry& entry : node.entries) {
-      const auto key =
-          std::find_if(keys.begin(), keys.end(),
-                       [&](const Key& k) { return k.name == entry.key; });
-      if (key == keys.end()) {
-        Fail(entry.line, Join(path, entry.key), Unknown(entry.key, keys));
-      } else {
-        key->read(entry.value, Join(path, entry.key));
-      }
-    }
-    for (const Key& key : keys) {
-      const bool there = std::any_of(node.entries.begin(), node.entries.end(),
-                                     [&](const config::YamlEntry& entry) {
-                                       return entry.key == key.name;
-                                     });
-      if (key.required && !there) {
-        Fail(node.line, Join(path, key.name), "is missing");
-      }
-    }
-  }
-
-  template <typename T>
-  auto Whole(T* target, int64_t low, int64_t high) {
-    return [=, this](const YamlNode& node, const std::string& path) {
-      int64_t value = 0;
-      if (node.kind != YamlNode::Kind::kScalar || node.quoted ||
-          !absl::SimpleAtoi(node.scalar, &value)) {
-        return Fail(node.line, path,
-                    absl::StrCat("must be a whole number, not ",
-                                 config::Describe(node)));
-      }
-      if (value < low || value > high) {
-        return Fail(
-            node.line, path,
-            absl::StrCat("is ", value, "; must be from ", low, " to ", high));
-      }
-      *target = static_cast<T>(value);
-    };
-  }
-
-  auto Share(double* target, double low, double high) {
-    return [=, this](const YamlNode& node, const std::string& path) {
-      double value = 0;
-      if (node.kind != YamlNode::Kind::kScalar || node.quoted ||
-          !absl::SimpleAtod(node.scalar, &value)) {
-        return Fail(
-            node.line, path,
-            absl::StrCat("must be a number, not ", config::Describe(node)));
-      }
-      // Written so that NaN fails too.
-      if (!(value >= low && value <= high)) {
-        return Fail(
-            node.line, path,
-            absl::StrCat("is ", value, "; must be from ", low, " to ", high));
-      }
-      *target = value;
-    };
-  }
-
-  auto Text(std::string* target) {
-    return [=, this](const YamlNode& node, const std::string& path) {
-      if (node.kind != YamlNode::Kind::kScalar || node.scalar.empty()) {
-        return Fail(node.line, path,
-                    absl::StrCat("must be text, not ", config::Describe(node)));
-      }
-      *target = node.scalar;
-    };
-  }
-
-  auto OneOf(std::string* target, const std::vector<std::string>& known) {
-    return [=, this](const YamlNode& node, const std::string& path) {
-      if (node.kind == YamlNode::Kind::kScalar &&
-          std::find(known.begin(), known.end(), node.scalar) != known.end()) {
-        *target = node.scalar;
-        return;
-      }
-      Fail(node.line, path,
-           absl::StrCat("must be ", absl::StrJoin(known, " or "), ", not ",
-                        config::Describe(node)));
-    };
-  }
-
-  auto Flag(bool* target) {
-    return [=, this](const YamlNode& node, const std::string& path) {
-      if (node.kind != YamlNode::Kind::kScalar || node.quoted ||
-          (node.scalar != "true" && node.scalar != "false")) {
-        return Fail(node.line, path,
-                    absl::StrCat("must be true or false, not ",
-                                 config::Describe(node)));
-      }
-      *target = node.scalar == "true";
-    };
-  }
-
-  // A name that can be part of file names.
-  auto Name(std::string* target) {
-    return [=, this](const YamlNode& node, const std::string& path) {
-      Text(target)(node, path);
-      if (!target->empty() && !IsDomainName(*target)) {
-        Fail(node.line, path,
-             "may have up to 64 letters, digits, '-', '_' and '.' only");
-      }
-    };
-  }
-
-  auto Names(std::vector<std::string>* target) {
-    return [=, this](const YamlNode& node, const std::string& path) {
-      if (node.kind != YamlNode::Kind::kList) {
-        return Fail(node.line, path, "must be a list of names");
-      }
-      for (const YamlNode& item : node.items) {
-        Name (&target->emplace_back())(item, path);
-      }
-    };
-  }
-
-  auto Path(std::string* target, const std::string& folder) {
-    return [=, this](const YamlNode& node, const std::string& path) {
-      Text(target)(node, path);
-      if (!target->empty()) {
-        *target = (std::filesystem::path(folder) / *target)
-                      .lexically_normal()
-                      .string();
-      }
-    };
-  }
-
-  void Fail(int line, absl::string_view path, absl::string_view what) {
-    errors_.push_back(
-        absl::StrCat(file_name_, ":", line, ": ", path, ": ", what));
-  }
-
-  absl::Status status() const {
-    if (errors_.empty()) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrJoin(errors_, "\n"));
-  }
-
- private:
-  static std::string Join(const std::string& path, const std::string& key) {
-    return path.empty() ? key : absl::StrCat(path, ".", key);
-  }
-
-  static std::string Unknown(const std::string& word,
-                             const std::vector<Key>& keys) {
-    std::vector<std::string> names;
-    for (const Key& key : keys) names.push_back(key.name);
-    const std::string near = config::ClosestWord(word, names);
-    return near.empty() ? absl::StrCat("unknown key; known are ",
-                                       absl::StrJoin(names, ", "))
-                        : absl::StrCat("unknown key; did you mean ", near, "?");
-  }
-
-  const std::string file_name_;
-  std::vector<std::string> errors_;
-};
 
 InputFormat FormatNamed(absl::string_view name) {
   if (name == kText) return InputFormat::kText;
@@ -265,6 +91,7 @@ void ReadInputs(SpecReader& reader, const YamlNode& node,
                 {"tokens_type", reader.OneOf(&type, TokenTypeNames())}});
     input.format = FormatNamed(format);
     input.token_type = TokenTypeNamed(type);
+    input.token_type_place = reader.PlaceOf(here + ".tokens_type");
     CheckInputKeys(reader, node.items[i], here, &input);
   }
 }
@@ -388,6 +215,50 @@ void ReadMixture(SpecReader& reader, const YamlNode& node,
   }
 }
 
+// Megatron-LM names a dataset by what its two files have in common, and people
+// name either of them. What is read is the index.
+void TakeMegatronIndex(CorpusInput* input) {
+  constexpr absl::string_view kBin = ".bin", kIdx = ".idx";
+  std::error_code error;
+  std::string index = input->path;
+  if (absl::EndsWith(index, kBin)) {
+    index.resize(index.size() - kBin.size());
+  } else if (std::filesystem::exists(index, error)) {
+    return;
+  }
+  absl::StrAppend(&index, kIdx);
+  if (std::filesystem::exists(index, error)) input->path = index;
+}
+
+// Of what the spec names: all that is not there at once, a line each.
+absl::Status CheckNamedFiles(const CorpusSpec& spec) {
+  std::vector<std::string> missing;
+  const auto check = [&](const std::string& path, const std::string& key,
+                         absl::string_view what) {
+    std::error_code error;
+    if (path.empty() || std::filesystem::exists(path, error)) return;
+    missing.push_back(
+        absl::StrCat(spec.PlaceOf(key), ": there is no ", what, " ", path));
+  };
+  for (size_t i = 0; i < spec.inputs.size(); ++i) {
+    const CorpusInput& input = spec.inputs[i];
+    const bool is_megatron = input.format == InputFormat::kMegatron;
+    const std::string key = absl::StrCat("inputs[", i, "].path");
+    if (is_megatron && absl::EndsWith(input.path, ".bin")) {
+      missing.push_back(absl::StrCat(spec.PlaceOf(key),
+                                     ": there is no .idx beside ", input.path));
+      continue;
+    }
+    check(input.path, key,
+          is_megatron ? "file or folder of this name, nor with .idx or .bin:"
+                      : "file or folder");
+  }
+  check(spec.tokenizer_file, "tokenizer.file", "file");
+  check(spec.encoder.model, "embed.model", "folder");
+  if (missing.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrJoin(missing, "\n"));
+}
+
 }  // namespace
 
 absl::string_view NameOf(DocumentOrder order) {
@@ -442,7 +313,7 @@ absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
                         config::ParseYaml(text, file_name));
   CorpusSpec spec;
   SpecReader reader(file_name);
-  const auto section = [&reader](std::vector<Key> keys) {
+  const auto section = [&reader](std::vector<SpecReader::Key> keys) {
     return [&reader, keys](const YamlNode& node, const std::string& path) {
       reader.Map(node, path, keys);
     };
@@ -487,14 +358,31 @@ absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
        {"shard_mb", reader.Whole(&spec.shard_megabytes, 1, 1 << 16)}});
   CheckTokenInputs(reader, root, spec);
   LORY_RETURN_IF_ERROR(reader.status());
+  spec.places = reader.places();
   return spec;
 }
 
+std::string CorpusSpec::PlaceOf(const std::string& key) const {
+  return WithPlace(places, key);
+}
+
 absl::StatusOr<CorpusSpec> ReadCorpusSpec(const std::string& path) {
-  LORY_ASSIGN_OR_RETURN(const std::string text, io::LocalStorage().Read(path));
+  const absl::StatusOr<std::string> text = io::LocalStorage().Read(path);
+  if (absl::IsNotFound(text.status())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": there is no such spec"));
+  }
+  LORY_RETURN_IF_ERROR(text.status());
   LORY_ASSIGN_OR_RETURN(const std::string absolute, io::AbsolutePath(path));
-  return ParseCorpusSpec(
-      text, path, std::filesystem::path(absolute).parent_path().string());
+  LORY_ASSIGN_OR_RETURN(
+      CorpusSpec spec,
+      ParseCorpusSpec(*text, path,
+                      std::filesystem::path(absolute).parent_path().string()));
+  for (CorpusInput& input : spec.inputs) {
+    if (input.format == InputFormat::kMegatron) TakeMegatronIndex(&input);
+  }
+  LORY_RETURN_IF_ERROR(CheckNamedFiles(spec));
+  return spec;
 }
 
 }  // namespace lory::corpus

@@ -43,6 +43,7 @@ struct CorpusInput {
   InputFormat format = InputFormat::kJsonLines;
   InputKeys keys;
   std::optional<TokenType> token_type;  // of columns that do not say it
+  std::string token_type_place;  // "corpus.yaml:7: inputs[0].tokens_type"
   // Not of the file: a folder in `path` that is not read, where the build
   // writes.
   std::string left_out;
@@ -93,7 +94,12 @@ struct CorpusSpec {
   int32_t sequence_length = 1024;
   int64_t shard_megabytes = 256;
 
+  // Where a file has each key: "corpus.yaml:7" by "inputs[0].path".
+  std::map<std::string, std::string> places;
+
   bool HasTokenInput() const;
+  // How messages name a key: with its place, if a file has it.
+  std::string PlaceOf(const std::string& key) const;
 };
 
 // Reads `text`; relative paths in it are taken from `folder`.
@@ -104,7 +110,7 @@ absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
                                            absl::string_view file_name,
                                            const std::string& folder);
 
-// Also NOT_FOUND: there is no such file.
+// Also INVALID_ARGUMENT: the file, or one that it names, is not there.
 absl::StatusOr<CorpusSpec> ReadCorpusSpec(const std::string& path);
 
 // similarity, released-code or random, and back; none: no such order.

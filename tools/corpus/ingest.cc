@@ -44,6 +44,14 @@ absl::StatusOr<int64_t> BytesInMemory(const std::string& path) {
   return IsCompressedName(path) ? kCompressedTimes * bytes : bytes;
 }
 
+// What people should look at when many samples of this input are wrong.
+std::string TypeToCheck(const CorpusInput& input) {
+  if (!input.token_type) return "";
+  return absl::StrCat("; ", input.token_type_place, " says ",
+                      NameOf(*input.token_type),
+                      ", which may not be the type of these tokens");
+}
+
 // The state of one ingestion.
 class Ingestion {
  public:
@@ -72,7 +80,7 @@ class Ingestion {
       return absl::InvalidArgumentError(
           absl::StrCat("the corpus is empty: the inputs have no document (",
                        empty_, " empty ones, ", bad_, " bad lines, ", skipped_,
-                       " files or folders skipped)"));
+                       " files or folders skipped)", last_bad_));
     }
     LORY_RETURN_IF_ERROR(writer_->Finish());
     StageResult result;
@@ -133,7 +141,7 @@ class Ingestion {
                     }
                   });
       LORY_RETURN_IF_ERROR(TakeAll(input, &batch));
-      LORY_RETURN_IF_ERROR(CheckTokenizer(file, /*is_whole=*/!more));
+      LORY_RETURN_IF_ERROR(CheckTokenizer(input, file, /*is_whole=*/!more));
       progress_.Advance(std::exchange(batch_bytes, 0));
     }
     compared_ = alike_ = 0;
@@ -183,7 +191,7 @@ class Ingestion {
                        std::vector<InputItem>* batch) {
     for (const InputItem& item : *batch) {
       if (!item.status.ok()) {
-        LORY_RETURN_IF_ERROR(CountBad(item.where, item.status));
+        LORY_RETURN_IF_ERROR(CountBad(input, item.where, item.status));
         continue;
       }
       if (item.made_by_tokenizer && compared_ < kComparedDocuments) {
@@ -201,7 +209,7 @@ class Ingestion {
 
   absl::Status Take(const CorpusInput& input, const InputDocument& document) {
     if (!document.status.ok()) {
-      return CountBad(document.where, document.status);
+      return CountBad(input, document.where, document.status);
     }
     if (document.empty) {
       ++empty_;
@@ -224,7 +232,8 @@ class Ingestion {
   }
 
   // Nothing in a file says who made its tokens, but their text does.
-  absl::Status CheckTokenizer(const InputFile& file, bool is_whole) const {
+  absl::Status CheckTokenizer(const CorpusInput& input, const InputFile& file,
+                              bool is_whole) const {
     if (!is_whole && compared_ < kComparedDocuments) return absl::OkStatus();
     if (kLeastAlike * compared_ <= alike_) {
       return absl::OkStatus();
@@ -233,7 +242,8 @@ class Ingestion {
         file.path, ": of ", compared_, " documents looked at, ", alike_,
         " have the tokens that tokenizer.file makes of their text: another "
         "tokenizer made them. Give that one as tokenizer.file, or the text as "
-        "input"));
+        "input",
+        TypeToCheck(input)));
   }
 
   void CountDuplicate(const InputDocument& item) {
@@ -256,16 +266,17 @@ class Ingestion {
   }
 
   // Errors that are not the item's own are the build's.
-  absl::Status CountBad(const std::string& where, const absl::Status& status) {
+  absl::Status CountBad(const CorpusInput& input, const std::string& where,
+                        const absl::Status& status) {
     if (!absl::IsInvalidArgument(status) && !absl::IsOutOfRange(status)) {
       return status;
     }
     const std::string what = absl::StrCat(where, ": ", status.message());
     if (++bad_ <= kShownErrors) progress_.Say(what);
+    last_bad_ = absl::StrCat(", the last: ", what, TypeToCheck(input));
     if (bad_ <= max_errors_) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat("more than ", max_errors_,
-                     " bad lines (max_errors), the last: ", what));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "more than ", max_errors_, " bad lines (max_errors)", last_bad_));
   }
 
   const std::string folder_;
@@ -277,6 +288,7 @@ class Ingestion {
   absl::flat_hash_set<DocumentId> seen_;
   int64_t text_bytes_ = 0;
   int64_t bad_ = 0;
+  std::string last_bad_;  // as the end of a sentence
   int64_t duplicates_ = 0;
   std::string duplicate_lines_;
   int64_t empty_ = 0;
@@ -316,7 +328,7 @@ absl::StatusOr<StageResult> Ingest(const std::vector<CorpusInput>& inputs,
                                    Progress& progress,
                                    const text::Tokenizer* tokenizer) {
   LORY_ASSIGN_OR_RETURN(const int64_t total, BytesOfInputs(inputs));
-  progress.Start("ingest", total);
+  progress.Start("ingest", total, "bytes");
   LORY_ASSIGN_OR_RETURN(std::unique_ptr<DocumentStoreWriter> writer,
                         DocumentStoreWriter::Create(folder));
   std::unique_ptr<TokenStoreWriter> tokens;

@@ -114,6 +114,28 @@ absl::StatusOr<int> FindWords(const std::vector<MdsColumn>& columns,
                    " must name one of str or int"));
 }
 
+// Of a type that is too narrow each number is read as one with zeros behind it,
+// which may all be ids: 0 is the end mark of many a tokenizer.
+absl::Status CheckWidth(const std::string& column, absl::string_view value,
+                        TokenType type) {
+  constexpr size_t kLeastZeros = 8;
+  const auto each = static_cast<size_t>(BytesEach(type));
+  for (size_t wide = 2 * each; wide <= sizeof(uint64_t); wide *= 2) {
+    if (value.size() % wide != 0 || value.size() / wide < kLeastZeros) continue;
+    bool all_zero = true;
+    for (size_t at = wide - each; at < value.size(); at += wide) {
+      all_zero = all_zero && LoadNumber(value.substr(at, each)) == 0;
+    }
+    if (!all_zero) continue;
+    return BadValue(
+        column,
+        absl::StrCat("looks like numbers of ", wide, " bytes: of those of ",
+                     each, " every ", wide / each,
+                     wide == 2 * each ? "nd" : "th", " is 0"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> WordsOf(const MdsColumn& column,
                                     absl::string_view value) {
   const std::optional<TokenType> number = NumberType(column);
@@ -227,6 +249,10 @@ absl::StatusOr<MdsDocument> MdsSampleReader::Read(
     TokenType type = TokenType::kInt32;
     LORY_ASSIGN_OR_RETURN(document.bytes, TokensOf(values[content_], &type));
     document.type = type;
+    if (!is_array_) {
+      LORY_RETURN_IF_ERROR(
+          CheckWidth(columns_[content_].name, document.bytes, type));
+    }
   }
   if (id_ >= 0) {
     LORY_ASSIGN_OR_RETURN(document.name, WordsOf(columns_[id_], values[id_]));

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
@@ -59,6 +60,22 @@ void SayIfSmaller(int64_t size, int64_t wanted, Progress& progress) {
                             ": vocabulary_size is larger than it can fill"));
 }
 
+// SentencePiece says how many it needs: "... required_chars. 257 vs 271. ...".
+absl::Status TooFewPieces(int64_t wanted, absl::string_view error) {
+  const std::vector<absl::string_view> parts =
+      absl::StrSplit(error, absl::StrCat(". ", wanted, " vs "));
+  int64_t least = 0;
+  if (parts.size() == 2 &&
+      absl::SimpleAtoi(parts[1].substr(0, parts[1].find('.')), &least)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "tokenizer.vocabulary_size: is ", wanted, "; of this text it must be ",
+        least, " at least: each of its characters, 256 bytes and 3 marks"));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("tokenizer.vocabulary_size: is ", wanted,
+                   ", of which SentencePiece makes no tokenizer: ", error));
+}
+
 WordCounts CountAll(const DocumentStore& store,
                     const std::vector<int64_t>& documents) {
   Mutex mutex;
@@ -86,7 +103,7 @@ absl::StatusOr<StageResult> TrainTokenizer(const DocumentStore& store,
                                            Progress& progress) {
   const std::vector<int64_t> documents =
       DocumentsToTrainOn(store, held_out, megabytes);
-  progress.Start("tokenizer", vocabulary_size - 257);
+  progress.Start("tokenizer", vocabulary_size - 257, "tokens");
   const WordCounts counts = CountAll(store, documents);
   const text::BytePairModel model = TrainBytePairs(
       counts, vocabulary_size, [&progress] { progress.Advance(1); });
@@ -110,14 +127,12 @@ absl::StatusOr<StageResult> TrainSentencePieceTokenizer(
   for (const int64_t i : DocumentsToTrainOn(store, held_out, megabytes)) {
     AddSentences(store.TextOf(i), &room, &sentences);
   }
-  progress.Start("tokenizer", static_cast<int64_t>(sentences.size()));
+  progress.Start("tokenizer", static_cast<int64_t>(sentences.size()), "lines");
   std::string error;
   const std::string model =
       TrainSentencePieces(sentences, vocabulary_size, &error);
   if (model.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("tokenizer.vocabulary_size: is ", vocabulary_size,
-                     ", of which SentencePiece makes no tokenizer: ", error));
+    return TooFewPieces(vocabulary_size, error);
   }
   const std::string path = absl::StrCat(folder, "/", kSentencePieceFile);
   LORY_RETURN_IF_ERROR(io::LocalStorage().Write(path, model));

@@ -30,6 +30,7 @@ using ::lory::testing::StatusIs;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 struct BuildTest : BuildFixture {};
 
@@ -337,6 +338,21 @@ TEST_F(BuildTest, NeighborsByListsAreAsGoodAsTheyMustBe) {
   const auto text = DatasetStats(spec.output);
   ASSERT_OK(text);
   EXPECT_THAT(*text, HasSubstr("100.0 % of those of a sample found"));
+}
+
+TEST_F(BuildTest, KeysOfAListSearchThatIsNotNeededAreNamed) {
+  spec.places["neighbors.lists"] = "corpus.yaml:7";
+  spec.places["neighbors.probes"] = "corpus.yaml:8";
+  spec.neighbors.lists = 12;  // of the probes it says what they are anyway
+  ASSERT_OK(BuildDataset(spec, {}, captured.progress()));
+  const std::string words = captured.Take();
+  EXPECT_THAT(words,
+              HasSubstr("corpus.yaml:7: neighbors.lists: is not used: up to "
+                        "200000 documents are searched exactly"));
+  EXPECT_THAT(words, Not(HasSubstr("neighbors.probes")));
+  spec.neighbors.method = SearchMethod::kLists;
+  ASSERT_OK(BuildDataset(spec, {}, captured.progress()));
+  EXPECT_THAT(captured.Take(), Not(HasSubstr("is not used")));
 }
 
 TEST_F(BuildTest, MoreNeighborsThanDocumentsAreAllOfThem) {

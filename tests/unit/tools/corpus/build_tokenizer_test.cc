@@ -1,5 +1,9 @@
 #include <filesystem>
+#include <utility>
 
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "common/base/hash.h"
 #include "common/io/storage.h"
 #include "common/text/tokenizer_file.h"
@@ -77,7 +81,27 @@ TEST_F(BuildTokenizerTest, ATokenizerOfSentencePieceCanBeTrained) {
   spec.vocabulary_size = 260;
   EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("tokenizer.vocabulary_size: is 260")));
+                       HasSubstr("tokenizer.vocabulary_size: is 260; of this "
+                                 "text it must be ")));
+  // What it says is what there must be, and one less is too few.
+  const auto refused = BuildDataset(spec, {}, captured.progress());
+  const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(
+      refused.status().message(), absl::MaxSplits(" must be ", 1));
+  int64_t least = 0;
+  ASSERT_TRUE(
+      absl::SimpleAtoi(parts.second.substr(0, parts.second.find(' ')), &least));
+  spec.vocabulary_size = least - 1;
+  EXPECT_THAT(
+      BuildDataset(spec, {}, captured.progress()),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr(absl::StrCat("must be ", least, " at least"))));
+  spec.vocabulary_size = least;
+  Build();
+  // More than there are pairs to join is told, too.
+  captured.Take();
+  spec.vocabulary_size = 100'000;
+  EXPECT_OK(BuildDataset(spec, {}, captured.progress()));
+  EXPECT_THAT(captured.Take(), HasSubstr("tokens worth learning, not 100000"));
 }
 
 TEST(SentencePieceTraining, ALongDocumentIsNotHeldWhole) {

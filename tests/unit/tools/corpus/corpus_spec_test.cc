@@ -7,13 +7,17 @@
 #include "gtest/gtest.h"
 #include "tests/support/mutations.h"
 #include "tests/support/status_matchers.h"
+#include "tests/support/temporary_folder.h"
 
 namespace lory::corpus {
 namespace {
 
 using ::lory::testing::StatusIs;
+using ::lory::testing::TemporaryFolder;
+using ::testing::AllOf;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 const auto kInvalid = absl::StatusCode::kInvalidArgument;
 
@@ -246,8 +250,52 @@ TEST(CorpusSpec, DomainNamesCannotLeadOutOfAFolder) {
   EXPECT_FALSE(IsDomainName(std::string(65, 'a')));
 }
 
-TEST(CorpusSpec, AMissingFileIsNotFound) {
-  EXPECT_TRUE(absl::IsNotFound(ReadCorpusSpec("/nowhere/c.yaml").status()));
+TEST(CorpusSpec, AFileThatIsNotThereIsAMistake) {
+  EXPECT_THAT(ReadCorpusSpec("/nowhere/c.yaml"),
+              StatusIs(kInvalid, HasSubstr("no such spec")));
+}
+
+TEST(CorpusSpec, WhatItNamesAndIsNotThereIsToldAllAtOnceWithItsLines) {
+  const TemporaryFolder folder;
+  const std::string path = folder.Write(
+      "c.yaml",
+      "name: n\noutput: o\ninputs:\n  - path: c.yaml\n  - path: a\n"
+      "  - {path: b, format: megatron}\n  - {path: d.bin, format: megatron}\n"
+      "tokenizer: {file: t}\nembed: {kind: bert, model: m}\n");
+  const auto spec = ReadCorpusSpec(path);
+  const auto named = [&](int line, const char* key, const char* what,
+                         const char* name) {
+    return HasSubstr(absl::StrCat(path, ":", line, ": ", key, ": there is no ",
+                                  what, " ", folder.At(name)));
+  };
+  EXPECT_THAT(
+      spec,
+      StatusIs(kInvalid,
+               AllOf(named(5, "inputs[1].path", "file or folder", "a\n"),
+                     named(6, "inputs[2].path",
+                           "file or folder of this name, nor with .idx or "
+                           ".bin:",
+                           "b\n"),
+                     named(7, "inputs[3].path", ".idx beside", "d.bin\n"),
+                     named(8, "tokenizer.file", "file", "t\n"),
+                     named(9, "embed.model", "folder", "m"))));
+  EXPECT_THAT(spec.status().message(), Not(HasSubstr("inputs[0]")));
+}
+
+// Megatron-LM's own programs take what the names of both files begin with.
+TEST(CorpusSpec, MegatronDatasetsAreNamedByEitherFileOrTheirPrefix) {
+  const TemporaryFolder folder;
+  folder.Write("x.idx", "");
+  folder.Write("x.bin", "");
+  folder.Write("t.json", "");
+  for (const char* name : {"x", "x.idx", "x.bin"}) {
+    const auto spec = ReadCorpusSpec(folder.Write(
+        "c.yaml", absl::StrCat("name: n\noutput: o\ninputs:\n  - {path: ", name,
+                               ", format: megatron}\n"
+                               "tokenizer: {file: t.json}\n")));
+    ASSERT_OK(spec);
+    EXPECT_EQ(spec->inputs[0].path, folder.At("x.idx")) << name;
+  }
 }
 
 TEST(CorpusSpec, MutationsAreReadOrRefusedWithALine) {

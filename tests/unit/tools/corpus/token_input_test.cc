@@ -186,6 +186,32 @@ TEST_F(TokenInputTest, AnotherTokenizersTokensAreRefused) {
                              HasSubstr("tokenizer.file"))));
 }
 
+// Halves of tokens are other tokens, or none.
+TEST_F(TokenInputTest, AWrongTypeOfTokensIsTracedToTheSpec) {
+  std::vector<std::string> samples;
+  for (const auto& tokens : Encoded())
+    samples.push_back(MdsSample({Packed(tokens)}));
+  CorpusInput input = {
+      .path = WriteMds(folder, "in", {"tokens"}, {"bytes"}, samples),
+      .format = InputFormat::kMds,
+      .token_type = TokenType::kInt32,
+      .token_type_place = "corpus.yaml:7: inputs[0].tokens_type"};
+  EXPECT_OK(Take(input));
+  for (const TokenType wrong :
+       {TokenType::kInt64, TokenType::kUint16, TokenType::kUint8}) {
+    input.token_type = wrong;
+    for (const int64_t max_errors : {0, 1000}) {
+      EXPECT_THAT(
+          Take(input, max_errors).status().message(),
+          AllOf(HasSubstr("in/"),
+                HasSubstr(absl::StrCat("corpus.yaml:7: inputs[0].tokens_type "
+                                       "says ",
+                                       NameOf(wrong), ", which may not be"))))
+          << NameOf(wrong) << " " << max_errors;
+    }
+  }
+}
+
 TEST_F(TokenInputTest, EveryFileIsLookedAt) {
   // A good one first, which has more documents than are looked at.
   Megatron(Encoded());
