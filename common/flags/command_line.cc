@@ -59,6 +59,11 @@ Flag& Flag::Size() {
   });
 }
 
+Flag& Flag::Excludes(const Flag& other) {
+  option_->excludes(other.option_);
+  return *this;
+}
+
 Flag& Flag::Check(std::function<std::string(const std::string&)> wrong) {
   option_->check(std::move(wrong));
   return *this;

@@ -32,7 +32,8 @@ class Flag {
   Flag& Range(int low, int high);
   Flag& NotNegative();
   Flag& OneOf(const std::vector<std::string>& values);
-  Flag& Size();  // also 512MB, 2GB
+  Flag& Size();                       // also 512MB, 2GB
+  Flag& Excludes(const Flag& other);  // not both
   // `wrong` says what is wrong with a text, or nothing.
   Flag& Check(std::function<std::string(const std::string&)> wrong);
 

@@ -134,7 +134,7 @@ absl::Status Coordinator::CheckInitial(const NewJob& job) const {
       {absl::StrCat("the checkpoint ", job.spec.init_from()), trained},
       absl::StrCat(
           "build the dataset with `lory-corpus build` and "
-          "`tokenizer: {file: ...}`, the tokenizer.json of ",
+          "`tokenizer: {file: ...}`, the tokenizer of ",
           job.initial_dataset.empty() ? "that model" : job.initial_dataset));
   if (same.ok()) return same;
   return ErrorWithReason(same.code(), "TOKENIZER_DIFFERS", same.message());

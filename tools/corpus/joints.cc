@@ -10,7 +10,8 @@ namespace lory::corpus {
 namespace {
 
 // The lists are turned round a quarter of the documents at a time, so that what
-// is under way never takes more than what is there in the end.
+// is under way takes no more than what is there in the end, if each quarter is
+// listed about as often as the others.
 constexpr int64_t kPasses = 4;
 // Documents of a part: with their lists they fit into the second cache ...
 constexpr int64_t kLeastPart = 2048;

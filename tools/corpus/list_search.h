@@ -35,7 +35,8 @@ RecallSample TakeSample(const RowSet& rows, const NeighborOptions& options);
 int64_t ListsFor(int64_t rows);
 
 // The fewest probes, of 1, 2, 3, 4, 6, 8, 12 and so on, with which a search
-// finds the wanted share of the sample's neighbours; all lists at most.
+// finds the wanted share of the sample's neighbours; where none does, the most
+// that are tried: 256, or all lists if they are fewer.
 int64_t ProbesFor(const RowSet& rows, const RowSet& middles,
                   const RecallSample& sample, const NeighborOptions& options);
 

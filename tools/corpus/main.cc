@@ -118,10 +118,12 @@ flags::Command AddTokenize(flags::CommandLine& line, TokenLinesFlags& flags) {
       .Add("--tokenizer", flags.tokenizer,
            "tokenizer.json, tokenizer.model, or the folder of a dataset")
       .Required();
-  tokenize.AddSwitch("--lines", flags.lines,
-                     "Every line is a text, written as a JSON string");
-  tokenize.AddSwitch("--decode", flags.decode,
-                     "The other way: every line is an array of ids");
+  const auto lines = tokenize.AddSwitch(
+      "--lines", flags.lines, "Every line is a text, written as a JSON string");
+  tokenize
+      .AddSwitch("--decode", flags.decode,
+                 "The other way: every line is an array of ids")
+      .Excludes(lines);
   return tokenize;
 }
 
@@ -132,6 +134,8 @@ int RunTokenize(const TokenLinesFlags& flags) {
   const TokenLinesMode mode = flags.decode  ? TokenLinesMode::kDecode
                               : flags.lines ? TokenLinesMode::kLines
                                             : TokenLinesMode::kWhole;
+  // By way of stdio a read that fails looks like the end.
+  std::ios::sync_with_stdio(false);
   return ExitCodeOf(PrintTokenLines(**tokenizer, mode, std::cin, std::cout));
 }
 

@@ -17,7 +17,8 @@ inline constexpr int kGroupRows = 4;   // rows of products
 inline int64_t PairsOf(int32_t dimensions) { return (dimensions + 1) / 2; }
 
 // How a row is rounded: number x becomes x / step. Its length is then at most
-// 2^15, so that no product of two rows exceeds 32 bits.
+// 32,767 + sqrt(dimensions) / 2, so that no product of two rows, nor a part of
+// one, exceeds 32 bits: not before 10^8 dimensions.
 struct RoundedRow {
   float step = 0;
   float scale = 0;   // what products are multiplied by: the step

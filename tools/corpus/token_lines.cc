@@ -26,15 +26,35 @@ std::string JsonText(const std::string& text) {
                          json::error_handler_t::replace);
 }
 
+// What is left of it; in.bad() if that cannot be read.
+std::string AllOf(std::istream& in) {
+  std::string text;
+  char piece[1 << 16];
+  do {
+    in.read(piece, sizeof(piece));
+    text.append(piece, static_cast<size_t>(in.gcount()));
+  } while (in);
+  return text;
+}
+
+// Whether all was read and all was written.
+absl::Status CheckStreams(const std::istream& in, std::ostream& out) {
+  if (in.bad()) return absl::DataLossError("standard input: cannot be read");
+  if (out.flush()) return absl::OkStatus();
+  return absl::DataLossError(
+      "standard output: cannot be written: is the disk full?");
+}
+
 }  // namespace
 
 absl::Status PrintTokenLines(const text::Tokenizer& tokenizer,
                              TokenLinesMode mode, std::istream& in,
                              std::ostream& out) {
   if (mode == TokenLinesMode::kWhole) {
-    const std::string text(std::istreambuf_iterator<char>(in), {});
+    const std::string text = AllOf(in);
+    if (in.bad()) return CheckStreams(in, out);
     out << json(tokenizer.Encode(text)).dump() << "\n";
-    return absl::OkStatus();
+    return CheckStreams(in, out);
   }
   const bool decode = mode == TokenLinesMode::kDecode;
   std::string line;
@@ -59,8 +79,9 @@ absl::Status PrintTokenLines(const text::Tokenizer& tokenizer,
       out << json(tokenizer.Encode(value.get_ref<const std::string&>())).dump()
           << "\n";
     }
+    if (!out) break;
   }
-  return absl::OkStatus();
+  return CheckStreams(in, out);
 }
 
 }  // namespace lory::corpus

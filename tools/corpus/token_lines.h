@@ -19,7 +19,7 @@ enum class TokenLinesMode {
 // Bytes that are no UTF-8 are written as U+FFFD.
 //
 // INVALID_ARGUMENT names a line that is not what it must be; what was before
-// it is written.
+// it is written. DATA_LOSS: `in` cannot be read or `out` not be written.
 absl::Status PrintTokenLines(const text::Tokenizer& tokenizer,
                              TokenLinesMode mode, std::istream& in,
                              std::ostream& out);

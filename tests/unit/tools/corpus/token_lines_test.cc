@@ -1,5 +1,6 @@
 #include "tools/corpus/token_lines.h"
 
+#include <fstream>
 #include <sstream>
 
 #include "common/text/byte_pair_model.h"
@@ -53,6 +54,23 @@ TEST_F(TokenLinesTest, NamesTheLineThatIsWrong) {
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kInvalidArgument,
                                HasSubstr("input:2: token 999 is not in the "
                                          "vocabulary of 257")));
+}
+
+// A disk that is full, a folder in place of a file.
+TEST_F(TokenLinesTest, SaysWhatCannotBeReadOrWritten) {
+  for (const auto mode : {TokenLinesMode::kWhole, TokenLinesMode::kLines}) {
+    std::istringstream in("\"!\"\n");
+    std::ofstream full("/dev/full");
+    EXPECT_THAT(
+        PrintTokenLines(tokenizer, mode, in, full),
+        StatusIs(absl::StatusCode::kDataLoss, HasSubstr("standard output")));
+    std::ifstream folder("/");
+    std::ostringstream out;
+    EXPECT_THAT(
+        PrintTokenLines(tokenizer, mode, folder, out),
+        StatusIs(absl::StatusCode::kDataLoss, HasSubstr("standard input")));
+    EXPECT_EQ(out.str(), "");
+  }
 }
 
 }  // namespace
