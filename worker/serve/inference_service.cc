@@ -33,6 +33,15 @@ bool AddsMarks(const Request& request) {
   return !request.has_add_special_tokens() || request.add_special_tokens();
 }
 
+// What `whole` has more than `begin`, by count: that a text stands behind
+// another is what its tokens depend on, such as the space that some tokenizers
+// put before a text. As lm_eval and lory-model eval do it.
+std::vector<int64_t> TokensAfter(const std::vector<int64_t>& begin,
+                                 const std::vector<int64_t>& whole) {
+  const auto from = static_cast<int64_t>(std::min(begin.size(), whole.size()));
+  return {whole.begin() + from, whole.end()};
+}
+
 // A response must fit a message of gRPC, 4 MiB.
 constexpr int64_t kMostShares = 400'000;
 
@@ -141,11 +150,22 @@ absl::Status InferenceServiceRpc::ScoreText(
     asked.tokens = {before.begin(), before.end()};
   }
   const std::vector<int64_t> given = front_.Encode(request.context());
+  if (given.empty() && front_.model.shape().feed_forward ==
+                           lory::config::FeedForwardKind::kSoftMoe) {
+    return FieldErrors(
+        {{"context", absl::StrCat("is empty: it fills the slots of the model (",
+                                  front_.model.shape().feed_forward_summary,
+                                  "), and what fills them cannot be scored")}});
+  }
+  const std::vector<int64_t> text =
+      TokensAfter(given, front_.Encode(request.context() + request.text()));
+  if (text.empty()) {
+    return FieldErrors({{"text", "adds no token to the context"}});
+  }
   asked.tokens.insert(asked.tokens.end(), given.begin(), given.end());
   const size_t context_count = asked.tokens.size();
   // A mark alone decides nothing.
   if (!given.empty()) asked.routed_count = static_cast<int64_t>(context_count);
-  const std::vector<int64_t> text = front_.Encode(request.text());
   asked.tokens.insert(asked.tokens.end(), text.begin(), text.end());
   asked.score_prompt = true;
   LORY_ASSIGN_OR_RETURN(const GenerationPiece piece,

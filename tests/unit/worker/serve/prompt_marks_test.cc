@@ -34,7 +34,7 @@ struct MarkedTokenizer final : lory::text::Tokenizer {
   }
   std::string begin_of_text() const override { return "<begin>"; }
   std::vector<int32_t> Encode(absl::string_view text) const override {
-    return letters.Encode(text);
+    return letters.Encode(text.empty() ? "" : absl::StrCat(dummy_prefix, text));
   }
   std::string Decode(const std::vector<int32_t>& ids) const override {
     std::vector<int32_t> shown;
@@ -45,11 +45,15 @@ struct MarkedTokenizer final : lory::text::Tokenizer {
   }
 
   LetterTokenizer letters;
+  // As SentencePiece's, before whatever is encoded.
+  std::string dummy_prefix;
 };
 
 struct PromptMarksTest : ::testing::Test {
   PromptMarksTest() {
-    tokenizer.tokenizer = std::make_unique<MarkedTokenizer>();
+    auto marked = std::make_unique<MarkedTokenizer>();
+    letters = marked.get();
+    tokenizer.tokenizer = std::move(marked);
     tokenizer.end_of_document = "<end>";
     auto made = Engine::Create({}, *served.model, *tokenizer.tokenizer,
                                RealClock(), &metrics);
@@ -95,6 +99,7 @@ struct PromptMarksTest : ::testing::Test {
 
   Served served{lory::model::LorySpec()};
   lory::text::TokenizerFile tokenizer;
+  MarkedTokenizer* letters = nullptr;
   ServerMetrics metrics;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Front> front;
@@ -202,6 +207,19 @@ TEST_F(PromptMarksTest, GiveTheFirstTokenOfAScoredTextAProbability) {
   EXPECT_EQ(bare.log_probabilities_size(), 4);
   EXPECT_EQ(after.log_probabilities_size(), 4);
   EXPECT_NE(after.log_probabilities(0), bare.log_probabilities(0));
+}
+
+TEST_F(PromptMarksTest, PutNothingBetweenAContextAndItsText) {
+  letters->dummy_prefix = "p";
+  lory::v1::ScoreRequest request;
+  request.set_context("ef");
+  request.set_text("abc");
+  const lory::v1::ScoreResponse scored = Score(request);
+  EXPECT_THAT(scored.tokens(), ::testing::ElementsAre(0, 1, 2));
+  EXPECT_EQ(scored.log_probabilities_size(), 3);
+  // Without a context it is the text that begins.
+  request.clear_context();
+  EXPECT_EQ(Score(request).tokens_size(), 4);
 }
 
 TEST_F(PromptMarksTest, AreRoutedWithTheText) {
