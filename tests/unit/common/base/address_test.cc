@@ -13,6 +13,16 @@ TEST(AddressTest, SplitsAndJoins) {
   EXPECT_EQ(JoinHostPort("127.0.0.1", "80"), "127.0.0.1:80");
 }
 
+// What is in one bracket alone is no address to anybody else.
+TEST(AddressTest, OneBracketAloneIsPartOfTheHost) {
+  EXPECT_EQ(SplitHostPort("[::1:80").host, "[::1");
+  EXPECT_EQ(SplitHostPort("::1]:80").host, "::1]");
+  EXPECT_EQ(SplitHostPort("[:80").host, "[");
+  for (const char* address : {"[::1:80", "[127.0.0.1:80", "[localhost:80"}) {
+    EXPECT_FALSE(IsLoopbackAddress(address)) << address;
+  }
+}
+
 TEST(AddressTest, KnowsLoopbackByItsText) {
   for (const char* address : {"127.0.0.1:1", "127.3.2.1:0", "localhost:80",
                               "[::1]:80", "unix:/run/x"}) {
