@@ -91,7 +91,9 @@ absl::Status ParseParts(const ordered_json& parts,
     part->set_file(fields.Text("file"));
     part->set_size_bytes(fields.Integer("size_bytes"));
     part->set_sha256(fields.Text("sha256"));
-    size += part->size_bytes();
+    if (__builtin_add_overflow(size, part->size_bytes(), &size)) {
+      fields.Fail("size_bytes", "is more than all parts together may have");
+    }
     if (part->file().find('/') != std::string::npos) {
       fields.Fail("file", "is not a base name");
     }

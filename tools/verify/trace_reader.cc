@@ -48,8 +48,14 @@ void ReadLines(absl::string_view text, const std::string& file, Trace& trace) {
   }
 }
 
-bool IsInteger(const nlohmann::json& object, const char* key) {
-  return object.contains(key) && object[key].is_number_integer();
+// A whole number from 0 to 2^63 - 1: larger ones would come out below 0.
+bool IsCount(const nlohmann::json& value) {
+  return value.is_number_unsigned() &&
+         value.get<uint64_t>() <= uint64_t{INT64_MAX};
+}
+
+bool HasCount(const nlohmann::json& object, const char* key) {
+  return object.contains(key) && IsCount(object[key]);
 }
 
 bool IsArray(const nlohmann::json& object, const char* key) {
@@ -68,8 +74,8 @@ bool TraceLine::SaysTheSameAs(const TraceLine& other) const {
 std::optional<TraceLine> ParseTraceLine(absl::string_view text) {
   const nlohmann::json json = nlohmann::json::parse(
       text.begin(), text.end(), /*cb=*/nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || !IsInteger(json, "step") ||
-      !IsInteger(json, "generation") || !IsArray(json, "sums") ||
+  if (!json.is_object() || !HasCount(json, "step") ||
+      !HasCount(json, "generation") || !IsArray(json, "sums") ||
       !IsArray(json, "shares") || !json.contains("digest") ||
       !json["digest"].is_string()) {
     return std::nullopt;
@@ -86,7 +92,7 @@ std::optional<TraceLine> ParseTraceLine(absl::string_view text) {
     line.sums.push_back(value);
   }
   for (const auto& share : json["shares"]) {
-    if (!share.is_number_integer()) return std::nullopt;
+    if (!IsCount(share)) return std::nullopt;
     line.shares.push_back(share.get<int64_t>());
   }
   const std::string hex = json["digest"].get<std::string>();

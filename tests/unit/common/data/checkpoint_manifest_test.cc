@@ -110,6 +110,15 @@ TEST(CheckpointManifest, EveryMissingKeyIsNamed) {
   }
 }
 
+TEST(CheckpointManifest, PartsAreNotLargerThanCanBeCounted) {
+  const std::string text = SerializeCheckpointManifest(Example());
+  EXPECT_THAT(ParseCheckpointManifest(absl::StrReplaceAll(
+                  text, {{"\"size_bytes\": 20",
+                          "\"size_bytes\": 9223372036854775807"}})),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("parts[1].size_bytes is more than")));
+}
+
 TEST(CheckpointManifest, ANewerVersionIsRefusedByNumber) {
   const std::string text =
       absl::StrReplaceAll(SerializeCheckpointManifest(Example()),

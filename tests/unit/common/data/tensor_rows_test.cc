@@ -17,8 +17,9 @@ TEST(TensorRows, NamesGoThereAndBack) {
 }
 
 TEST(TensorRows, OtherNamesAreOfWholeTensors) {
-  for (const char* name : {"", "param/w", "w]", "w[1:]", "w[:2]", "w[2:2]",
-                           "w[-1:2]", "w[1:2", "w[1:2]x", "w[1]"}) {
+  for (const char* name :
+       {"", "param/w", "w]", "w[1:]", "w[:2]", "w[2:2]", "w[-1:2]", "w[1:2",
+        "w[1:2]x", "w[1]", "w[01:2]", "w[ 1:2]", "w[1:+2]"}) {
     EXPECT_FALSE(ParseRowsName(name).has_value()) << name;
   }
 }

@@ -75,7 +75,11 @@ TEST(ParseTraceLine, RefusesWrongTypesAndDigests) {
        std::initializer_list<std::pair<std::string, std::string>>{
            {"\"step\":5", "\"step\":\"5\""},
            {"\"step\":5", "\"step\":5.5"},
+           {"\"step\":5", "\"step\":-5"},
+           {"\"step\":5", "\"step\":9223372036854775808"},
+           {"\"generation\":", "\"generation\":-"},
            {"\"shares\":[1,3]", "\"shares\":[1,\"3\"]"},
+           {"\"shares\":[1,3]", "\"shares\":[1,-3]"},
            {"\"shares\":[1,3]", "\"shares\":4"},
            {"\"sums\":[\"", "\"sums\":[\"g"},
            {"\"digest\":\"", "\"digest\":\"z"}}) {
