@@ -12,8 +12,8 @@
 namespace lory::corpus {
 namespace {
 
-// Keeps sums of places within 64 bits.
-constexpr uint64_t kMostTokens = uint64_t{1} << 62;
+// Keeps the sum of a place and a count within 63 bits.
+constexpr uint64_t kMostTokens = (uint64_t{1} << 62) - 1;
 
 }  // namespace
 
@@ -56,7 +56,10 @@ absl::StatusOr<IndexedDocument> ParseIndexedDocument(absl::string_view line) {
   document.first_token = json["first_token"].get<int64_t>();
   document.token_count = json["token_count"].get<int64_t>();
   if (json.contains("pass")) {
-    if (!json["pass"].is_number_unsigned()) return damaged;
+    if (!json["pass"].is_number_unsigned() ||
+        json["pass"].get<uint64_t>() > kMostTokens) {
+      return damaged;
+    }
     document.pass = json["pass"].get<int64_t>();
   }
   if (json.contains("similarity") && json["similarity"].is_number()) {

@@ -10,6 +10,7 @@
 #include "common/base/check.h"
 #include "common/base/hash.h"
 #include "common/base/status_macros.h"
+#include "common/io/json_text.h"
 #include "common/io/storage.h"
 
 namespace lory::corpus {
@@ -118,14 +119,14 @@ std::string SerializeStageRecord(const Stage& stage,
 
 absl::StatusOr<StageRecord> ParseStageRecord(absl::string_view text,
                                              std::string folder) {
-  Json json = Json::parse(text.begin(), text.end(), nullptr,
-                          /*allow_exceptions=*/false);
   const absl::Status damaged =
       absl::DataLossError(absl::StrCat(folder, "/stage.json is damaged"));
-  if (!json.is_object() || !json.contains("fingerprint") ||
-      !json["fingerprint"].is_string() || !json.contains("outputs") ||
-      !json["outputs"].is_array() || !json.contains("figures") ||
-      !json["figures"].is_object()) {
+  absl::StatusOr<Json> parsed = io::ParseJsonObject(text);
+  if (!parsed.ok()) return damaged;
+  Json& json = *parsed;
+  if (!json.contains("fingerprint") || !json["fingerprint"].is_string() ||
+      !json.contains("outputs") || !json["outputs"].is_array() ||
+      !json.contains("figures") || !json["figures"].is_object()) {
     return damaged;
   }
   const Json hash = json.value(kOwnHash, Json());

@@ -1,5 +1,9 @@
 #include "tools/corpus/document_index.h"
 
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/mutations.h"
@@ -27,6 +31,22 @@ TEST(DocumentIndex, ALineComesBackAsItWasWritten) {
   EXPECT_EQ(read.token_count, 30);
   EXPECT_EQ(read.similarity, 0.25);
   EXPECT_EQ(read.pass, 1);
+}
+
+TEST(DocumentIndex, NumbersTooLargeToAddAreDamaged) {
+  const std::string good = SerializeIndexedDocument(ExampleDocument());
+  for (const char* field :
+       {"\"first_token\":12", "\"token_count\":30", "\"pass\":1"}) {
+    const absl::string_view key = absl::string_view(field).substr(
+        0, absl::string_view(field).find(':') + 1);
+    for (const auto& [number, whole] : {std::pair{"4611686018427387903", true},
+                                        {"4611686018427387904", false},
+                                        {"9223372036854775808", false}}) {
+      const std::string line =
+          absl::StrReplaceAll(good, {{field, absl::StrCat(key, number)}});
+      EXPECT_EQ(ParseIndexedDocument(line).ok(), whole) << line;
+    }
+  }
 }
 
 TEST(DocumentIndex, AMutatedLineIsReadOrDamaged) {

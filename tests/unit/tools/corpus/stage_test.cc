@@ -93,11 +93,18 @@ TEST_F(StageTest, AMissingOrShortenedOutputRunsItAgain) {
 
 TEST_F(StageTest, ADamagedRecordRunsItAgain) {
   Run(Writing("x"));
-  for (const char* text : {"", "{", "{}", "{\"fingerprint\":1}"}) {
+  // Written again for its hash, with each line indented by its depth, this one
+  // would have 500 GB.
+  const std::string deep = "{\"fingerprint\":\"\",\"figures\":{},\"outputs\":" +
+                           std::string(500'000, '[') +
+                           std::string(500'000, ']') + "}";
+  for (const std::string& text :
+       {std::string(), std::string("{"), std::string("{}"),
+        std::string("{\"fingerprint\":1}"), deep}) {
     const int before = runs;
     folder.Write("stages/copy/stage.json", text);
     Run(Writing("x"));
-    EXPECT_EQ(runs, before + 1) << text;
+    EXPECT_EQ(runs, before + 1) << text.substr(0, 40);
   }
 }
 
