@@ -113,11 +113,12 @@ TEST(SearchNeighbors, TakesALongListInParts) {
 
 TEST(SearchNeighbors, LooksThroughListsUntilEnoughIsFound) {
   Random random(2);
-  const auto rows = GroupedRows(random, 3000);
+  constexpr int kRows = 1500;
+  const auto rows = GroupedRows(random, kRows);
   const auto exact = Nearest(rows, kWidth, 10);
   NeighborOptions options = {.method = SearchMethod::kLists,
                              .metric = Metric::kInnerProduct,
-                             .recall_sample = 3000};
+                             .recall_sample = kRows};
   int64_t probes = 0;
   for (const double recall : {0.5, 0.8, 0.95, 0.999}) {
     options.recall = recall;
@@ -125,7 +126,7 @@ TEST(SearchNeighbors, LooksThroughListsUntilEnoughIsFound) {
     const Outcome found = SearchGroups(rows, options);
     EXPECT_GE(found.report.recall, recall);
     EXPECT_NEAR(found.report.recall, Recall(found.lists, exact, 10), 1e-12);
-    EXPECT_EQ(found.report.lists, ListsFor(3000));
+    EXPECT_EQ(found.report.lists, ListsFor(kRows));
     EXPECT_GE(found.report.probes, probes);
     probes = found.report.probes;
     if (probes < 2) continue;

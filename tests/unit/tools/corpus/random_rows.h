@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
-#include <tuple>
 #include <vector>
 
 #include "common/base/random.h"
@@ -43,14 +42,27 @@ inline std::vector<Neighbor> AllNeighbors(const std::vector<float>& rows,
                             rows.data() + i * dimensions,
                             rows.data() + j * dimensions, dimensions))});
     }
-    std::sort(all.begin(), all.end(), [](const Neighbor& a, const Neighbor& b) {
-      return std::tuple(-a.similarity, a.document) <
-             std::tuple(-b.similarity, b.document);
-    });
+    const int found = std::min<int>(k, static_cast<int>(all.size()));
+    std::partial_sort(all.begin(), all.begin() + found, all.end(),
+                      [](const Neighbor& a, const Neighbor& b) {
+                        return a.similarity != b.similarity
+                                   ? a.similarity > b.similarity
+                                   : a.document < b.document;
+                      });
     all.resize(k);
     neighbors.insert(neighbors.end(), all.begin(), all.end());
   }
   return neighbors;
+}
+
+// The first k of each list of `all`, which are of `width` places.
+inline std::vector<Neighbor> FirstOfEach(const std::vector<Neighbor>& all,
+                                         int width, int k) {
+  std::vector<Neighbor> first;
+  for (size_t i = 0; i < all.size(); i += width) {
+    first.insert(first.end(), all.begin() + i, all.begin() + i + k);
+  }
+  return first;
 }
 
 // As the search has them.
