@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "worker/serve/generation.h"
+#include "worker/serve/generation_request.h"
 
 // Bodies of POST requests: JSON of strangers, checked here and nowhere else.
 // Errors are INVALID_ARGUMENT and name the field. Null is as if not there.

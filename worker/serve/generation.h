@@ -13,26 +13,10 @@
 #include "absl/time/time.h"
 #include "common/base/mutex.h"
 #include "worker/serve/decoder.h"
+#include "worker/serve/generation_request.h"
 #include "worker/serve/sampler.h"
 
 namespace lory::serve {
-
-// What somebody asks of the model.
-struct GenerationRequest {
-  std::vector<int64_t> tokens;  // the prompt
-  Inference inference = Inference::kPrompt;
-  // Tokens, from the first, that decide where others would look ahead; 0: all.
-  int64_t routed_count = 0;
-  int64_t max_tokens = 0;  // 0: only reads the prompt
-  Sampling sampling;
-  std::vector<std::string> stops;
-  bool score = false;         // TokenScore of each token made
-  bool score_prompt = false;  // and of each of the prompt; where that fills
-                              // slots, routed_count leaves out its end
-  int64_t top_count = 0;      // with this many of the likeliest
-  bool wants_routing = false;
-  absl::Time deadline = absl::InfiniteFuture();  // monotonic
-};
 
 enum class FinishReason { kStop, kLength };
 

@@ -7,16 +7,11 @@
 #include <span>
 
 #include "worker/model/router.h"
+#include "worker/serve/generation_request.h"
 #include "worker/serve/merged_cache.h"
 #include "worker/serve/served_model.h"
 
 namespace lory::serve {
-
-// How the experts of a Lory model are merged. Other variants know one way.
-enum class Inference {
-  kPrompt,   // once, by the mean over the prompt; then the model is dense
-  kSegment,  // anew for each segment, by the one before, as in training
-};
 
 // What one layer's feed-forward remembers of a text. Owned by the text's
 // SequenceState; changed by ServedFeedForward alone.
