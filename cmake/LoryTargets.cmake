@@ -37,8 +37,13 @@ if(LORY_SANITIZE STREQUAL "address")
 elseif(LORY_SANITIZE STREQUAL "thread")
   add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
   add_link_options(-fsanitize=thread)
+elseif(LORY_SANITIZE STREQUAL "fuzzer")
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined
+    -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=address,undefined)
 elseif(NOT LORY_SANITIZE STREQUAL "")
-  message(FATAL_ERROR "LORY_SANITIZE is '${LORY_SANITIZE}': use address or thread")
+  message(FATAL_ERROR "LORY_SANITIZE is '${LORY_SANITIZE}': use address, thread "
+    "or fuzzer")
 endif()
 add_link_options(-Wl,--as-needed)
 
@@ -100,6 +105,23 @@ function(lory_test name)
     add_custom_target(lory_${arg_LABEL}_tests)
   endif()
   add_dependencies(lory_${arg_LABEL}_tests ${name})
+endfunction()
+
+# lory_fuzzers(FOLDERS fuzz DEPS lory::x ...): each x_fuzz.cc in there is a
+# program of libFuzzer, bin/x_fuzz; target lory_fuzzers builds them all.
+function(lory_fuzzers)
+  cmake_parse_arguments(arg "" "" "FOLDERS;DEPS" ${ARGN})
+  lory_add_folders()
+  foreach(source ${arg_SRCS})
+    get_filename_component(name ${source} NAME_WE)
+    add_executable(${name} ${source})
+    target_link_libraries(${name} PRIVATE lory_flags ${arg_DEPS}
+      -fsanitize=fuzzer)
+    set_target_properties(${name} PROPERTIES
+      RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+    list(APPEND names ${name})
+  endforeach()
+  add_custom_target(lory_fuzzers DEPENDS ${names})
 endfunction()
 
 # lory_script_test(name script argument... [LABEL lint] [TIMEOUT seconds]): a
