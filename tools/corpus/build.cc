@@ -51,6 +51,8 @@ class Build {
         progress_(progress),
         runner_(absl::StrCat(spec.output, "/stages"), options.redo, progress) {}
 
+  bool redone() const { return runner_.redone(); }
+
   absl::StatusOr<std::string> Run(std::unique_ptr<Embedder> embedder) {
     LORY_RETURN_IF_ERROR(RunIngest());
     LORY_ASSIGN_OR_RETURN(const DocumentStore store,
@@ -144,7 +146,7 @@ class Build {
 
   absl::Status RunTokenizer(const DocumentStore& store,
                             std::span<const uint8_t> held_out) {
-    Stage stage{.name = "tokenizer"};
+    Stage stage{.name = "tokenizer", .version = 2};
     if (!spec_.tokenizer_file.empty()) {
       LORY_ASSIGN_OR_RETURN(std::string hash,
                             io::FileSha256Hex(spec_.tokenizer_file));
@@ -358,7 +360,11 @@ class Build {
     stage.options = {{"order", std::string(NameOf(spec_.order))},
                      {"k", options.neighbor_count},
                      {"seed", options.seed}};
-    if (spec_.graph == Graph::kDirected) stage.options["graph"] = "directed";
+    // Other orders know no graph.
+    if (spec_.order == DocumentOrder::kSimilarity &&
+        spec_.graph == Graph::kDirected) {
+      stage.options["graph"] = "directed";
+    }
     stage.inputs = {{"neighbors", neighbors_.OutputHash()},
                     {"mixture", mixture_.OutputHash()},
                     {"split", split_.OutputHash()}};
@@ -452,13 +458,15 @@ absl::StatusOr<std::string> BuildDataset(const CorpusSpec& spec,
   // What a build writes it does not read.
   CorpusSpec with_left_out = spec;
   for (CorpusInput& input : with_left_out.inputs) input.left_out = spec.output;
+  BuildOptions round = options;
   for (size_t i = 0;; ++i) {
     // What is wrong with a model is found before hours of text are read.
     LORY_ASSIGN_OR_RETURN(std::unique_ptr<Embedder> embedder,
                           OpenEmbedder(spec));
     with_left_out.embed_dimensions = embedder->dimensions();
-    auto summary =
-        Build(with_left_out, options, progress).Run(std::move(embedder));
+    Build build(with_left_out, round, progress);
+    auto summary = build.Run(std::move(embedder));
+    if (build.redone()) round.redo.clear();
     if (!absl::IsAborted(summary.status()) || i == kStages.size()) {
       return summary;
     }

@@ -72,7 +72,7 @@ absl::StatusOr<StageResult> Neighbors(std::span<const float> vectors,
         for (size_t i = 0; i < lists.size(); i += k) {
           nearest += lists[i].similarity;
         }
-        written.Update(file.Append(lists));
+        if (written.ok()) written = file.Append(lists);
       });
   LORY_RETURN_IF_ERROR(written);
   LORY_RETURN_IF_ERROR(file.Finish());

@@ -200,7 +200,10 @@ absl::StatusOr<StageRecord> StageRunner::Run(const Stage& stage) {
   LORY_RETURN_IF_ERROR(storage.Remove(own_folder));
   const std::optional<uint64_t> free_before = FreeBytes(root_);
   absl::StatusOr<StageRecord> record = RunAnew(stage, folder, fingerprint);
-  if (record.ok()) return record;
+  if (record.ok()) {
+    redone_ |= stage.name == redo_;
+    return record;
+  }
   const absl::Status status = Annotate(record.status(), stage.name);
   return absl::IsResourceExhausted(status) ? WithRoom(status, free_before)
                                            : status;

@@ -79,6 +79,10 @@ class StageRunner {
   // does it anew.
   absl::StatusOr<StageRecord> Run(const Stage& stage);
 
+  // Whether the stage to run in any case has: a chain that begins again need
+  // not run it once more.
+  bool redone() const { return redone_; }
+
  private:
   std::string RecordPath(const std::string& stage) const;
   absl::Status CheckInputs(const Stage& stage);
@@ -88,6 +92,7 @@ class StageRunner {
 
   const std::string root_;
   const std::string redo_;
+  bool redone_ = false;
   Progress& progress_;
   // Those whose files nobody has read since an earlier build, by name.
   std::map<std::string, StageRecord> unread_;

@@ -22,14 +22,16 @@ namespace {
 
 constexpr int64_t kTokenizeGrain = 64;  // documents
 
-// Every n-th document, so that a limit does not favour the first domains.
+// Every n-th of those that are not held out, so that a limit does not favour
+// the first domains.
 std::vector<int64_t> DocumentsToTrainOn(const DocumentStore& store,
                                         std::span<const uint8_t> held_out,
                                         int64_t megabytes) {
   std::vector<int64_t> documents;
   const int64_t stride = store.TextBytes() / (megabytes * 1'000'000) + 1;
-  for (int64_t i = 0; i < store.count(); i += stride) {
-    if (!held_out[i]) documents.push_back(i);
+  int64_t seen = 0;
+  for (int64_t i = 0; i < store.count(); ++i) {
+    if (!held_out[i] && seen++ % stride == 0) documents.push_back(i);
   }
   return documents;
 }
@@ -126,6 +128,10 @@ absl::StatusOr<StageResult> TrainSentencePieceTokenizer(
   int64_t room = megabytes * 1'000'000;
   for (const int64_t i : DocumentsToTrainOn(store, held_out, megabytes)) {
     AddSentences(store.TextOf(i), &room, &sentences);
+  }
+  if (sentences.empty()) {
+    return absl::InvalidArgumentError(
+        "tokenizer: no document that is not held out has text to learn from");
   }
   progress.Start("tokenizer", static_cast<int64_t>(sentences.size()), "lines");
   std::string error;

@@ -50,6 +50,19 @@ struct StageTest : ::testing::Test {
   int runs = 0;
 };
 
+// A chain that begins again asks, so that hours of work are not done twice.
+TEST_F(StageTest, SaysWhetherTheStageToRedoHasRun) {
+  Run(Writing("x"));
+  StageRunner runner(folder.At("stages"), "copy", captured.progress());
+  EXPECT_FALSE(runner.redone());
+  EXPECT_OK(runner.Run(Writing("x")));
+  EXPECT_TRUE(runner.redone());
+  EXPECT_EQ(runs, 2);
+  StageRunner none(folder.At("stages"), "", captured.progress());
+  EXPECT_OK(none.Run(Writing("x")));
+  EXPECT_FALSE(none.redone());
+}
+
 TEST_F(StageTest, AnUnchangedStageIsUpToDate) {
   const StageRecord first = Run(Writing("x"));
   EXPECT_THAT(captured.Take(), HasSubstr("copy       done (0.0 s)"));
