@@ -448,7 +448,7 @@ TEST_F(CommandsTest, ALlamaWithItsTokenizerIsImportedAskedAndExported) {
       const Answer exported,
       Say({"export", at, "--to", folder.At("again"), "--tokenizer", hf}));
   EXPECT_THAT(exported.text,
-              AllOf(HasSubstr("the pieces 'ab' and '\u2581a' have one score"),
+              AllOf(HasSubstr("the model has user-defined symbols"),
                     HasSubstr("transformers' LlamaTokenizer may")));
   EXPECT_FALSE(fs::exists(folder.At("again/tokenizer.json")));
   EXPECT_EQ(*lory::io::LocalStorage().Read(folder.At("again/tokenizer.model")),

@@ -126,7 +126,7 @@ TEST_F(GenerationNotesTest, TheMarkBeforeATextIsTheOneThatBeginsIt) {
 }
 
 TEST_F(GenerationNotesTest, AFileThatIsNoObjectIsNamed) {
-  const std::string hf = WriteForeign({});
+  const std::string hf = WriteForeign(json::object());
   folder.Write("hf/generation_config.json", "[1]");
   EXPECT_THAT(ReadGenerationNotes(hf),
               StatusIs(absl::StatusCode::kInvalidArgument,
