@@ -47,7 +47,7 @@ def parse_arguments():
                         help="let everybody live")
     parser.add_argument("--min-active", type=float, default=0, metavar="SHARE",
                         help="fail when a smaller share of all layers' experts "
-                        "was active in the last steps (default: 0)")
+                        "was active on held-out text (default: 0)")
     parser.add_argument("--keep", action="store_true",
                         help="leave coordinator and workers running")
     return parser.parse_args()
@@ -172,15 +172,27 @@ def summarise(manifest, job, first, last, killing, samples, seconds):
         say(f"  layer {layer.get('layer', 0)}  entropy {layer['entropy']:.2f} of "
             f"{math.log(len(weights)):.2f}  active {layer.get('active_share', 0):.0%}  "
             + " ".join(f"{w:.2f}" for w in weights))
+    active, count = active_experts(job)
+    say(f"  {active} of {count} are active on the held-out text")
+
+
+def active_experts(job):
+    """How many experts some held-out segment gave more than 2/E, and of how
+    many, over all layers."""
+    used = {}
+    for domain in job["progress"].get("evaluation", {}).get("domains", []):
+        for layer in domain.get("routing", []):
+            for expert, fraction in enumerate(layer["active_fraction"]):
+                place = layer.get("layer", 0), expert
+                used[place] = used.get(place, False) or fraction > 0
+    return sum(used.values()), len(used)
 
 
 def check_experts(job, least):
     """ServiceError when fewer experts are used than should be."""
-    layers = job["progress"].get("routing", [])
-    shares = [layer.get("active_share", 0) for layer in layers]
-    share = sum(shares) / len(shares) if shares else 0
-    if share < least:
-        raise ServiceError(f"{share:.0%} of the experts are active; at least "
+    active, count = active_experts(job)
+    if active < least * count or (least and not count):
+        raise ServiceError(f"{active} of {count} experts are active; at least "
                            f"{least:.0%} were to be (--min-active)")
 
 
