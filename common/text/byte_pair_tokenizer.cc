@@ -237,7 +237,7 @@ std::string BytePairTokenizer::begin_of_text() const {
   for (const auto& [text, id] : parts_.specials) {
     if (id == first) return text;
   }
-  return texts_[first];
+  return "";
 }
 
 int32_t BytePairTokenizer::SpecialId(absl::string_view text) const {

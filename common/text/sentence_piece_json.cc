@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/status_macros.h"
+#include "common/text/utf8.h"
 #include "nlohmann/json.hpp"
 
 namespace lory::text {
@@ -24,6 +25,13 @@ std::string AsJson(const std::string& text) {
 absl::Status NoJson(absl::string_view why) {
   return absl::UnimplementedError(
       absl::StrCat("no tokenizer.json has the same tokens: ", why));
+}
+
+bool IsUtf8(absl::string_view text) {
+  bool all = true;
+  ForEachUtf8Run(text,
+                 [&all](absl::string_view, bool is_utf8) { all &= is_utf8; });
+  return all;
 }
 
 absl::Status CheckSteps(const BytePairParts& parts) {
@@ -195,6 +203,10 @@ std::string Serialize(const BytePairParts& parts,
 
 absl::StatusOr<std::string> SentencePiecesAsJson(const BytePairParts& parts) {
   LORY_RETURN_IF_ERROR(CheckSteps(parts));
+  const std::vector<std::string> names = NamesOf(parts);
+  if (!std::all_of(names.begin(), names.end(), IsUtf8)) {
+    return NoJson("a piece of the model is no UTF-8");
+  }
   const Ordered ordered = InOrder(parts.model);
   LORY_RETURN_IF_ERROR(ordered.status);
   return Serialize(parts, ordered.merges);

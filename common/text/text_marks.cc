@@ -7,9 +7,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/io/json_text.h"
 
 namespace lory::text {
 namespace {
+
+using nlohmann::ordered_json;
 
 // More are no marks but an attack on the context.
 constexpr size_t kMostMarks = 64;
@@ -110,22 +113,29 @@ class PostProcessorReader {
   BytePairParts& parts_;
 };
 
-// A token's text: itself, or `content` of what describes it.
-std::string TokenTextAt(JsonElement config, const char* key) {
-  JsonElement value;
-  if (config[key].get(value) == simdjson::SUCCESS && value.is_object()) {
-    return TextAt(value, "content");
-  }
-  return TextAt(config, key);
+// The text under `key`: itself, or `content` of what describes it; as
+// LlamaTokenizer has it where there is no such key. Empty: it is null.
+std::string TokenTextAt(const ordered_json& config, const char* key,
+                        const char* otherwise) {
+  const auto found = config.find(key);
+  if (found == config.end()) return otherwise;
+  const ordered_json& text = found->is_object() && found->contains("content")
+                                 ? (*found)["content"]
+                                 : *found;
+  return text.is_string() ? text.get<std::string>() : "";
 }
 
-// Adds the token under `key` if `flag` asks for it. Without one transformers
-// puts none, either.
-absl::Status AddIfAsked(JsonElement config, const char* flag, const char* key,
+// Adds the token under `key` if `flag` asks for it. Where that is null
+// transformers puts none, either.
+absl::Status AddIfAsked(const ordered_json& config, const char* flag,
+                        const char* key, const char* otherwise,
                         const BytePairParts& parts,
                         std::vector<int32_t>* marks) {
-  const std::string token = TokenTextAt(config, key);
-  if (!BoolAt(config, flag, false) || token.empty()) return absl::OkStatus();
+  const auto asked = config.find(flag);
+  const std::string token = TokenTextAt(config, key, otherwise);
+  if (asked == config.end() || *asked != true || token.empty()) {
+    return absl::OkStatus();
+  }
   const auto found = parts.specials.find(token);
   if (found == parts.specials.end()) {
     return absl::InvalidArgumentError(
@@ -148,19 +158,13 @@ absl::Status ReadPostProcessor(JsonElement root, BytePairParts* parts) {
 
 absl::Status ApplyTokenizerConfig(absl::string_view json,
                                   BytePairParts* parts) {
-  simdjson::dom::parser parser;
-  JsonElement root;
-  const auto error =
-      parser.parse(json.data(), json.size(), /*realloc_if_needed=*/true)
-          .get(root);
-  if (error != simdjson::SUCCESS || !root.is_object()) {
-    return absl::InvalidArgumentError("it is no JSON object");
-  }
+  // Not by simdjson: transformers writes a model_max_length of 10^30.
+  LORY_ASSIGN_OR_RETURN(const ordered_json root, io::ParseJsonObject(json));
   TextMarks marks;
-  LORY_RETURN_IF_ERROR(
-      AddIfAsked(root, "add_bos_token", "bos_token", *parts, &marks.before));
-  LORY_RETURN_IF_ERROR(
-      AddIfAsked(root, "add_eos_token", "eos_token", *parts, &marks.after));
+  LORY_RETURN_IF_ERROR(AddIfAsked(root, "add_bos_token", "bos_token", "<s>",
+                                  *parts, &marks.before));
+  LORY_RETURN_IF_ERROR(AddIfAsked(root, "add_eos_token", "eos_token", "</s>",
+                                  *parts, &marks.after));
   parts->marks = std::move(marks);
   return absl::OkStatus();
 }

@@ -51,9 +51,12 @@ class Tokenizer {
   virtual std::string TokenText(int32_t id) const { return Decode({id}); }
 };
 
-// The tokens of `text` between the marks of `tokenizer`, as models take them.
-std::vector<int64_t> EncodeBetweenMarks(const Tokenizer& tokenizer,
-                                        absl::string_view text);
+// The tokens of a text in which the marks that begin texts and end documents,
+// as they are written, are those tokens, as in other people's libraries. What
+// stands between two is encoded as a text of its own. Time grows with the text.
+std::vector<int64_t> EncodeWithMarks(const Tokenizer& tokenizer,
+                                     absl::string_view end_of_document,
+                                     absl::string_view text);
 
 // Loads `path`: a tokenizer.json in Hugging Face's layout, BPE of bytes (GPT-2,
 // LLaMA 3) or of characters with tokens for bytes (Mixtral), or a

@@ -122,8 +122,22 @@ absl::StatusOr<Answer> RunInspect(const Flags& flags) {
                                        : ToText(inspection)};
 }
 
+// An export takes the place of all that its folder holds.
+absl::Status CheckKeepsTokenizer(const Flags& flags) {
+  namespace fs = std::filesystem;
+  if (flags.tokenizer.empty()) return absl::OkStatus();
+  std::error_code error;
+  fs::path folder = flags.tokenizer;
+  if (!fs::is_directory(folder, error)) folder = folder.parent_path();
+  if (folder.empty()) folder = ".";
+  if (!fs::equivalent(folder, flags.to, error)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      flags.to, " is the folder of --tokenizer; name another with --to"));
+}
+
 absl::StatusOr<Answer> RunExport(const Flags& flags) {
   LORY_RETURN_IF_ERROR(CheckOutsideOf(flags.checkpoint, flags.to));
+  LORY_RETURN_IF_ERROR(CheckKeepsTokenizer(flags));
   LORY_ASSIGN_OR_RETURN(const RoutingChoice choice, ChoiceOf(flags));
   LORY_ASSIGN_OR_RETURN(LoadedCheckpoint checkpoint,
                         LoadCheckpoint(flags.checkpoint));

@@ -71,6 +71,9 @@ absl::StatusOr<GenerationNotes> ReadGenerationNotes(const std::string& folder) {
   for (const char* key : kTokenIdKeys) {
     if (config.contains(key) && !config[key].is_null()) ids[key] = config[key];
   }
+  // What transformers' Llama and Mixtral have where the file has nothing.
+  if (!config.contains("bos_token_id")) ids["bos_token_id"] = 1;
+  if (!config.contains("eos_token_id")) ids["eos_token_id"] = 2;
   if (!ids.empty()) notes.token_ids = ids.dump();
   const std::string path = absl::StrCat(folder, "/", kGenerationFile);
   std::error_code error;

@@ -31,11 +31,15 @@ std::string TokenizerConfigJson(const TokenizerFile& file,
     json["bos_token"] = begin.empty() ? end : begin;
   }
   if (!end.empty()) json["eos_token"] = end;
-  if (!has_json) {
+  // Beside a tokenizer.json transformers does not look at them; whoever reads
+  // the tokenizer.model does, as is done here.
+  if (!lory::text::IsTokenizerJson(file.bytes)) {
     json["add_bos_token"] = !marks.before.empty();
     json["add_eos_token"] = !marks.after.empty();
   }
-  return json.dump(2) + "\n";
+  return json.dump(2, ' ', /*ensure_ascii=*/false,
+                   ordered_json::error_handler_t::replace) +
+         "\n";
 }
 
 // A tokenizer.json of the same tokens as the tokenizer.model.
@@ -103,7 +107,13 @@ std::vector<int64_t> EncodeText(const TokenizerFile& file,
 
 std::vector<int64_t> EncodePrompt(const TokenizerFile& file,
                                   absl::string_view text) {
-  return lory::text::EncodeBetweenMarks(*file.tokenizer, text);
+  const lory::text::TextMarks marks = file.tokenizer->marks();
+  std::vector<int64_t> tokens(marks.before.begin(), marks.before.end());
+  const std::vector<int64_t> inside =
+      lory::text::EncodeWithMarks(*file.tokenizer, file.end_of_document, text);
+  tokens.insert(tokens.end(), inside.begin(), inside.end());
+  tokens.insert(tokens.end(), marks.after.begin(), marks.after.end());
+  return tokens;
 }
 
 }  // namespace lory::surgery

@@ -28,12 +28,15 @@ absl::StatusOr<text::TokenizerFile> OpenTokenizer(const AppOptions& options,
                                                   const ServedModel& model) {
   std::string path = options.tokenizer;
   if (path.empty()) {
-    path = text::TokenizerPath(options.checkpoint);
+    // The folder: of two files in it the one of the manifest is taken.
+    path = options.checkpoint;
+    const std::string file = text::TokenizerPath(path);
     std::error_code error;
-    if (!fs::is_regular_file(path, error)) {
+    if (!fs::is_regular_file(file, error)) {
       return absl::InvalidArgumentError(absl::StrCat(
-          "there is no ", path, ": give the dataset's folder or its ",
-          text::kTokenizerFile, " with --tokenizer"));
+          "there is no ", file, ": give the dataset's folder, its ",
+          text::kTokenizerFile, " or ", text::kSentencePieceFile,
+          " with --tokenizer"));
     }
   }
   return text::OpenTokenizer(path,

@@ -13,30 +13,8 @@ void Append(const std::vector<int32_t>& more, std::vector<int64_t>& tokens) {
 }  // namespace
 
 std::vector<int64_t> Front::Encode(absl::string_view text) const {
-  const lory::text::Tokenizer& by = *tokenizer.tokenizer;
-  const std::vector<int32_t> before = by.marks().before;
-  std::vector<std::pair<std::string, int32_t>> marks;
-  if (by.end_of_document_id() >= 0) {
-    marks.emplace_back(tokenizer.end_of_document, by.end_of_document_id());
-  }
-  if (!before.empty()) marks.emplace_back(by.begin_of_text(), before.front());
-  std::erase_if(marks, [](const auto& mark) { return mark.first.empty(); });
-  std::vector<int64_t> tokens;
-  while (true) {
-    size_t first = absl::string_view::npos;
-    const std::pair<std::string, int32_t>* found = nullptr;
-    for (const auto& mark : marks) {
-      const size_t at = text.find(mark.first);
-      if (at < first) {
-        first = at;
-        found = &mark;
-      }
-    }
-    Append(by.Encode(text.substr(0, first)), tokens);
-    if (found == nullptr) return tokens;
-    tokens.push_back(found->second);
-    text.remove_prefix(first + found->first.size());
-  }
+  return lory::text::EncodeWithMarks(*tokenizer.tokenizer,
+                                     tokenizer.end_of_document, text);
 }
 
 std::vector<int64_t> Front::EncodePrompt(absl::string_view text,

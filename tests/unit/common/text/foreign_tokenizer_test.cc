@@ -337,6 +337,10 @@ TEST(TextMarks, AreThoseThatAConfigAsksFor) {
             std::pair(Ids{1}, Ids{2}));
   EXPECT_EQ(with(R"({"add_bos_token": true, "bos_token": null})"),
             std::pair(Ids{}, Ids{}));
+  // LlamaTokenizer's own, and a limit as transformers writes "none".
+  EXPECT_EQ(with(R"({"add_bos_token": true, "add_eos_token": true,
+                     "model_max_length": 1000000000000000019884624838656})"),
+            std::pair(Ids{1}, Ids{2}));
   auto parts = ParseTokenizerJson(Llama().dump());
   ASSERT_OK(parts);
   EXPECT_THAT(
@@ -346,7 +350,7 @@ TEST(TextMarks, AreThoseThatAConfigAsksFor) {
                HasSubstr("the bos_token '<x>', which is no special token")));
   EXPECT_THAT(ApplyTokenizerConfig("[1]", &*parts),
               StatusIs(absl::StatusCode::kInvalidArgument,
-                       HasSubstr("it is no JSON object")));
+                       HasSubstr("is not a JSON object")));
 }
 
 TEST(ForeignTokenizerMutations, AreReadOrRefused) {

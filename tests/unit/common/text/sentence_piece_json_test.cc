@@ -111,6 +111,8 @@ TEST(SentencePieceJson, WhatItCannotSayIsNamed) {
   refused({.pieces = Pieces(Words()),
            .charsmap = std::string("\4\0\0\0\0\4\0\0x", 9) + '\0'},
           "a table of its own");
+  refused({.pieces = PieceField("a\xff", -1, PieceType::kControl)},
+          "a piece of the model is no UTF-8");
   EXPECT_THAT(SentencePiecesAsJson(BytePairParts()),
               StatusIs(absl::StatusCode::kUnimplemented,
                        HasSubstr("no SentencePiece model")));

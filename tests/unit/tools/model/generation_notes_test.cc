@@ -20,7 +20,7 @@ using nlohmann::json;
 using ::testing::HasSubstr;
 
 struct GenerationNotesTest : ::testing::Test {
-  void Run(std::vector<std::string> arguments) const {
+  static absl::Status Failing(std::vector<std::string> arguments) {
     CLI::App app;
     app.require_subcommand(1);
     Flags flags;
@@ -28,7 +28,10 @@ struct GenerationNotesTest : ::testing::Test {
     AddCommands(app, flags, chosen);
     std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
     app.parse(arguments);
-    ASSERT_OK(chosen.run());
+    return chosen.run().status();
+  }
+  static void Run(std::vector<std::string> arguments) {
+    ASSERT_OK(Failing(std::move(arguments)));
   }
 
   std::string Text(const std::string& name) const {
@@ -84,6 +87,18 @@ TEST_F(GenerationNotesTest, WithoutAFileTextIsMadeByTheModelsIds) {
   EXPECT_EQ(made["_from_model_config"], true);
 }
 
+TEST_F(GenerationNotesTest, IdsThatAreNotNamedAreThoseOfTransformers) {
+  const std::string hf = WriteForeign(json::object());
+  json config = json::parse(Text("hf/config.json"));
+  config.erase("bos_token_id");
+  config.erase("eos_token_id");
+  folder.Write("hf/config.json", config.dump());
+  LORY_ASSERT_OK_AND_ASSIGN(const GenerationNotes notes,
+                            ReadGenerationNotes(hf));
+  EXPECT_EQ(json::parse(notes.token_ids),
+            json({{"bos_token_id", 1}, {"eos_token_id", 2}}));
+}
+
 TEST_F(GenerationNotesTest, WhatLiesBesideATokenizerGoesWithIt) {
   const std::string data = lory::eval::WriteByteDataset(folder);
   const std::string model =
@@ -123,6 +138,18 @@ TEST_F(GenerationNotesTest, TheMarkBeforeATextIsTheOneThatBeginsIt) {
   EXPECT_EQ(tokenizer["bos_token"], "<s>");
   EXPECT_EQ(tokenizer["eos_token"], "</s>");
   EXPECT_EQ(tokenizer["add_bos_token"], true);
+  EXPECT_EQ(tokenizer["add_eos_token"], false);
+  // What is read from the export has the mark, by either of its files.
+  for (const char* file : {"hf/tokenizer.json", "hf/tokenizer.model"}) {
+    LORY_ASSERT_OK_AND_ASSIGN(const auto read,
+                              lory::text::LoadTokenizer(folder.At(file)));
+    EXPECT_EQ(read->marks().before, std::vector<int32_t>{1}) << file;
+  }
+  EXPECT_THAT(
+      Failing({"export", folder.At("model"), "--to", folder.At("hf"), "--force",
+               "--tokenizer", folder.At("hf/tokenizer.model")}),
+      StatusIs(absl::StatusCode::kInvalidArgument,
+               HasSubstr("is the folder of --tokenizer")));
 }
 
 TEST_F(GenerationNotesTest, AFileThatIsNoObjectIsNamed) {

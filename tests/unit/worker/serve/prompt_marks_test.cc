@@ -209,6 +209,18 @@ TEST_F(PromptMarksTest, GiveTheFirstTokenOfAScoredTextAProbability) {
   EXPECT_NE(after.log_probabilities(0), bare.log_probabilities(0));
 }
 
+// Were every mark looked for from every mark on, this would take hours.
+TEST_F(PromptMarksTest, AreFoundInTimeThatGrowsWithTheText) {
+  constexpr int kMany = 500'000;
+  std::string text;
+  for (int i = 0; i < kMany; ++i) text += "<end>";
+  const std::vector<int64_t> tokens = front->Encode(text);
+  EXPECT_EQ(
+      std::count(tokens.begin(), tokens.end(), letters->end_of_document_id()),
+      kMany);
+  EXPECT_EQ(tokens.size(), kMany);
+}
+
 TEST_F(PromptMarksTest, PutNothingBetweenAContextAndItsText) {
   letters->dummy_prefix = "p";
   lory::v1::ScoreRequest request;
