@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_format.h"
@@ -247,6 +248,20 @@ int32_t BytePairTokenizer::SpecialId(absl::string_view text) const {
 
 std::string BytePairTokenizer::TokenText(int32_t id) const {
   return id >= 0 && id < vocabulary_size() ? texts_[id] : "";
+}
+
+int64_t BytePairTokenizer::given_up() const {
+  int64_t count = 0;
+  for (const auto& step : parts_.normalizer.steps) {
+    const auto* replace = std::get_if<Normalizer::Replace>(&step);
+    if (replace != nullptr) count += replace->pattern.given_up();
+  }
+  if (!parts_.pre_tokenizer) return count;
+  for (const auto& step : parts_.pre_tokenizer->steps) {
+    const auto* split = std::get_if<PreTokenizer::Split>(&step);
+    if (split != nullptr) count += split->pattern.given_up();
+  }
+  return count;
 }
 
 std::string BytePairTokenizer::Decode(const std::vector<int32_t>& ids) const {

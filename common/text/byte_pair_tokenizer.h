@@ -65,6 +65,7 @@ class BytePairTokenizer final : public Tokenizer {
   std::vector<int32_t> Encode(absl::string_view text) const override;
   std::string Decode(const std::vector<int32_t>& ids) const override;
   std::string TokenText(int32_t id) const override;
+  int64_t given_up() const override;
 
   const BytePairModel& model() const { return parts_.model; }
 

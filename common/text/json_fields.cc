@@ -7,6 +7,7 @@ namespace {
 
 // Deeper ones are no tokenizer but an attack on our stack.
 constexpr int kDeepest = 16;
+constexpr size_t kMostShown = 60;  // bytes of JSON in a message
 
 void AddSteps(JsonElement step, const char* list, int depth,
               std::vector<JsonElement>* steps) {
@@ -19,6 +20,13 @@ void AddSteps(JsonElement step, const char* list, int depth,
   } else {
     steps->push_back(step);
   }
+}
+
+// At most a line of it.
+std::string Shown(JsonElement value) {
+  std::string text = simdjson::minify(value);
+  if (text.size() > kMostShown) text = text.substr(0, kMostShown) + "...";
+  return text;
 }
 
 }  // namespace
@@ -43,12 +51,19 @@ int64_t WholeAt(JsonElement object, const char* key, int64_t otherwise) {
   return object[key].get(value) == simdjson::SUCCESS ? value : otherwise;
 }
 
-std::vector<JsonElement> StepsAt(JsonElement root, const char* key,
-                                 const char* list) {
+absl::StatusOr<std::vector<JsonElement>> StepsAt(JsonElement root,
+                                                 const char* key,
+                                                 const char* list) {
   std::vector<JsonElement> steps;
   JsonElement first;
   if (root[key].get(first) == simdjson::SUCCESS && !first.is_null()) {
     AddSteps(first, list, 0, &steps);
+  }
+  for (const JsonElement step : steps) {
+    if (TextAt(step, "type").empty()) {
+      return Unsupported(absl::StrCat(key, ", in which a step is ", Shown(step),
+                                      ", no object with a type"));
+    }
   }
   return steps;
 }

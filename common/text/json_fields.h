@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "simdjson.h"
 
@@ -21,9 +22,11 @@ bool BoolAt(JsonElement object, const char* key, bool otherwise);
 int64_t WholeAt(JsonElement object, const char* key, int64_t otherwise);
 
 // What `key` of `root` asks for, one after the other: the steps inside a step
-// of type Sequence, which are under `list`, take its place.
-std::vector<JsonElement> StepsAt(JsonElement root, const char* key,
-                                 const char* list);
+// of type Sequence, which are under `list`, take its place. INVALID_ARGUMENT
+// names the field: one of them is no object with a type.
+absl::StatusOr<std::vector<JsonElement>> StepsAt(JsonElement root,
+                                                 const char* key,
+                                                 const char* list);
 
 // INVALID_ARGUMENT
 absl::Status Unsupported(absl::string_view what);

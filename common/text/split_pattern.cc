@@ -3,6 +3,9 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <algorithm>
+#include <atomic>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -13,8 +16,11 @@
 namespace lory::text {
 namespace {
 
-// No expression for words comes near them, one that explodes stops there.
-constexpr uint32_t kMostSteps = 10'000'000;     // from one place of a text
+// An expression that explodes stops there. One for words takes steps for the
+// bytes of a run that it goes through and back: LLaMA 3's two a byte of a text
+// that is all spaces.
+constexpr uint32_t kMostSteps = 10'000'000;  // from one place of a text
+constexpr uint64_t kMostStepsPerByte = 8;    // of the text, where that is more
 constexpr uint32_t kMostKibibytes = 512 << 10;  // where it is interpreted
 
 struct FreeCode {
@@ -34,6 +40,20 @@ struct FreeMatchData {
   void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
 };
 
+using Limits = std::unique_ptr<pcre2_match_context, FreeMatchContext>;
+
+// What a text of `bytes` may take.
+Limits LimitsOf(size_t bytes) {
+  Limits limits(pcre2_match_context_create(nullptr));
+  LORY_CHECK(limits != nullptr);
+  const uint64_t steps =
+      std::clamp<uint64_t>(bytes * kMostStepsPerByte, kMostSteps,
+                           std::numeric_limits<uint32_t>::max());
+  pcre2_set_match_limit(limits.get(), static_cast<uint32_t>(steps));
+  pcre2_set_heap_limit(limits.get(), kMostKibibytes);
+  return limits;
+}
+
 PCRE2_SPTR Bytes(absl::string_view text) {
   return reinterpret_cast<PCRE2_SPTR>(text.data());
 }
@@ -48,7 +68,9 @@ std::string ErrorText(int code) {
 
 struct SplitPattern::Compiled {
   std::unique_ptr<pcre2_code, FreeCode> code;
-  std::unique_ptr<pcre2_match_context, FreeMatchContext> limits;
+  const Limits limits = LimitsOf(0);  // of most texts
+  // Texts whose rest was left in one piece.
+  mutable std::atomic<int64_t> given_up{0};
 };
 
 SplitPattern::SplitPattern(std::shared_ptr<const Compiled> compiled)
@@ -80,18 +102,13 @@ absl::StatusOr<SplitPattern> SplitPattern::Compile(
   }
   // Where there is no compiler for this machine it is interpreted.
   pcre2_jit_compile(compiled->code.get(), PCRE2_JIT_COMPLETE);
-  compiled->limits.reset(pcre2_match_context_create(nullptr));
-  pcre2_set_match_limit(compiled->limits.get(), kMostSteps);
-  pcre2_set_heap_limit(compiled->limits.get(), kMostKibibytes);
   return SplitPattern(std::move(compiled));
 }
 
 absl::StatusOr<SplitPattern> SplitPattern::Literal(absl::string_view text) {
   std::string expression;
   for (const char c : text) {
-    const bool is_mark = static_cast<unsigned char>(c) < 0x80 && c > ' ' &&
-                         !absl::ascii_isalnum(c);
-    if (is_mark) expression += '\\';
+    if (absl::ascii_ispunct(c)) expression += '\\';
     expression += c;
   }
   return Compile(expression);
@@ -103,21 +120,29 @@ void SplitPattern::ForEachMatch(
   const std::unique_ptr<pcre2_match_data, FreeMatchData> data(
       pcre2_match_data_create(1, nullptr));
   LORY_CHECK(data != nullptr);
+  Limits own;
+  if (text.size() > kMostSteps / kMostStepsPerByte) own = LimitsOf(text.size());
+  pcre2_match_context* const limits =
+      own != nullptr ? own.get() : compiled_->limits.get();
   const auto match = [&](size_t at, uint32_t options) {
     return pcre2_match(compiled_->code.get(), Bytes(text), text.size(), at,
-                       PCRE2_NO_UTF_CHECK | options, data.get(),
-                       compiled_->limits.get());
+                       PCRE2_NO_UTF_CHECK | options, data.get(), limits);
   };
   for (size_t at = 0; at < text.size();) {
     int result = match(at, 0);
     if (result == PCRE2_ERROR_JIT_STACKLIMIT) result = match(at, PCRE2_NO_JIT);
-    if (result < 0) return;
+    if (result < 0) {
+      if (result != PCRE2_ERROR_NOMATCH) ++compiled_->given_up;
+      return;
+    }
     const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(data.get());
     LORY_CHECK(ends[1] > at && ends[0] >= at);
     found(ends[0], ends[1]);
     at = ends[1];
   }
 }
+
+int64_t SplitPattern::given_up() const { return compiled_->given_up; }
 
 std::string PatternUnicodeVersion() {
   char version[32] = {};

@@ -2,6 +2,7 @@
 #define LORY_COMMON_TEXT_SPLIT_PATTERN_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -25,12 +26,16 @@ class SplitPattern {
   static absl::StatusOr<SplitPattern> Literal(absl::string_view text);
 
   // Calls `found` with the begin and end of every match, from left to right.
-  // `text` must be UTF-8. Where a match would take ten million steps from one
-  // place of the text, or 512 MiB, it gives up, as if there were no further
-  // match: what is left is one piece. Other places take as many steps again.
+  // `text` must be UTF-8. Where a match would take more than ten million steps
+  // from one place (of texts above 1.25 MB more than 8 a byte), or 512 MiB, it
+  // gives up, as if there were no further match, and counts that: what is left
+  // is one piece. Other places take as many steps again.
   void ForEachMatch(
       absl::string_view text,
       absl::FunctionRef<void(size_t begin, size_t end)> found) const;
+
+  // How often it did, in all copies together.
+  int64_t given_up() const;
 
  private:
   struct Compiled;

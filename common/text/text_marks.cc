@@ -150,7 +150,9 @@ absl::Status AddIfAsked(const ordered_json& config, const char* flag,
 
 absl::Status ReadPostProcessor(JsonElement root, BytePairParts* parts) {
   PostProcessorReader reader(parts);
-  for (const JsonElement step : StepsAt(root, "post_processor", "processors")) {
+  LORY_ASSIGN_OR_RETURN(const std::vector<JsonElement> steps,
+                        StepsAt(root, "post_processor", "processors"));
+  for (const JsonElement step : steps) {
     LORY_RETURN_IF_ERROR(reader.Add(step));
   }
   return absl::OkStatus();

@@ -49,6 +49,10 @@ class Tokenizer {
   // Of one token within a text: bytes that may end within a character. At the
   // begin of a text Decode drops a space that only encoding put there.
   virtual std::string TokenText(int32_t id) const { return Decode({id}); }
+  // How often one of its expressions found no end in a text so far and left the
+  // rest of it in one piece: see SplitPattern. Other tokens than the same
+  // expression gives elsewhere, but no text is lost.
+  virtual int64_t given_up() const { return 0; }
 };
 
 // The tokens of a text in which the marks that begin texts and end documents,
@@ -57,6 +61,10 @@ class Tokenizer {
 std::vector<int64_t> EncodeWithMarks(const Tokenizer& tokenizer,
                                      absl::string_view end_of_document,
                                      absl::string_view text);
+
+// The same between the marks of `tokenizer`, as models take a prompt.
+std::vector<int64_t> EncodeBetweenMarks(const Tokenizer& tokenizer,
+                                        absl::string_view text);
 
 // Loads `path`: a tokenizer.json in Hugging Face's layout, BPE of bytes (GPT-2,
 // LLaMA 3) or of characters with tokens for bytes (Mixtral), or a

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
@@ -140,7 +141,8 @@ bool IsOwn(const std::vector<JsonElement>& steps) {
 
 absl::Status ReadPreTokenizer(JsonElement root, bool* has_byte_level,
                               BytePairParts* parts) {
-  const auto steps = StepsAt(root, "pre_tokenizer", "pretokenizers");
+  LORY_ASSIGN_OR_RETURN(const std::vector<JsonElement> steps,
+                        StepsAt(root, "pre_tokenizer", "pretokenizers"));
   *has_byte_level = IsOwn(steps);
   if (*has_byte_level) return absl::OkStatus();
   PreTokenizer& pre = parts->pre_tokenizer.emplace();
@@ -195,14 +197,18 @@ absl::Status AddDecoder(JsonElement step, BytePairParts* parts) {
 }  // namespace
 
 absl::Status ReadSteps(JsonElement root, BytePairParts* parts) {
-  for (const JsonElement step : StepsAt(root, "normalizer", "normalizers")) {
+  LORY_ASSIGN_OR_RETURN(const std::vector<JsonElement> normalizer,
+                        StepsAt(root, "normalizer", "normalizers"));
+  for (const JsonElement step : normalizer) {
     LORY_RETURN_IF_ERROR(AddNormalizer(step, &parts->normalizer));
   }
   bool has_byte_level = false;
   LORY_RETURN_IF_ERROR(ReadPreTokenizer(root, &has_byte_level, parts));
   parts->model.unit = has_byte_level ? BytePairModel::Unit::kByte
                                      : BytePairModel::Unit::kCharacter;
-  for (const JsonElement step : StepsAt(root, "decoder", "decoders")) {
+  LORY_ASSIGN_OR_RETURN(const std::vector<JsonElement> decoder,
+                        StepsAt(root, "decoder", "decoders"));
+  for (const JsonElement step : decoder) {
     LORY_RETURN_IF_ERROR(AddDecoder(step, parts));
   }
   return absl::OkStatus();

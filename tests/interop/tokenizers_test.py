@@ -50,6 +50,8 @@ O200K = "|".join([
     r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
     r"\p{N}{1,3}", r" ?[^\s\p{L}\p{N}]+[\r\n/]*", r"\s*[\r\n]+",
     r"\s+(?!\S)", r"\s+"])
+SCRIPTS = (r"[\p{Han}\p{Hiragana}\p{Katakana}]+|\p{Greek}+|\p{Arabic}+|"
+           r"\p{Devanagari}+|\p{^Han}")
 DEEPSEEK = [r"\p{N}{1,3}", "[一-龥\u3040-ゟ゠-ヿ]+",
             r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|"""
             r"[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|"
@@ -78,7 +80,8 @@ def hostile_texts():
         "👩‍👩‍👧‍👦 🏳️‍🌈 🇩🇪🇫🇷 👍🏽", "שלום עולם", "مرحبا ١٢٣٤٥", "\u202eabc\u202c",
         "๑๒๓๔ ৪৫৬ 一二三 Ⅷ ⅷ ⑩ ½", "\ue000\uf8ff\U000f0000\U0010ffff",
         "\u200b\u200c\u200d\u2060\u180e x\u180ey", "\u2028a\u2029b\u3000c\u1680d",
-        "你好，世界。 これはペンです", "ไทยภาษา ລາວ မြန်မာ ភាសាខ្មែរ བོད་",
+        "你好，世界。 これはペンです", "你好、世界。a 〆ー・「ﾊﾝ」々〇 α·β;͵ ب،ت؟ـ١ क।ख॥",
+        "ไทยภาษา ລາວ မြန်မာ ភាសាខ្មែរ བོད་",
         "Straße İstanbul ſo Kelvin \u212a 'ſ 'S 'LL x'Ve Y'RE",
         "we'll they've I'd I'm can't 'tis o'clock 'S 'T", "'" * 50, "1234567 12 3",
         "</s><s><unk><|endoftext|><|im_start|>", "<0x0A><0x41> <0xFF>",
@@ -225,6 +228,7 @@ def layouts(texts):
     yield "o200k", byte_level(with_bytes(split(O200K)), texts=texts)
     yield "deepseek", byte_level(
         with_bytes(*[split(part) for part in DEEPSEEK]), texts=texts)
+    yield "scripts", byte_level(with_bytes(split(SCRIPTS)), texts=texts)
     yield "starcoder", byte_level(pre_tokenizers.Sequence(
         [pre_tokenizers.Digits(True), plain]), texts=texts)
     yield "punctuation", byte_level(pre_tokenizers.Sequence(

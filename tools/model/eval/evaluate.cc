@@ -17,18 +17,6 @@ using ::lory::config::FeedForwardKind;
 using ::lory::config::ModelShape;
 using ::lory::model::Transformer;
 
-// Bytes of each token; what ends a document is none of its text.
-std::vector<int64_t> BytesOfTokens(const lory::text::Tokenizer& tokenizer) {
-  std::vector<int64_t> bytes(tokenizer.vocabulary_size());
-  for (size_t id = 0; id < bytes.size(); ++id) {
-    bytes[id] = static_cast<int64_t>(
-        tokenizer.TokenText(static_cast<int32_t>(id)).size());
-  }
-  const int32_t end = tokenizer.end_of_document_id();
-  if (end >= 0) bytes[end] = 0;
-  return bytes;
-}
-
 // "1 text", "2 texts".
 std::string Counted(size_t count, absl::string_view what) {
   return absl::StrCat(count, " ", what, count == 1 ? "" : "s");

@@ -32,19 +32,21 @@ struct Batch {
 };
 
 // One window's targets and losses from position `first` on.
-void AddRow(const float* losses, const int64_t* targets, int64_t first,
-            int64_t length, const std::vector<int64_t>& token_bytes,
+void AddRow(const float* losses, const int64_t* tokens, const int64_t* targets,
+            int64_t first, int64_t length, const TokenBytes& token_bytes,
             LossSums& sums) {
   double loss = 0;
-  int64_t tokens = 0;
+  int64_t count = 0;
   int64_t bytes = 0;
   for (int64_t i = first; i < length; ++i) {
     if (targets[i] < 0) continue;
     loss += losses[i];
-    ++tokens;
-    if (!token_bytes.empty()) bytes += token_bytes[targets[i]];
+    ++count;
+    if (!token_bytes.inside.empty()) {
+      bytes += token_bytes.Of(targets[i], tokens[i]);
+    }
   }
-  sums.AddWindow(loss, tokens, bytes);
+  sums.AddWindow(loss, count, bytes);
 }
 
 void MeasureBatch(const Transformer& model, Batch& batch,
@@ -62,14 +64,29 @@ void MeasureBatch(const Transformer& model, Batch& batch,
   for (int64_t row = 0; row < batch.rows; ++row) {
     const float* losses =
         losses_BL.const_data_ptr<float>() + row * batch.length;
+    const int64_t* tokens = batch.tokens.data() + row * batch.length;
     const int64_t* targets = batch.targets.data() + row * batch.length;
-    AddRow(losses, targets, 0, batch.length, options.token_bytes, figures.all);
-    AddRow(losses, targets, options.first_segment, batch.length,
+    AddRow(losses, tokens, targets, 0, batch.length, options.token_bytes,
+           figures.all);
+    AddRow(losses, tokens, targets, options.first_segment, batch.length,
            options.token_bytes, figures.rest);
   }
 }
 
 }  // namespace
+
+TokenBytes BytesOfTokens(const lory::text::Tokenizer& tokenizer) {
+  const int32_t end = tokenizer.end_of_document_id();
+  TokenBytes bytes{.end_of_document = end};
+  for (int32_t id = 0; id < tokenizer.vocabulary_size(); ++id) {
+    const bool is_text = id != end;
+    bytes.inside.push_back(
+        is_text ? static_cast<int64_t>(tokenizer.TokenText(id).size()) : 0);
+    bytes.at_begin.push_back(
+        is_text ? static_cast<int64_t>(tokenizer.Decode({id}).size()) : 0);
+  }
+  return bytes;
+}
 
 absl::StatusOr<TextFigures> MeasureText(const Transformer& model,
                                         const TextSet& text,

@@ -236,6 +236,39 @@ TEST(Llama3Tokenizer, OnlyAddedTokensThatAreNotSpecialAreFoundInText) {
                        HasSubstr("lstrip of the added token '<b>'")));
 }
 
+TEST(TokenizerJson, StepsThatAreNoneAreNamedWithTheirField) {
+  for (const char* field : {"normalizer", "pre_tokenizer", "decoder"}) {
+    for (const json& step : {json::array({{{"type", "NFC"}}}), json("x"),
+                             json({{"kind", "NFC"}})}) {
+      json file = Llama3();
+      file[field] = step;
+      EXPECT_THAT(ParseTokenizerJson(file.dump()),
+                  StatusIs(absl::StatusCode::kInvalidArgument,
+                           HasSubstr(absl::StrCat("not supported: ", field,
+                                                  ", in which a step is ",
+                                                  step.dump()))));
+    }
+  }
+}
+
+TEST(TokenizerJson, SaysHowOftenItsExpressionsGaveUp) {
+  json file = Llama3();
+  file["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = "(?:a|aa)+b";
+  const BytePairTokenizer tokenizer = Read(file);
+  tokenizer.Encode("aab aab");
+  EXPECT_EQ(tokenizer.given_up(), 0);
+  // Without any b it would see at once that there is no match.
+  const std::string text = std::string(40, 'a') + "cb";
+  EXPECT_EQ(tokenizer.Decode(tokenizer.Encode(text)), text);
+  EXPECT_EQ(tokenizer.given_up(), 1);
+  file["normalizer"] = {{"type", "Replace"},
+                        {"pattern", {{"Regex", "(?:a|aa)+b"}}},
+                        {"content", "x"}};
+  const BytePairTokenizer replacing = Read(file);
+  replacing.Encode(text);
+  EXPECT_EQ(replacing.given_up(), 2);
+}
+
 TEST(TokenizerJson, NoIdIsThatOfTwoTokens) {
   // The text <b> would become the end of a document.
   json twice = Llama3();

@@ -79,9 +79,10 @@ TEST(SplitPattern, ReadsWhatTheDialectsWriteInTheirOwnWay) {
 
 TEST(SplitPattern, RefusesWhatPcre2WouldUnderstandInAnotherWay) {
   for (const char* expression :
-       {R"(\h)", R"(\w)", R"(\b)", R"(\K)", R"(\1)", R"([\S])", "(?m:a)",
-        "a(?i)b", "(?<n>a)", "[a[bc]]", "[a&&b]", "a{1,2}+", R"(\u12)",
-        R"(\xe9)", "a\\", "a{,2}", "a{2}?", "a(*F)", "(*UTF)a"}) {
+       {R"(\h)",   R"(\w)",   R"(\b)",    R"(\K)",   R"(\1)",  R"([\S])",
+        "(?m:a)",  "a(?i)b",  "(?<n>a)",  "[a[bc]]", "[a&&b]", "a{1,2}+",
+        R"(\u12)", R"(\xe9)", "a\\",      "a{,2}",   "a{2}?",  "a(*F)",
+        "(*UTF)a", R"(\pL)",  R"([\PL])", R"(\p{L)"}) {
     EXPECT_THAT(SplitPattern::Compile(expression),
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          HasSubstr("not supported")))
@@ -95,6 +96,46 @@ TEST(SplitPattern, RefusesWhatPcre2WouldUnderstandInAnotherWay) {
                        HasSubstr("a* matches nothing, too")));
 }
 
+TEST(SplitPattern, ScriptsAreThoseThatACharacterIsOf) {
+  // PCRE2's \p{Han} has the marks of U+3001 and U+3002, too, and \p{Arabic}
+  // the comma of U+060C, which several scripts use.
+  const std::string text = "\u4f60\u3001\u4e16\u3002\u3042\u30fc\u30a2a";
+  EXPECT_THAT(Matches(R"(\p{Han}+)", text), ElementsAre("\u4f60", "\u4e16"));
+  EXPECT_THAT(Matches(R"([\p{Han}\p{Hiragana}\p{katakana}]+)", text),
+              ElementsAre("\u4f60", "\u4e16", "\u3042", "\u30a2"));
+  EXPECT_THAT(Matches(R"(\p{^Han}+)", text),
+              ElementsAre("\u3001", "\u3002\u3042\u30fc\u30a2a"));
+  EXPECT_THAT(Matches(R"(\P{Han}+)", "\u3001\u4f60b"),
+              ElementsAre("\u3001", "b"));
+  EXPECT_THAT(Matches(R"(\p{Arabic}+)", "\u0628\u060c"), ElementsAre("\u0628"));
+  EXPECT_THAT(Matches(R"(\p{Devanagari}+)", "\u0915\u0964"),
+              ElementsAre("\u0915"));
+  EXPECT_THAT(Matches(R"(\p{Old_Italic}\p{Any}\p{lu})", "\U00010300aB"),
+              ElementsAre("\U00010300aB"));
+  EXPECT_THAT(SplitPattern::Compile(R"(\p{Punct})"),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("unknown property")));
+}
+
+TEST(SplitPattern, RefusesCharactersThatAreTwoInAnotherCase) {
+  for (const char* expression :
+       {"(?i:ss)", "(?i:Ss)", "(?i:a(?:s)s)", "(?i:\u00df)", "(?i:[\u00df])",
+        "(?i:efFe)", "(?i:fi)", "(?i:fl)", "(?i:st)", "(?i:(?=s)t)",
+        R"((?i:\u00df))", R"((?i:[\x{df}]))", R"((?i:[\p{Lu}]))",
+        "(?i:\\\u00df)"}) {
+    EXPECT_THAT(SplitPattern::Compile(expression),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("inside (?i: in a regular expression")))
+        << expression;
+  }
+  EXPECT_THAT(Matches("(?i:'s|'t|'re|'ve|'m|'ll|'d)st", "'Sst'VEst"),
+              ElementsAre("'Sst", "'VEst"));
+  EXPECT_THAT(Matches("'(?i:[sdmt]|ll|ve|re)", "'T'Ll"),
+              ElementsAre("'T", "'Ll"));
+  EXPECT_THAT(Matches("(?i:s)s|ff|\u00df", "Ss\u00dfff"),
+              ElementsAre("Ss", "\u00df", "ff"));
+}
+
 TEST(SplitPattern, ReadsRepeatsThatMeanTheSame) {
   EXPECT_THAT(Matches("a{2}b?", "aaab"), ElementsAre("aa"));
   EXPECT_THAT(Matches("a{1,2}?", "aaa"), ElementsAre("a", "a", "a"));
@@ -104,6 +145,7 @@ TEST(SplitPattern, ReadsRepeatsThatMeanTheSame) {
 TEST(SplitPattern, LiteralsAreNoExpressions) {
   auto literal = SplitPattern::Literal("a.[\u2581]");
   ASSERT_OK(literal);
+  EXPECT_OK(SplitPattern::Literal("\x7f\t"));
   std::vector<size_t> begins;
   literal->ForEachMatch("xa.[\u2581]a.[\u2581]ax[",
                         [&](size_t begin, size_t) { begins.push_back(begin); });
@@ -119,12 +161,29 @@ TEST(SplitPattern, LongRunsTakeTheirTime) {
               1'000'000);
 }
 
+TEST(SplitPattern, LimitsGrowWithTheText) {
+  // LLaMA 3's expression for white space looks for a line's end first.
+  const SplitPattern pattern = Pattern(R"(\s*[\r\n]+|\s+(?!\S)|\s+|\S+)");
+  const std::string text = std::string(12'000'000, ' ') + "b c";
+  std::vector<size_t> ends;
+  pattern.ForEachMatch(text, [&](size_t, size_t end) { ends.push_back(end); });
+  EXPECT_THAT(ends, ElementsAre(11'999'999, 12'000'000, 12'000'001, 12'000'002,
+                                12'000'003));
+  EXPECT_EQ(pattern.given_up(), 0);
+}
+
 TEST(SplitPattern, GivesUpWhereAMatchTakesTooManySteps) {
   // 2^40 ways to cut the run, none of which ends with b.
   const std::string text = "aab " + std::string(40, 'a') + "c aab";
   EXPECT_THAT(Matches("(?:a|aa)+b", text), ElementsAre("aab"));
   EXPECT_THAT(Split("(?:a|aa)+b", SplitBehavior::kIsolated, false, text),
               ElementsAre("aab", text.substr(3)));
+  const SplitPattern pattern = Pattern("(?:a|aa)+b");
+  const SplitPattern same = pattern;
+  for (const std::string& each : {text, std::string("aab c"), text}) {
+    pattern.ForEachMatch(each, [](size_t, size_t) {});
+  }
+  EXPECT_EQ(same.given_up(), 2);
 }
 
 TEST(PreTokenizer, BehaviorsAreThoseOfTheLibrary) {

@@ -74,7 +74,7 @@ TEST(MeasureText, IsTheCrossEntropyOfAllLogits) {
     for (int64_t i = 0; i < 61; ++i) tokens.push_back(i * i % kVocabulary);
     TextOptions options{.first_segment = kSegment};
     for (int64_t i = 0; i < kVocabulary; ++i) {
-      options.token_bytes.push_back(i + 1);
+      options.token_bytes.inside.push_back(i + 1);
     }
     // 60 targets: five whole windows; windows that overlap; a short last one.
     for (const auto& [window, stride] :
@@ -97,6 +97,52 @@ TEST(MeasureText, IsTheCrossEntropyOfAllLogits) {
       EXPECT_EQ(figures.all.token_count(), 60);
       EXPECT_EQ(figures.routing.has_value(), spec.feed_forward().has_lory());
     }
+  }
+}
+
+// Words " a", " b" and so on behind the end of a document, 0, as tokenizers
+// have them that put a space before every text.
+class SpacedWords : public lory::text::Tokenizer {
+ public:
+  int64_t vocabulary_size() const override { return kVocabulary; }
+  int32_t end_of_document_id() const override { return 0; }
+  std::vector<int32_t> Encode(absl::string_view text) const override {
+    std::vector<int32_t> ids;
+    for (size_t i = 0; i < text.size(); i += 2) ids.push_back(text[i] - '`');
+    return ids;
+  }
+  std::string Decode(const std::vector<int32_t>& ids) const override {
+    std::string text;
+    for (const int32_t id : ids) text += TokenText(id);
+    return text.empty() ? text : text.substr(1);
+  }
+  std::string TokenText(int32_t id) const override {
+    return id == 0 ? "" : std::string(" ") + static_cast<char>('`' + id);
+  }
+};
+
+TEST(MeasureText, CountsTheBytesOfTheTextsAndNoSpaceBeforeThem) {
+  const lory::model::SingleThread single_thread;
+  lory::testing::CapturedProgress captured;
+  const auto model = MakeModel(DenseSpec());
+  const SpacedWords tokenizer;
+  std::vector<int64_t> tokens = {0};
+  double bytes = 0;
+  for (const std::string text : {"a b c", "d", "e f"}) {
+    EXPECT_EQ(tokenizer.Decode(tokenizer.Encode(text)), text);
+    for (const int32_t id : tokenizer.Encode(text)) tokens.push_back(id);
+    tokens.push_back(0);
+    bytes += static_cast<double>(text.size());
+  }
+  for (const int64_t window : {3, 4, 20}) {
+    captured.progress().Start("text", 1);
+    LORY_ASSERT_OK_AND_ASSIGN(
+        const TextFigures figures,
+        MeasureText(*model, SlidingWindows("x", tokens, window, window, 0),
+                    {.token_bytes = BytesOfTokens(tokenizer)}, nullptr,
+                    captured.progress()));
+    EXPECT_NEAR(figures.all.Mean() * 9 / std::numbers::ln2 / bytes,
+                figures.all.BitsPerByte(), 1e-9);
   }
 }
 
