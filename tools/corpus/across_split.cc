@@ -91,18 +91,14 @@ class CopySearch {
   void LookUp(const ShingleIndex& index, int64_t first, bool is_last) {
     const auto count = static_cast<int64_t>(across_.train.size());
     ParallelFor(count, kGrain, [&](int64_t begin, int64_t end) {
-      ShingleIndex::Candidates candidates(index);
+      ShingleIndex::Lookup lookup(index);
       for (int64_t i = begin; i < end; ++i) {
         if (pairs_[i]) continue;
-        const auto shingles = ShinglesOf(text_of_(across_.train[i]));
-        for (const int32_t place : candidates.For(shingles)) {
-          const double overlap = Overlap(shingles, index.set(place));
-          if (overlap < overlap_) continue;
-          pairs_[i] = {.dropped = across_.train[i],
-                       .kept = across_.held_out[first + place],
-                       .overlap = overlap};
-          break;
-        }
+        const auto match = lookup.First(ShinglesOf(text_of_(across_.train[i])));
+        if (match.set < 0) continue;
+        pairs_[i] = {.dropped = across_.train[i],
+                     .kept = across_.held_out[first + match.set],
+                     .overlap = match.overlap};
       }
       if (is_last) across_.on_progress(end - begin);
     });

@@ -244,7 +244,9 @@ absl::Status CheckNamedFiles(const CorpusSpec& spec) {
     const CorpusInput& input = spec.inputs[i];
     const bool is_megatron = input.format == InputFormat::kMegatron;
     const std::string key = absl::StrCat("inputs[", i, "].path");
-    if (is_megatron && absl::EndsWith(input.path, ".bin")) {
+    std::error_code error;
+    if (is_megatron && absl::EndsWith(input.path, ".bin") &&
+        !std::filesystem::is_directory(input.path, error)) {
       missing.push_back(absl::StrCat(spec.PlaceOf(key),
                                      ": there is no .idx beside ", input.path));
       continue;

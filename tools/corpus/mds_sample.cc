@@ -116,12 +116,15 @@ absl::StatusOr<int> FindWords(const std::vector<MdsColumn>& columns,
 
 // Of a type that is too narrow each number is read as one with zeros behind it,
 // which may all be ids: 0 is the end mark of many a tokenizer.
+// Zeros at the end fill a sample up and tell nothing.
 absl::Status CheckWidth(const std::string& column, absl::string_view value,
                         TokenType type) {
   constexpr size_t kLeastZeros = 8;
   const auto each = static_cast<size_t>(BytesEach(type));
+  const size_t told =
+      value.find_last_not_of('\0') + 1;  // none is told: all are zeros
   for (size_t wide = 2 * each; wide <= sizeof(uint64_t); wide *= 2) {
-    if (value.size() % wide != 0 || value.size() / wide < kLeastZeros) continue;
+    if (value.size() % wide != 0 || told / wide < kLeastZeros) continue;
     bool all_zero = true;
     for (size_t at = wide - each; at < value.size(); at += wide) {
       all_zero = all_zero && LoadNumber(value.substr(at, each)) == 0;

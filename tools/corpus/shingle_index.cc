@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "tools/corpus/shingles.h"
+
 namespace lory::corpus {
 namespace {
 
@@ -118,27 +120,33 @@ std::vector<int64_t> ShingleIndex::PrefixOf(
   return prefix;
 }
 
-std::span<const int32_t> ShingleIndex::Candidates::For(
+ShingleIndex::Match ShingleIndex::Lookup::First(
     std::span<const uint64_t> shingles) {
-  found_.clear();
+  Match best;
   const auto size = static_cast<double>(shingles.size());
   for (const int64_t place : index_.PrefixOf(shingles)) {
     for (int32_t i = index_.list_begins_[place];
          i < index_.list_begins_[place + 1]; ++i) {
       const int32_t set = index_.listed_[i];
+      if (best.set >= 0 && set >= best.set) break;  // lists ascend
       if (is_seen_[set]) continue;
       is_seen_[set] = true;
-      found_.push_back(set);
+      seen_.push_back(set);
+      // All that two sets can share is the smaller one.
+      const auto other = static_cast<double>(index_.sets_[set].size());
+      if (std::min(size, other) / std::max(size, other) < index_.overlap_) {
+        continue;
+      }
+      ++compared_;
+      const double overlap = Overlap(shingles, index_.sets_[set]);
+      if (overlap < index_.overlap_) continue;
+      best = {set, overlap};
+      break;
     }
   }
-  for (const int32_t set : found_) is_seen_[set] = false;
-  // All that two sets can share is the smaller one.
-  std::erase_if(found_, [&](int32_t set) {
-    const auto other = static_cast<double>(index_.sets_[set].size());
-    return std::min(size, other) / std::max(size, other) < index_.overlap_;
-  });
-  std::sort(found_.begin(), found_.end());
-  return found_;
+  for (const int32_t set : seen_) is_seen_[set] = false;
+  seen_.clear();
+  return best;
 }
 
 }  // namespace lory::corpus

@@ -42,22 +42,31 @@ class ShingleIndex {
   // At most 2^31 shingles; `overlap` above 0.
   ShingleIndex(ShingleSets sets, double overlap);
 
+  struct Match {
+    int32_t set = -1;  // its number; -1: none overlaps enough
+    double overlap = 0;
+  };
+
   // Looks up one set after the other, with memory of its own for what it has
   // seen. Thread-compatible; the index lives longer.
-  class Candidates {
+  class Lookup {
    public:
-    explicit Candidates(const ShingleIndex& index)
+    explicit Lookup(const ShingleIndex& index)
         : index_(index), is_seen_(index.sets_.count()) {}
 
-    // Sets by number, in order and each once, among which all are that overlap
-    // with `shingles` by at least the index' overlap; seldom others. Until the
-    // next call.
-    std::span<const int32_t> For(std::span<const uint64_t> shingles);
+    // The first set, by number, that overlaps with `shingles` by at least the
+    // index' overlap. Later ones are not looked at: where all are alike, one
+    // is.
+    Match First(std::span<const uint64_t> shingles);
+
+    // How many sets have been compared in all.
+    int64_t compared() const { return compared_; }
 
    private:
     const ShingleIndex& index_;
     std::vector<bool> is_seen_;
-    std::vector<int32_t> found_;
+    std::vector<int32_t> seen_;
+    int64_t compared_ = 0;
   };
 
   std::span<const uint64_t> set(int32_t number) const { return sets_[number]; }

@@ -73,9 +73,8 @@ absl::Status WithRoom(const absl::Status& status,
                       const std::optional<uint64_t>& free_before) {
   std::string needs;
   if (free_before) {
-    needs = absl::StrFormat(
-        "the stage needs more than the %.2f MB that were free when it began; ",
-        static_cast<double>(*free_before) / 1e6);
+    needs = absl::StrFormat("%.2f MB were free when the stage began; ",
+                            static_cast<double>(*free_before) / 1e6);
   }
   return absl::ResourceExhaustedError(absl::StrCat(
       status.message(), ": ", needs,

@@ -18,7 +18,6 @@
 namespace lory::corpus {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 // Sets of few shingles, so that many overlap a little and some much.
@@ -42,28 +41,53 @@ ShingleSets Gathered(const std::vector<std::vector<uint64_t>>& sets) {
   return gathered;
 }
 
-TEST(ShingleIndex, ListsAllThatOverlapEnough) {
+TEST(ShingleIndex, FindsTheFirstThatOverlapsEnough) {
   Random random(5);
+  int found = 0;
   for (int round = 0; round < 300; ++round) {
     const double overlap = 0.05 + 0.05 * static_cast<double>(random.Below(20));
     const auto sets = RandomSets(random, 30);
     const ShingleIndex index(Gathered(sets), overlap);
-    ShingleIndex::Candidates candidates(index);
+    ShingleIndex::Lookup lookup(index);
     for (const auto& query : RandomSets(random, 30)) {
-      const auto found = candidates.For(query);
-      const std::set<int32_t> listed(found.begin(), found.end());
-      EXPECT_EQ(listed.size(), found.size());
-      for (int32_t i = 0; i < 30; ++i) {
-        // Two empty sets are equal, but texts without words are no copies.
-        if (query.empty() || Overlap(query, sets[i]) < overlap) continue;
-        EXPECT_TRUE(listed.contains(i)) << overlap;
+      // Two empty sets are equal, but texts without words are no copies.
+      int32_t first = 0;
+      while (first < 30 &&
+             (query.empty() || Overlap(query, sets[first]) < overlap)) {
+        ++first;
       }
+      const ShingleIndex::Match match = lookup.First(query);
+      EXPECT_EQ(match.set, first < 30 ? first : -1) << overlap;
+      if (match.set < 0) continue;
+      EXPECT_EQ(match.overlap, Overlap(query, sets[first]));
+      ++found;
     }
   }
+  EXPECT_GT(found, 1000);
+}
+
+// One text many times over, with a word changed here and there: the first that
+// is met decides, not all of them.
+TEST(ShingleIndex, ComparesFewOfManyThatAreAlike) {
+  Random random(7);
+  const auto changed = [&] {
+    const uint64_t at = random.Below(200);
+    std::string text;
+    for (uint64_t i = 0; i < 200; ++i) {
+      absl::StrAppend(&text, i == at ? random.Below(1000) : i, " ");
+    }
+    return ShinglesOf(text);
+  };
+  std::vector<std::vector<uint64_t>> sets;
+  for (int i = 0; i < 1000; ++i) sets.push_back(changed());
+  const ShingleIndex index(Gathered(sets), 0.5);
+  ShingleIndex::Lookup lookup(index);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(lookup.First(changed()).set, 0);
+  EXPECT_LT(lookup.compared(), 100 * 20);
 }
 
 // Of texts with the same words in another order, and so the same vector.
-TEST(ShingleIndex, ListsNothingOfWhatOnlyTheVectorsAgreeOn) {
+TEST(ShingleIndex, ComparesLittleOfWhatOnlyTheVectorsAgreeOn) {
   Random random(6);
   std::vector<std::string> words;
   for (int i = 0; i < 300; ++i) words.push_back(absl::StrCat("word", i));
@@ -78,11 +102,10 @@ TEST(ShingleIndex, ListsNothingOfWhatOnlyTheVectorsAgreeOn) {
   std::vector<std::vector<uint64_t>> sets;
   for (int i = 0; i < 200; ++i) sets.push_back(shuffled());
   const ShingleIndex index(Gathered(sets), 0.5);
-  ShingleIndex::Candidates candidates(index);
-  size_t looked_at = 0;
-  for (int i = 0; i < 200; ++i) looked_at += candidates.For(shuffled()).size();
-  EXPECT_LT(looked_at, 10u);
-  EXPECT_THAT(candidates.For(sets[7]), ElementsAre(7));
+  ShingleIndex::Lookup lookup(index);
+  for (int i = 0; i < 200; ++i) EXPECT_EQ(lookup.First(shuffled()).set, -1);
+  EXPECT_LT(lookup.compared(), 10);
+  EXPECT_EQ(lookup.First(sets[7]).set, 7);
 }
 
 TEST(AcrossSplit, ReadsNothingWhereNothingIsHeldOut) {
