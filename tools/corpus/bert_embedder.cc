@@ -146,11 +146,12 @@ absl::StatusOr<std::unique_ptr<Embedder>> OpenBertEmbedder(
   // hash with the rows of the one before.
   LORY_ASSIGN_OR_RETURN(std::vector<FileHash> files, HashFiles(spec.model));
   LORY_ASSIGN_OR_RETURN(const BertShape shape, ReadBertShape(spec.model));
+  LORY_ASSIGN_OR_RETURN(const std::string pooling, FindPoolingFile(spec.model));
   BertChoices choices = {.normalize = spec.normalize};
   if (spec.pooling.has_value()) {
     choices.pooling = *spec.pooling;
   } else {
-    LORY_ASSIGN_OR_RETURN(choices.pooling, ReadPooling(spec.model));
+    LORY_ASSIGN_OR_RETURN(choices.pooling, ReadPooling(spec.model, pooling));
   }
   choices.max_tokens =
       spec.max_tokens.value_or(std::min(kUsualTokens, shape.positions));

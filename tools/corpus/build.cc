@@ -117,7 +117,7 @@ class Build {
       const bool is_mds = input.format == InputFormat::kMds;
       if (!is_mds && input.format != InputFormat::kMegatron) continue;
       stage->options[absl::StrCat("samples-", i)] = {
-          {"version", 2},  // of how they are taken apart
+          {"version", 3},  // of how they are taken apart
           {"format", is_mds ? "mds" : "megatron"},
           {"tokens_key", input.keys.tokens},
           {"tokens_type",
@@ -160,7 +160,7 @@ class Build {
                        {"training_mb", spec_.tokenizer_megabytes}};
       const bool of_pieces = spec_.tokenizer_kind == kSentencePieceBpe;
       if (of_pieces) {
-        stage.version = 2;
+        stage.version = 3;
         stage.options["kind"] = spec_.tokenizer_kind;
       }
       stage.inputs = {{"ingest", ingest_.OutputHash()},
@@ -181,7 +181,7 @@ class Build {
   }
 
   absl::Status RunTokenize(const DocumentStore& store) {
-    Stage stage{.name = "tokenize", .version = 2};
+    Stage stage{.name = "tokenize", .version = 3};
     stage.inputs = {{"ingest", ingest_.OutputHash()},
                     {"tokenizer", tokenizer_.OutputHash()}};
     stage.run = [&](const std::string& folder) -> absl::StatusOr<StageResult> {

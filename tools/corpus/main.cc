@@ -21,6 +21,7 @@
 #include "tools/corpus/map.h"
 #include "tools/corpus/stats.h"
 #include "tools/corpus/token_lines.h"
+#include "tools/corpus/tokenize.h"
 #include "tools/corpus/verify.h"
 
 namespace lory::corpus {
@@ -136,7 +137,11 @@ int RunTokenize(const TokenLinesFlags& flags) {
                                             : TokenLinesMode::kWhole;
   // By way of stdio a read that fails looks like the end.
   std::ios::sync_with_stdio(false);
-  return ExitCodeOf(PrintTokenLines(**tokenizer, mode, std::cin, std::cout));
+  const absl::Status printed =
+      PrintTokenLines(**tokenizer, mode, std::cin, std::cout);
+  const int64_t given_up = (*tokenizer)->given_up();
+  if (given_up > 0) std::cerr << GivenUpText(given_up) << "\n";
+  return ExitCodeOf(printed);
 }
 
 int Main(int argc, char** argv) {

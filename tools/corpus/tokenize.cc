@@ -23,6 +23,7 @@ absl::StatusOr<StageResult> Tokenize(const DocumentStore& store,
                                      Progress& progress,
                                      const TokenStore* given) {
   progress.Start("tokenize", store.TextBytes(), "bytes");
+  const int64_t given_up_before = tokenizer.given_up();
   LORY_ASSIGN_OR_RETURN(const std::unique_ptr<TokenStoreWriter> writer,
                         TokenStoreWriter::Create(folder));
   for (int64_t first = 0; first < store.count(); first += kBatch) {
@@ -47,12 +48,22 @@ absl::StatusOr<StageResult> Tokenize(const DocumentStore& store,
     }
   }
   LORY_RETURN_IF_ERROR(writer->Finish());
+  const int64_t given_up = tokenizer.given_up() - given_up_before;
+  if (given_up > 0) progress.Say(GivenUpText(given_up));
   const double total = static_cast<double>(writer->token_count());
   return StageResult{
       {kTokensFile, kTokenEndsFile},
-      {{"tokens", total}},
+      {{"tokens", total}, {"texts_given_up", static_cast<double>(given_up)}},
       absl::StrFormat("%d tokens, %.2f bytes each", writer->token_count(),
                       static_cast<double>(store.TextBytes()) / total)};
+}
+
+std::string GivenUpText(int64_t count) {
+  return absl::StrFormat(
+      "an expression of the tokenizer gave up on %d %s, whose rest is one "
+      "word: its tokens may be other ones than elsewhere (docs/corpus.md, "
+      "Tokenizers)",
+      count, count == 1 ? "text" : "texts");
 }
 
 }  // namespace lory::corpus

@@ -107,13 +107,7 @@ std::vector<int64_t> EncodeText(const TokenizerFile& file,
 
 std::vector<int64_t> EncodePrompt(const TokenizerFile& file,
                                   absl::string_view text) {
-  const lory::text::TextMarks marks = file.tokenizer->marks();
-  std::vector<int64_t> tokens(marks.before.begin(), marks.before.end());
-  const std::vector<int64_t> inside =
-      lory::text::EncodeWithMarks(*file.tokenizer, file.end_of_document, text);
-  tokens.insert(tokens.end(), inside.begin(), inside.end());
-  tokens.insert(tokens.end(), marks.after.begin(), marks.after.end());
-  return tokens;
+  return lory::text::EncodeBetweenMarks(*file.tokenizer, text);
 }
 
 }  // namespace lory::surgery

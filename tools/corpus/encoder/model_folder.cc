@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <system_error>
-#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -16,9 +15,7 @@ namespace {
 using nlohmann::json;
 
 constexpr char kConfigFile[] = "config.json";
-constexpr char kPoolingFile[] = "1_Pooling/config.json";
 constexpr size_t kShown = 80;  // bytes of JSON in a message
-constexpr char kPoolingPrefix[] = "pooling_mode_";
 
 absl::Status Unfit(const std::string& folder, absl::string_view what) {
   return absl::InvalidArgumentError(
@@ -68,8 +65,8 @@ std::string ShortJson(const json& value) {
   return text;
 }
 
-absl::StatusOr<json> ReadJson(const std::string& folder,
-                              absl::string_view file) {
+absl::StatusOr<json> ReadJson(const std::string& folder, absl::string_view file,
+                              bool is_list) {
   const std::string path = absl::StrCat(folder, "/", file);
   LORY_ASSIGN_OR_RETURN(const std::string text, io::LocalStorage().Read(path));
   // What is nested deeper is left out: nothing here is, and dump() calls
@@ -78,9 +75,10 @@ absl::StatusOr<json> ReadJson(const std::string& folder,
     return depth <= io::kMostJsonDepth;
   };
   json root = json::parse(text, is_shallow, /*allow_exceptions=*/false);
-  if (!root.is_object()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": no JSON object: copy the file again"));
+  if (is_list ? !root.is_array() : !root.is_object()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": no JSON ",
+                                                   is_list ? "array" : "object",
+                                                   ": copy the file again"));
   }
   return root;
 }
@@ -143,24 +141,6 @@ absl::StatusOr<BertShape> ReadBertShape(const std::string& folder) {
                                       "gelu_pytorch_tanh or relu"));
   }
   return shape;
-}
-
-absl::StatusOr<Pooling> ReadPooling(const std::string& folder) {
-  const absl::StatusOr<json> config = ReadJson(folder, kPoolingFile);
-  if (absl::IsNotFound(config.status())) return Pooling::kMean;
-  LORY_RETURN_IF_ERROR(config.status());
-  std::vector<std::string> chosen;
-  for (const auto& [name, value] : config->items()) {
-    if (name.rfind(kPoolingPrefix, 0) == 0 && value == true) {
-      chosen.push_back(name.substr(sizeof(kPoolingPrefix) - 1));
-    }
-  }
-  if (chosen == std::vector<std::string>{"mean_tokens"}) return Pooling::kMean;
-  if (chosen == std::vector<std::string>{"cls_token"}) return Pooling::kCls;
-  return absl::InvalidArgumentError(
-      absl::StrCat(folder, "/", kPoolingFile,
-                   ": neither pooling_mode_mean_tokens nor "
-                   "pooling_mode_cls_token alone is true: say embed.pooling"));
 }
 
 }  // namespace lory::corpus

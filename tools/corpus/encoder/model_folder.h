@@ -42,13 +42,23 @@ struct BertShape {
 // here. Both name the file, the key and what mends it.
 absl::StatusOr<BertShape> ReadBertShape(const std::string& folder);
 
-// What 1_Pooling/config.json says; kMean where modules.json names none.
-// INVALID_ARGUMENT: a pooling that there is none of here.
-absl::StatusOr<Pooling> ReadPooling(const std::string& folder);
+// Where the file is that says how vectors become one: in the path of the
+// Pooling that modules.json names, in 1_Pooling where there is no modules.json;
+// empty: it names none. INVALID_ARGUMENT: it has another module than
+// Transformer, Pooling and Normalize, which would be left out.
+absl::StatusOr<std::string> FindPoolingFile(const std::string& folder);
 
-// An object in `folder`. NOT_FOUND; INVALID_ARGUMENT: it is none.
+// What `file`, as FindPoolingFile has it, says; kMean without one, or where
+// there is neither it nor a modules.json. NOT_FOUND: modules.json names it.
+// INVALID_ARGUMENT: a pooling that there is none of here.
+absl::StatusOr<Pooling> ReadPooling(const std::string& folder,
+                                    const std::string& file);
+
+// An object in `folder`, or, where `is_list`, an array. NOT_FOUND;
+// INVALID_ARGUMENT: it is none.
 absl::StatusOr<nlohmann::json> ReadJson(const std::string& folder,
-                                        absl::string_view file);
+                                        absl::string_view file,
+                                        bool is_list = false);
 
 // At most a line of it, for messages.
 std::string ShortJson(const nlohmann::json& value);

@@ -94,6 +94,9 @@ Lanes GeluTanh(const Lanes& x) {
   return x / (1.f + Exp(u * -2.f));
 }
 
+// NaN stays NaN, as in the others.
+Lanes Relu(const Lanes& x) { return x < 0.f ? Same(0) : x; }
+
 float SumOf(const Lanes& lanes) {
   return (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
 }
@@ -107,7 +110,7 @@ void Activate(Activation activation, float* values, int64_t count) {
     case Activation::kGeluTanh:
       return ForEach(values, count, 0, [](Lanes& x) { x = GeluTanh(x); });
     case Activation::kRelu:
-      return ForEach(values, count, 0, [](Lanes& x) { x = Max(x, Same(0)); });
+      return ForEach(values, count, 0, [](Lanes& x) { x = Relu(x); });
   }
 }
 

@@ -12,6 +12,9 @@ namespace {
 constexpr char32_t kFirstBeyondAscii = 0x80;
 constexpr size_t kMostBytes = 4;     // of a character
 constexpr size_t kLongPart = 4'096;  // bytes without ASCII white space
+// Bytes of marks behind them. Unicode standard annex 15 has thirty marks at
+// most in text that can be normalized by parts.
+constexpr size_t kLongMarks = 4'096;
 
 struct PointRange {
   char32_t first;
@@ -55,6 +58,28 @@ bool IsAscii(std::u32string_view points) {
 }
 
 bool IsCut(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+
+bool IsContinuation(char c) { return (static_cast<uint8_t>(c) & 0xc0) == 0x80; }
+
+// Whether byte `i`, which is not among the first, may belong to a character
+// that begins before it: four continuations in a row are of none.
+bool IsInsideCharacter(absl::string_view text, size_t i) {
+  const absl::string_view last = text.substr(i + 1 - kMostBytes, kMostBytes);
+  return IsContinuation(last.back()) &&
+         !std::all_of(last.begin(), last.end(), IsContinuation);
+}
+
+// Bytes at the begin of `text` whose words can be cleaned by themselves: up to
+// white space or, in what has none, to a character that no mark stands on.
+size_t PartOf(absl::string_view text) {
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (IsCut(text[i])) return i + 1;
+    if (i < kLongPart || IsInsideCharacter(text, i)) continue;
+    const char32_t point = text::DecodeUtf8(text.substr(i, kMostBytes))[0];
+    if (!text::IsMark(point) || i >= kLongPart + kLongMarks) return i;
+  }
+  return text.size();
+}
 
 }  // namespace
 
@@ -132,53 +157,34 @@ void WordPiece::AddWord(std::u32string_view word,
 }
 
 void WordPiece::AddWords(std::u32string_view text, size_t limit,
+                         std::u32string* open,
                          std::vector<int32_t>* ids) const {
+  const auto extend = [&](size_t begin, size_t end) {
+    const size_t room = list_.longest_word + 1 - open->size();
+    open->append(text.substr(begin, std::min(end - begin, room)));
+  };
   size_t begin = 0;
-  for (size_t i = 0; i <= text.size() && ids->size() < limit; ++i) {
-    const bool is_space = i == text.size() || text::IsWhiteSpace(text[i]);
+  for (size_t i = 0; i < text.size() && ids->size() < limit; ++i) {
+    const bool is_space = text::IsWhiteSpace(text[i]);
     if (!is_space && !IsMarkOfItsOwn(text[i])) continue;
-    AddWord(text.substr(begin, i - begin), ids);
+    extend(begin, i);
+    EndWord(open, ids);
     if (!is_space && ids->size() < limit) AddWord(text.substr(i, 1), ids);
     begin = i + 1;
   }
+  extend(begin, text.size());
 }
 
-// Whether a word ends before `point` or with it, whatever stands around it.
-bool WordPiece::EndsWord(char32_t point) const {
-  if (IsMarkOfItsOwn(point)) return true;
-  if (IsIdeograph(point)) return cleaning_.spaced_ideographs;
-  return text::IsWhiteSpace(point) &&
-         !(cleaning_.clean_text && IsDropped(point));
+void WordPiece::EndWord(std::u32string* open, std::vector<int32_t>* ids) const {
+  AddWord(*open, ids);
+  open->clear();
 }
 
-size_t WordPiece::PartOf(absl::string_view text) const {
-  for (size_t i = 0; i < text.size(); ++i) {
-    if (IsCut(text[i])) return i + 1;
-    if (i < kLongPart) continue;
-    // Inside a character this is the replacement, which ends no word.
-    const char32_t point = text::DecodeUtf8(text.substr(i, kMostBytes))[0];
-    if (EndsWord(point)) return i + text::EncodeUtf8({&point, 1}).size();
-  }
-  return text.size();
-}
-
-void WordPiece::EncodePlain(absl::string_view text, size_t limit,
-                            std::vector<int32_t>* ids) const {
-  // A part at a time: of a long text only the begin is wanted.
-  while (!text.empty() && ids->size() < limit) {
-    const size_t part = PartOf(text);
-    AddWords(Clean(text.substr(0, part)), limit, ids);
-    text.remove_prefix(part);
-  }
-}
-
-std::vector<int32_t> WordPiece::Encode(absl::string_view text,
-                                       size_t limit) const {
-  std::vector<int32_t> ids;
-  size_t plain = 0;  // where text begins that is not encoded yet
-  for (size_t i = 0; i < text.size() && ids.size() < limit; ++i) {
-    const std::pair<std::string, int32_t>* longest = nullptr;
-    for (const auto& whole : list_.whole) {
+const WordPiece::Whole* WordPiece::FirstWhole(absl::string_view text,
+                                              size_t* bytes) const {
+  for (size_t i = 0; i < *bytes; ++i) {
+    const Whole* longest = nullptr;
+    for (const Whole& whole : list_.whole) {
       if (whole.first[0] == text[i] &&
           absl::StartsWith(text.substr(i), whole.first) &&
           (longest == nullptr || longest->first.size() < whole.first.size())) {
@@ -186,12 +192,28 @@ std::vector<int32_t> WordPiece::Encode(absl::string_view text,
       }
     }
     if (longest == nullptr) continue;
-    EncodePlain(text.substr(plain, i - plain), limit, &ids);
-    if (ids.size() < limit) ids.push_back(longest->second);
-    plain = i + longest->first.size();
-    i = plain - 1;
+    *bytes = i;
+    return longest;
   }
-  if (plain < text.size()) EncodePlain(text.substr(plain), limit, &ids);
+  return nullptr;
+}
+
+std::vector<int32_t> WordPiece::Encode(absl::string_view text,
+                                       size_t limit) const {
+  std::vector<int32_t> ids;
+  std::u32string open;
+  // A part at a time: of a long text only the begin is wanted.
+  while (!text.empty() && ids.size() < limit) {
+    size_t part = PartOf(text);
+    const Whole* whole = FirstWhole(text, &part);
+    AddWords(Clean(text.substr(0, part)), limit, &open, &ids);
+    text.remove_prefix(part);
+    if (whole == nullptr) continue;
+    if (ids.size() < limit) EndWord(&open, &ids);
+    if (ids.size() < limit) ids.push_back(whole->second);
+    text.remove_prefix(whole->first.size());
+  }
+  if (ids.size() < limit) EndWord(&open, &ids);
   return ids;
 }
 

@@ -53,21 +53,26 @@ class WordPiece {
       : list_(std::move(list)), cleaning_(cleaning) {}
 
   // The tokens of `text` without begin and end; stops with the word that
-  // brings them to `limit` or more.
+  // brings them to `limit` or more, and looks at no more of the text than
+  // that takes, some KiB at a time. Memory: that of the tokens and of a part.
   std::vector<int32_t> Encode(absl::string_view text, size_t limit) const;
 
   const WordList& list() const { return list_; }
+  const BertCleaning& cleaning() const { return cleaning_; }
   int32_t HighestId() const;
 
  private:
-  void EncodePlain(absl::string_view text, size_t limit,
-                   std::vector<int32_t>* ids) const;
+  using Whole = std::pair<std::string, int32_t>;
+
+  // The longest of list_.whole that begin first within `bytes` of `text`, which
+  // become those before it; null: there is none.
+  const Whole* FirstWhole(absl::string_view text, size_t* bytes) const;
   std::u32string Clean(absl::string_view text) const;
-  // Bytes at the begin of `text` that can be encoded by themselves.
-  size_t PartOf(absl::string_view text) const;
-  bool EndsWord(char32_t point) const;
-  void AddWords(std::u32string_view text, size_t limit,
+  // `open` is the word that has not ended yet: no more of it than tells that it
+  // is too long.
+  void AddWords(std::u32string_view text, size_t limit, std::u32string* open,
                 std::vector<int32_t>* ids) const;
+  void EndWord(std::u32string* open, std::vector<int32_t>* ids) const;
   void AddWord(std::u32string_view word, std::vector<int32_t>* ids) const;
 
   WordList list_;

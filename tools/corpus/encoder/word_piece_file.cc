@@ -1,5 +1,6 @@
 #include <limits>
 #include <optional>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -18,6 +19,9 @@ using nlohmann::json;
 constexpr char kVocabularyFile[] = "vocab.txt";
 constexpr char kWordPieceFile[] = "tokenizer.json";
 constexpr char kSettingsFile[] = "tokenizer_config.json";
+constexpr const char* kLowerCase = "do_lower_case";
+constexpr const char* kStripAccents = "strip_accents";
+constexpr const char* kSpacedIdeographs = "tokenize_chinese_chars";
 constexpr char kBeginMark[] = "[CLS]";
 constexpr char kEndMark[] = "[SEP]";
 constexpr char kUnknownMark[] = "[UNK]";
@@ -177,22 +181,27 @@ absl::StatusOr<WordList> ReadVocabulary(const std::string& file,
   return list;
 }
 
-// What tokenizer_config.json says beside a vocab.txt; as usual where it is not
-// there.
-absl::StatusOr<BertCleaning> ReadSettings(const std::string& folder) {
-  BertCleaning cleaning;
-  const absl::StatusOr<json> settings = ReadJson(folder, kSettingsFile);
-  if (absl::IsNotFound(settings.status())) return cleaning;
+// What tokenizer_config.json says; none where it is not there.
+absl::StatusOr<std::optional<json>> ReadSettings(const std::string& folder) {
+  absl::StatusOr<json> settings = ReadJson(folder, kSettingsFile);
+  if (absl::IsNotFound(settings.status())) return std::nullopt;
   LORY_RETURN_IF_ERROR(settings.status());
+  return *std::move(settings);
+}
+
+// As usual where the settings say nothing.
+absl::StatusOr<BertCleaning> CleaningOf(const std::string& folder,
+                                        const json& settings) {
+  BertCleaning cleaning;
   std::optional<bool> strip;
   const auto read = [&](const char* name, auto* target) {
-    const json value = settings->value(name, json());
+    const json value = settings.value(name, json());
     if (value.is_boolean()) *target = value.get<bool>();
     return value.is_boolean() || value.is_null();
   };
-  if (!read("do_lower_case", &cleaning.lower_case) ||
-      !read("tokenize_chinese_chars", &cleaning.spaced_ideographs) ||
-      !read("strip_accents", &strip)) {
+  if (!read(kLowerCase, &cleaning.lower_case) ||
+      !read(kSpacedIdeographs, &cleaning.spaced_ideographs) ||
+      !read(kStripAccents, &strip)) {
     return absl::InvalidArgumentError(
         absl::StrCat(folder, "/", kSettingsFile,
                      ": do_lower_case, tokenize_chinese_chars "
@@ -202,6 +211,33 @@ absl::StatusOr<BertCleaning> ReadSettings(const std::string& folder) {
   return cleaning;
 }
 
+// BertTokenizer of transformers 5 cleans text as tokenizer_config.json says, or
+// as usual, whatever tokenizer.json says; the bare class for any tokenizer.json
+// does not look there. Which one a model was trained with nobody can tell.
+absl::Status CheckAgrees(const std::string& folder, const json& settings,
+                         const BertCleaning& cleaning) {
+  const json name = settings.value("tokenizer_class", json());
+  if (name == "PreTrainedTokenizerFast" || name == "TokenizersBackend") {
+    return absl::OkStatus();
+  }
+  LORY_ASSIGN_OR_RETURN(const BertCleaning other, CleaningOf(folder, settings));
+  for (const auto& [key, field, here, there] :
+       {std::tuple{kLowerCase, "lowercase", other.lower_case,
+                   cleaning.lower_case},
+        {kStripAccents, "strip_accents", other.strip_accents,
+         cleaning.strip_accents},
+        {kSpacedIdeographs, "handle_chinese_chars", other.spaced_ideographs,
+         cleaning.spaced_ideographs}}) {
+    if (here == there) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder, "/", kSettingsFile, ": ", key, " means ",
+                     here ? "true" : "false", ", but normalizer.", field,
+                     " of ", kWordPieceFile, " ", there ? "true" : "false",
+                     ": make both say what the model was trained with"));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<WordPiece> WordPiece::Load(const std::string& folder) {
@@ -209,8 +245,15 @@ absl::StatusOr<WordPiece> WordPiece::Load(const std::string& folder) {
   const absl::StatusOr<json> root = ReadJson(folder, kWordPieceFile);
   if (!absl::IsNotFound(root.status())) {
     LORY_RETURN_IF_ERROR(root.status());
-    return WordPieceFile(absl::StrCat(folder, "/", kWordPieceFile), *root)
-        .Read();
+    LORY_ASSIGN_OR_RETURN(
+        WordPiece words,
+        WordPieceFile(absl::StrCat(folder, "/", kWordPieceFile), *root).Read());
+    LORY_ASSIGN_OR_RETURN(const std::optional<json> settings,
+                          ReadSettings(folder));
+    if (settings.has_value()) {
+      LORY_RETURN_IF_ERROR(CheckAgrees(folder, *settings, words.cleaning()));
+    }
+    return words;
   }
   const absl::StatusOr<std::string> text = io::LocalStorage().Read(list_file);
   if (absl::IsNotFound(text.status())) {
@@ -220,7 +263,10 @@ absl::StatusOr<WordPiece> WordPiece::Load(const std::string& folder) {
   }
   LORY_RETURN_IF_ERROR(text.status());
   LORY_ASSIGN_OR_RETURN(WordList list, ReadVocabulary(list_file, *text));
-  LORY_ASSIGN_OR_RETURN(const BertCleaning cleaning, ReadSettings(folder));
+  LORY_ASSIGN_OR_RETURN(const std::optional<json> settings,
+                        ReadSettings(folder));
+  LORY_ASSIGN_OR_RETURN(const BertCleaning cleaning,
+                        CleaningOf(folder, settings.value_or(json::object())));
   return WordPiece(std::move(list), cleaning);
 }
 

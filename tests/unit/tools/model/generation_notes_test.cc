@@ -124,9 +124,15 @@ TEST_F(GenerationNotesTest, WhatLiesBesideATokenizerGoesWithIt) {
 
 TEST_F(GenerationNotesTest, TheMarkBeforeATextIsTheOneThatBeginsIt) {
   auto spec = DenseSpec();
-  spec.set_vocabulary_size(267);
-  folder.Write("tokenizer/tokenizer.model",
-               lory::testing::SentencePieceFile().Bytes());
+  spec.set_vocabulary_size(263);
+  // Of pieces of which a tokenizer.json can be made.
+  lory::testing::SentencePieceFile file{.pieces = ""};
+  float score = 0;
+  for (const char* piece : {"\u2581", "a", "b", "ab"}) {
+    file.pieces += lory::testing::PieceField(piece, score--,
+                                             lory::testing::PieceType::kNormal);
+  }
+  folder.Write("tokenizer/tokenizer.model", file.Bytes());
   folder.Write("tokenizer/tokenizer_config.json",
                R"({"add_bos_token": true, "bos_token": "<s>"})");
   Run({"export", WriteModel(folder.At("model"), spec), "--to", folder.At("hf"),
@@ -140,10 +146,10 @@ TEST_F(GenerationNotesTest, TheMarkBeforeATextIsTheOneThatBeginsIt) {
   EXPECT_EQ(tokenizer["add_bos_token"], true);
   EXPECT_EQ(tokenizer["add_eos_token"], false);
   // What is read from the export has the mark, by either of its files.
-  for (const char* file : {"hf/tokenizer.json", "hf/tokenizer.model"}) {
+  for (const char* name : {"hf/tokenizer.json", "hf/tokenizer.model"}) {
     LORY_ASSERT_OK_AND_ASSIGN(const auto read,
-                              lory::text::LoadTokenizer(folder.At(file)));
-    EXPECT_EQ(read->marks().before, std::vector<int32_t>{1}) << file;
+                              lory::text::LoadTokenizer(folder.At(name)));
+    EXPECT_EQ(read->marks().before, std::vector<int32_t>{1}) << name;
   }
   EXPECT_THAT(
       Failing({"export", folder.At("model"), "--to", folder.At("hf"), "--force",

@@ -1,7 +1,10 @@
 #include "tools/corpus/encoder/model_folder.h"
 
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/mutations.h"
@@ -23,7 +26,28 @@ struct ModelFolderTest : ::testing::Test {
   }
   absl::StatusOr<Pooling> PoolingOf(const std::string& text) {
     folder.Write("1_Pooling/config.json", text);
-    return ReadPooling(folder.path());
+    return PoolingThere();
+  }
+  absl::StatusOr<Pooling> PoolingThere() {
+    const auto file = FindPoolingFile(folder.path());
+    if (!file.ok()) return file.status();
+    return ReadPooling(folder.path(), *file);
+  }
+  void ExpectPooling(Pooling expected) {
+    LORY_ASSERT_OK_AND_ASSIGN(const Pooling pooling, PoolingThere());
+    EXPECT_EQ(pooling, expected);
+  }
+  // Writes modules.json with these types and paths.
+  void WriteModules(
+      const std::vector<std::pair<std::string, std::string>>& modules) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const auto& [type, path] : modules) {
+      list.push_back({{"idx", list.size()},
+                      {"name", absl::StrCat(list.size())},
+                      {"path", path},
+                      {"type", "sentence_transformers.models." + type}});
+    }
+    folder.Write("modules.json", list.dump());
   }
 
   TemporaryFolder folder;
@@ -79,7 +103,7 @@ TEST_F(ModelFolderTest, AFolderThatIsNotThereIsSaidSo) {
 }
 
 TEST_F(ModelFolderTest, PoolingIsThatOfSentenceTransformers) {
-  LORY_ASSERT_OK_AND_ASSIGN(const Pooling usual, ReadPooling(folder.path()));
+  LORY_ASSERT_OK_AND_ASSIGN(const Pooling usual, PoolingThere());
   EXPECT_EQ(usual, Pooling::kMean);
   LORY_ASSERT_OK_AND_ASSIGN(const Pooling cls,
                             PoolingOf(R"({"pooling_mode_cls_token": true,
@@ -97,6 +121,47 @@ TEST_F(ModelFolderTest, PoolingIsThatOfSentenceTransformers) {
                 StatusIs(absl::StatusCode::kInvalidArgument,
                          HasSubstr("1_Pooling/config.json: neither")));
   }
+}
+
+TEST_F(ModelFolderTest, ModulesSayWherePoolingIs) {
+  folder.Write("1_Pooling/config.json", R"({"pooling_mode_cls_token": true})");
+  folder.Write("2_Other/config.json", R"({"pooling_mode": "mean"})");
+  WriteModules({{"Transformer", ""}, {"Pooling", "1_Pooling"}});
+  ExpectPooling(Pooling::kCls);
+  WriteModules(
+      {{"Transformer", ""}, {"Pooling", "2_Other"}, {"Normalize", "3_N"}});
+  ExpectPooling(Pooling::kMean);
+  folder.Write("2_Other/config.json", R"({"pooling_mode": ["cls", "max"]})");
+  EXPECT_THAT(PoolingThere(),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("2_Other/config.json: neither")));
+  WriteModules({{"Transformer", ""}, {"Pooling", "4_None"}});
+  EXPECT_THAT(PoolingThere(), StatusIs(absl::StatusCode::kNotFound,
+                                       HasSubstr("4_None/config.json")));
+  WriteModules({{"Transformer", ""}});
+  ExpectPooling(Pooling::kMean);
+}
+
+TEST_F(ModelFolderTest, ModulesThatWouldBeLeftOutAreRefusedByName) {
+  const auto expect_error = [&](const std::string& what) {
+    EXPECT_THAT(FindPoolingFile(folder.path()),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("modules.json: " + what)));
+  };
+  // LaBSE's.
+  WriteModules({{"Transformer", ""},
+                {"Pooling", "1_Pooling"},
+                {"Dense", "2_Dense"},
+                {"Normalize", "3_Normalize"}});
+  expect_error("[2]: type is \"sentence_transformers.models.Dense\"; only one");
+  WriteModules({{"Transformer", ""}, {"Pooling", "a"}, {"Pooling", "b"}});
+  expect_error("[2]: type is");
+  WriteModules({{"Transformer", "0_BERT"}, {"Pooling", "1_Pooling"}});
+  expect_error("[0]: the Transformer is in \"0_BERT\"");
+  folder.Write("modules.json", "[7]");
+  expect_error("[0]: type is 7");
+  folder.Write("modules.json", "{}");
+  expect_error("no JSON array");
 }
 
 TEST_F(ModelFolderTest, DamagedFilesAreReadOrRefused) {

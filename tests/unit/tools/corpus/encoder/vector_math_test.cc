@@ -47,7 +47,7 @@ TEST(VectorMath, ActivationsAreExactToHalfAMillionth) {
 
 TEST(VectorMath, NotANumberStaysSo) {
   for (const Activation activation :
-       {Activation::kGelu, Activation::kGeluTanh}) {
+       {Activation::kGelu, Activation::kGeluTanh, Activation::kRelu}) {
     float values[] = {1, NAN, 2};
     Activate(activation, values, 3);
     EXPECT_TRUE(std::isnan(values[1]));

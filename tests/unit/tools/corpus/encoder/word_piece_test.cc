@@ -1,6 +1,10 @@
 #include "tools/corpus/encoder/word_piece.h"
 
+#include <sys/mman.h>
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 #include <vector>
 
@@ -138,10 +142,44 @@ TEST_F(WordPieceTest, SettingsSayHowTextIsCleaned) {
   nlohmann::json root = TokenizerJson();
   root["normalizer"]["clean_text"] = false;
   folder.Write("tokenizer.json", root.dump());
+  folder.Write("tokenizer_config.json", "{}");
   EXPECT_EQ(Tokens(Load(), std::string("the\0cat a\x0b"
                                        "b",
                                        11)),
             "[UNK] a b");
+}
+
+TEST_F(WordPieceTest, FilesThatCleanInTwoWaysAreRefusedByName) {
+  nlohmann::json root = TokenizerJson();
+  const auto expect = [&](const std::string& settings,
+                          const std::string& error) {
+    folder.Write("tokenizer.json", root.dump());
+    folder.Write("tokenizer_config.json", settings);
+    const auto words = WordPiece::Load(folder.path());
+    if (error.empty()) {
+      EXPECT_OK(words);
+      return;
+    }
+    EXPECT_THAT(words, StatusIs(absl::StatusCode::kInvalidArgument,
+                                HasSubstr("tokenizer_config.json: " + error)));
+  };
+  expect("{}", "");
+  expect(R"({"do_lower_case": true, "strip_accents": null,
+             "tokenize_chinese_chars": true})",
+         "");
+  expect(R"({"do_lower_case": false})",
+         "do_lower_case means false, but normalizer.lowercase of "
+         "tokenizer.json true: make");
+  expect(R"({"strip_accents": false})", "strip_accents means false");
+  expect(R"({"tokenize_chinese_chars": false})",
+         "tokenize_chinese_chars means false, but "
+         "normalizer.handle_chinese_chars");
+  expect(R"({"do_lower_case": 7})", "do_lower_case, tokenize_chinese_chars");
+  // What it does not say is as usual, and not as tokenizer.json says.
+  root["normalizer"]["lowercase"] = false;
+  expect("{}", "do_lower_case means true");
+  expect(R"({"do_lower_case": false})", "");
+  expect(R"({"tokenizer_class": "PreTrainedTokenizerFast"})", "");
 }
 
 TEST_F(WordPieceTest, StopsWhereEnoughIsKnown) {
@@ -196,6 +234,59 @@ TEST_F(WordPieceTest, LongTextsAreNotCutInsideAWord) {
   }
   EXPECT_EQ(Tokens(words, dropped), "[UNK]");
   EXPECT_EQ(Tokens(unspaced, ideographs), "[UNK]");
+}
+
+TEST_F(WordPieceTest, LooksAtNoMoreOfATextThanItsTokensTake) {
+  const WordPiece words = LoadList();
+  constexpr size_t kReadable = 64 << 10;
+  constexpr size_t kBytes = 64 << 20;
+  // Whoever reads behind the readable part is ended by the system.
+  char* const bytes =
+      static_cast<char*>(mmap(nullptr, kBytes, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  ASSERT_NE(bytes, MAP_FAILED);
+  for (size_t i = 0; i < kReadable; ++i) bytes[i] = "cat, "[i % 5];
+  ASSERT_EQ(mprotect(bytes + kReadable, kBytes - kReadable, PROT_NONE), 0);
+  EXPECT_EQ(words.Encode({bytes, kBytes}, 511).size(), 511u);
+  EXPECT_EQ(munmap(bytes, kBytes), 0);
+}
+
+TEST_F(WordPieceTest, KeepsNoMoreOfALongWordThanItsVerdictTakes) {
+  const WordPiece words = LoadList();
+  const std::string text = "cats" + std::string(64 << 20, 'a') + " the";
+  const auto peak = [] {
+    rusage usage = {};
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;  // KiB
+  };
+  // All of it as code points are 256 MiB, and two such are needed; a sanitizer
+  // keeps as much of what has been given back. In a process of its own, whose
+  // highest use is that of now.
+  EXPECT_EXIT(
+      {
+        const auto before = peak();
+        const bool is_right = Tokens(words, text) == "[UNK] the";
+        std::exit(is_right && peak() - before < (400 << 10) ? 0 : 1);
+      },
+      ::testing::ExitedWithCode(0), "");
+}
+
+TEST_F(WordPieceTest, PartsOfALongWordAreOneWord) {
+  nlohmann::json root = TokenizerJson();
+  root["model"]["max_input_chars_per_word"] = 1000;
+  folder.Write("tokenizer.json", root.dump());
+  const WordPiece words = Load();
+  // What is dropped makes a word of two letters as long as one likes.
+  for (const std::string& dropped :
+       {std::string("\u0085"), std::string("\u0301"), std::string("\u200b"),
+        std::string("\ufffd"), std::string("\x80"), std::string("\xe4\xbd")}) {
+    for (size_t bytes = 4'080; bytes < 4'110; ++bytes) {
+      std::string text = "a";
+      while (text.size() < bytes) text += dropped;
+      EXPECT_EQ(Tokens(words, text + "b,c"), "a ##b , c");
+      EXPECT_EQ(Tokens(words, text + "\u4f60\u0301[SEP]b"), "a \u4f60 [SEP] b");
+    }
+  }
 }
 
 TEST_F(WordPieceTest, WhatCannotBeDoneIsRefusedByName) {
