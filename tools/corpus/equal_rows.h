@@ -14,7 +14,7 @@ namespace lory::corpus {
 
 // Groups of rows of the same numbers, bit for bit: what is searched for one of
 // them holds for all, so that a search need not weigh thousands of copies one
-// by one. 24 bytes a row while it is made, 12 then; none where all differ.
+// by one. Up to 48 bytes a row where any two are equal; none where all differ.
 // Immutable; thread-safe.
 class EqualRows {
  public:
