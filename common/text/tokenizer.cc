@@ -67,11 +67,12 @@ std::vector<int64_t> EncodeWithMarks(const Tokenizer& tokenizer,
 }
 
 std::vector<int64_t> EncodeBetweenMarks(const Tokenizer& tokenizer,
+                                        absl::string_view end_of_document,
                                         absl::string_view text) {
   const TextMarks marks = tokenizer.marks();
   std::vector<int64_t> tokens(marks.before.begin(), marks.before.end());
   const std::vector<int64_t> inside =
-      EncodeWithMarks(tokenizer, tokenizer.end_of_document(), text);
+      EncodeWithMarks(tokenizer, end_of_document, text);
   tokens.insert(tokens.end(), inside.begin(), inside.end());
   tokens.insert(tokens.end(), marks.after.begin(), marks.after.end());
   return tokens;

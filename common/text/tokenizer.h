@@ -64,6 +64,7 @@ std::vector<int64_t> EncodeWithMarks(const Tokenizer& tokenizer,
 
 // The same between the marks of `tokenizer`, as models take a prompt.
 std::vector<int64_t> EncodeBetweenMarks(const Tokenizer& tokenizer,
+                                        absl::string_view end_of_document,
                                         absl::string_view text);
 
 // Loads `path`: a tokenizer.json in Hugging Face's layout, BPE of bytes (GPT-2,

@@ -107,7 +107,8 @@ std::vector<int64_t> EncodeText(const TokenizerFile& file,
 
 std::vector<int64_t> EncodePrompt(const TokenizerFile& file,
                                   absl::string_view text) {
-  return lory::text::EncodeBetweenMarks(*file.tokenizer, text);
+  return lory::text::EncodeBetweenMarks(*file.tokenizer, file.end_of_document,
+                                        text);
 }
 
 }  // namespace lory::surgery

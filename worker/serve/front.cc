@@ -1,16 +1,6 @@
 #include "worker/serve/front.h"
 
-#include <algorithm>
-#include <utility>
-
 namespace lory::serve {
-namespace {
-
-void Append(const std::vector<int32_t>& more, std::vector<int64_t>& tokens) {
-  tokens.insert(tokens.end(), more.begin(), more.end());
-}
-
-}  // namespace
 
 std::vector<int64_t> Front::Encode(absl::string_view text) const {
   return lory::text::EncodeWithMarks(*tokenizer.tokenizer,
@@ -20,13 +10,8 @@ std::vector<int64_t> Front::Encode(absl::string_view text) const {
 std::vector<int64_t> Front::EncodePrompt(absl::string_view text,
                                          bool add_special_tokens) const {
   if (!add_special_tokens) return Encode(text);
-  const lory::text::TextMarks marks = tokenizer.tokenizer->marks();
-  std::vector<int64_t> tokens;
-  Append(marks.before, tokens);
-  const std::vector<int64_t> inside = Encode(text);
-  tokens.insert(tokens.end(), inside.begin(), inside.end());
-  Append(marks.after, tokens);
-  return tokens;
+  return lory::text::EncodeBetweenMarks(*tokenizer.tokenizer,
+                                        tokenizer.end_of_document, text);
 }
 
 std::string Front::DecodeMarked(const std::vector<int64_t>& tokens) const {

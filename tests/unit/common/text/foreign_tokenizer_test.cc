@@ -313,23 +313,24 @@ TEST(TextMarks, AreWhatThePostProcessorPutsAroundAText) {
   EXPECT_THAT(llama.marks().before, ElementsAre(1));
   EXPECT_THAT(llama.marks().after, ElementsAre());
   EXPECT_EQ(llama.begin_of_text(), "<s>");
-  EXPECT_THAT(EncodeBetweenMarks(llama, "ab"), ElementsAre(1, 268));
-  EXPECT_THAT(EncodeBetweenMarks(llama, ""), ElementsAre(1));
+  EXPECT_THAT(EncodeBetweenMarks(llama, "", "ab"), ElementsAre(1, 268));
+  EXPECT_THAT(EncodeBetweenMarks(llama, "", ""), ElementsAre(1));
   EXPECT_EQ(llama.Decode({1, 268}), "ab");
   EXPECT_THAT(llama.Encode("ab"), ElementsAre(268));  // a document
 
   json file = Llama3();
-  EXPECT_THAT(EncodeBetweenMarks(Read(file), "ab"), ElementsAre(257));
+  EXPECT_THAT(EncodeBetweenMarks(Read(file), "", "ab"), ElementsAre(257));
   AddSpecial(file, "<begin>", 300);
   AddSpecial(file, "<sep>", 301);
   file["post_processor"] = {
       {"type", "Sequence"},
       {"processors", {{{"type", "ByteLevel"}}, Template({{"<begin>", 300}})}}};
-  EXPECT_THAT(EncodeBetweenMarks(Read(file), "ab"), ElementsAre(300, 257));
+  EXPECT_THAT(EncodeBetweenMarks(Read(file), "", "ab"), ElementsAre(300, 257));
   file["post_processor"] = {{"type", "RobertaProcessing"},
                             {"cls", {"<begin>", 300}},
                             {"sep", {"<sep>", 301}}};
-  EXPECT_THAT(EncodeBetweenMarks(Read(file), "ab"), ElementsAre(300, 257, 301));
+  EXPECT_THAT(EncodeBetweenMarks(Read(file), "", "ab"),
+              ElementsAre(300, 257, 301));
 }
 
 TEST(TextMarks, OfAWrongPostProcessorAreNamed) {

@@ -75,12 +75,13 @@ TEST(SentencePieceModel, TheConfigBesideSaysWhatStandsAroundAText) {
   const std::string path = folder.At("tokenizer.model");
   folder.Write("tokenizer.model", ModelFile().Bytes());
   LORY_ASSERT_OK_AND_ASSIGN(auto tokenizer, LoadTokenizer(path));
-  EXPECT_THAT(EncodeBetweenMarks(*tokenizer, "abc"), ElementsAre(265, 263));
+  EXPECT_THAT(EncodeBetweenMarks(*tokenizer, "", "abc"), ElementsAre(265, 263));
   folder.Write("tokenizer_config.json",
                R"({"add_bos_token": true, "bos_token": "<s>"})");
   LORY_ASSERT_OK_AND_ASSIGN(tokenizer, LoadTokenizer(path));
   EXPECT_EQ(tokenizer->begin_of_text(), "<s>");
-  EXPECT_THAT(EncodeBetweenMarks(*tokenizer, "abc"), ElementsAre(1, 265, 263));
+  EXPECT_THAT(EncodeBetweenMarks(*tokenizer, "", "abc"),
+              ElementsAre(1, 265, 263));
   folder.Write("tokenizer_config.json",
                R"({"add_bos_token": true, "bos_token": "<t>"})");
   EXPECT_THAT(LoadTokenizer(path),

@@ -10,6 +10,7 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/tools/model/eval/eval_data.h"
 #include "tests/unit/tools/model/models.h"
+#include "tests/unit/tools/model/say.h"
 #include "tools/model/logits.h"
 
 namespace lory::surgery {
@@ -24,22 +25,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Matcher;
 using ::testing::Not;
-
-// What a command line answers; CLI11's error is an INVALID_ARGUMENT here.
-absl::StatusOr<Answer> Say(std::vector<std::string> arguments) {
-  CLI::App app;
-  app.require_subcommand(1);
-  Flags flags;
-  Command chosen;
-  AddCommands(app, flags, chosen);
-  std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
-  try {
-    app.parse(arguments);
-  } catch (const CLI::ParseError& error) {
-    return absl::InvalidArgumentError(error.what());
-  }
-  return chosen.run();
-}
 
 struct CommandsTest : ::testing::Test {
   std::string Dense(uint64_t seed) {

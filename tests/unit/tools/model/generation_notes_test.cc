@@ -9,6 +9,7 @@
 #include "tests/support/temporary_folder.h"
 #include "tests/unit/tools/model/eval/eval_data.h"
 #include "tests/unit/tools/model/models.h"
+#include "tests/unit/tools/model/say.h"
 #include "tools/model/commands.h"
 
 namespace lory::surgery {
@@ -20,18 +21,8 @@ using nlohmann::json;
 using ::testing::HasSubstr;
 
 struct GenerationNotesTest : ::testing::Test {
-  static absl::Status Failing(std::vector<std::string> arguments) {
-    CLI::App app;
-    app.require_subcommand(1);
-    Flags flags;
-    Command chosen;
-    AddCommands(app, flags, chosen);
-    std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
-    app.parse(arguments);
-    return chosen.run().status();
-  }
   static void Run(std::vector<std::string> arguments) {
-    ASSERT_OK(Failing(std::move(arguments)));
+    ASSERT_OK(Say(std::move(arguments)));
   }
 
   std::string Text(const std::string& name) const {
@@ -151,11 +142,10 @@ TEST_F(GenerationNotesTest, TheMarkBeforeATextIsTheOneThatBeginsIt) {
                               lory::text::LoadTokenizer(folder.At(name)));
     EXPECT_EQ(read->marks().before, std::vector<int32_t>{1}) << name;
   }
-  EXPECT_THAT(
-      Failing({"export", folder.At("model"), "--to", folder.At("hf"), "--force",
-               "--tokenizer", folder.At("hf/tokenizer.model")}),
-      StatusIs(absl::StatusCode::kInvalidArgument,
-               HasSubstr("is the folder of --tokenizer")));
+  EXPECT_THAT(Say({"export", folder.At("model"), "--to", folder.At("hf"),
+                   "--force", "--tokenizer", folder.At("hf/tokenizer.model")}),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("is the folder of --tokenizer")));
 }
 
 TEST_F(GenerationNotesTest, AFileThatIsNoObjectIsNamed) {
