@@ -23,7 +23,7 @@ constexpr int64_t kMaxDurationSeconds = 365 * 24 * 3600;
 constexpr char kModel[] = "spec.model.";
 constexpr size_t kMaxLabels = 64;
 constexpr size_t kMaxLabelKey = 63;
-constexpr size_t kMaxLabelValue = 255;
+constexpr size_t kMaxLabelValue = 4096;
 
 class Violations {
  public:
@@ -92,8 +92,8 @@ void CheckLabels(const JobSpec& spec, Violations& found) {
         value.size() > kMaxLabelValue) {
       found.Add("labels",
                 absl::StrCat("'", key.substr(0, kMaxLabelKey),
-                             "': keys have 1 to 63 characters, values at "
-                             "most 255"));
+                             "': keys have 1 to ", kMaxLabelKey,
+                             " characters, values at most ", kMaxLabelValue));
     }
   }
 }

@@ -9,6 +9,7 @@
 #include "common/base/error_detail.h"
 #include "common/base/status_macros.h"
 #include "common/config/feed_forward_shape.h"
+#include "common/config/generation_labels.h"
 #include "common/config/model_shape.h"
 
 namespace lory::coordinator {
@@ -79,6 +80,7 @@ absl::Status BeginFrom(const data::CheckpointManifest& initial,
                        lory::v1::JobSpec& spec) {
   const absl::StatusOr<lory::v1::ModelSpec> held = HeldModel(initial);
   if (!held.ok()) return Annotate(held.status(), "spec.init_from");
+  config::KeepGenerationLabels(initial.spec, spec);
   if (!spec.has_model()) {
     *spec.mutable_model() = *held;
     return absl::OkStatus();

@@ -21,7 +21,8 @@ absl::StatusOr<data::CheckpointManifest> ReadInitialWeights(
     io::Storage& storage, const std::string& folder);
 
 // Gives `spec` the checkpoint's model if it has none, and takes away the dense
-// phase, which the weights have behind them.
+// phase, which the weights have behind them. What an imported model's folder
+// said of its tokens (config::KeepGenerationLabels) stays with the weights.
 //
 // INVALID_ARGUMENT, violations: the model has other parameters than the
 // checkpoint; names the first that differs.

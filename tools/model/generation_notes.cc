@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/config/generation_labels.h"
 #include "common/io/json_text.h"
 #include "common/io/storage.h"
 #include "common/text/text_marks.h"
@@ -17,8 +18,9 @@ namespace {
 
 using nlohmann::ordered_json;
 
-constexpr char kTokenIdsLabel[] = "hugging_face_token_ids";
-constexpr char kGenerationLabel[] = "hugging_face_generation_config";
+using ::lory::config::kGenerationLabel;
+using ::lory::config::kTokenIdsLabel;
+
 // What transformers says of itself; another may read the file.
 constexpr char kVersion[] = "transformers_version";
 

@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
+#include "common/config/generation_labels.h"
 #include "common/io/storage.h"
 #include "worker/device/cpu.h"
 
@@ -77,9 +78,11 @@ absl::Status App::Load(const AppOptions& options) {
         "start with --inference prompt, which routes by the prompt"));
   }
   LORY_ASSIGN_OR_RETURN(tokenizer_, OpenTokenizer(options, *model_));
-  LORY_ASSIGN_OR_RETURN(
-      engine_, Engine::Create(options.engine, *model_, *tokenizer_.tokenizer,
-                              RealClock(), &metrics_));
+  Engine::Options engine = options.engine;
+  engine.end_tokens = config::EndTokens(model_->manifest().spec);
+  LORY_ASSIGN_OR_RETURN(engine_,
+                        Engine::Create(engine, *model_, *tokenizer_.tokenizer,
+                                       RealClock(), &metrics_));
   std::string name = options.model_name;
   if (name.empty()) {
     name = std::string(absl::StripPrefix(model_->manifest().job, "jobs/"));

@@ -61,6 +61,14 @@ std::vector<bool> WithoutToken(const ServedModel& model,
   return any ? without : std::vector<bool>();
 }
 
+std::set<int64_t> EndTokens(const Engine::Options& options,
+                            const lory::text::Tokenizer& tokenizer) {
+  std::set<int64_t> tokens(options.end_tokens.begin(),
+                           options.end_tokens.end());
+  tokens.insert(tokenizer.end_of_document_id());
+  return tokens;
+}
+
 int64_t Budget(const Engine::Options& options, const ServedModel& model) {
   if (options.merged_bytes > 0) return options.merged_bytes;
   return options.max_active * Engine::KeptBytesOf(model);
@@ -107,6 +115,7 @@ Engine::Engine(const Options& options, const ServedModel& model,
       max_queued_(options.max_queued),
       model_(model),
       tokenizer_(tokenizer),
+      end_tokens_(EndTokens(options, tokenizer)),
       without_token_(WithoutToken(model, tokenizer)),
       clock_(clock),
       observer_(observer),
@@ -314,7 +323,7 @@ absl::Status Engine::Draw(Active& active, std::span<const float> logits,
   if (request.score) {
     piece.scores.push_back(ScoreToken(logits, token, request.top_count));
   }
-  if (token == tokenizer_.end_of_document_id()) {
+  if (end_tokens_.contains(token)) {
     piece.finish = FinishReason::kStop;
   } else {
     piece.text =

@@ -5,6 +5,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <set>
 #include <span>
 #include <stop_token>
 #include <vector>
@@ -52,6 +53,7 @@ class Engine {
     int64_t max_active = 8;    // requests that make tokens together
     int64_t max_queued = 32;   // requests that wait beside those
     int64_t merged_bytes = 0;  // as KeptBytesOf; 0: enough for all active
+    std::vector<int64_t> end_tokens;  // end an answer, as the tokenizer's does
   };
 
   // Memory that experts cost one request: of merged weights, or of the outputs
@@ -131,6 +133,7 @@ class Engine {
   const int64_t max_queued_;
   const ServedModel& model_;
   const lory::text::Tokenizer& tokenizer_;
+  const std::set<int64_t> end_tokens_;
   // By id, what has no text: never drawn. Empty: every id has.
   const std::vector<bool> without_token_;
   Clock& clock_;

@@ -5,6 +5,7 @@
 #include "common/base/error_detail.h"
 #include "common/base/hash.h"
 #include "common/base/log.h"
+#include "common/config/generation_labels.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/fleet.h"
@@ -18,6 +19,7 @@ namespace {
 using ::lory::v1::Job;
 using ::lory::v1::JobSpec;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
@@ -105,6 +107,16 @@ TEST_F(InitialWeightsTest, AJobTakesTheModelOfTheNewestCheckpoint) {
   ASSERT_TRUE(fleet_.RunUntilState("tuned", Job::SUCCEEDED));
   EXPECT_EQ(fleet_.Audit("tuned"), "");
   EXPECT_EQ(fleet_.CheckInvariants(), "");
+}
+
+TEST_F(InitialWeightsTest, WhatEndsAnAnswerStaysWithTheWeights) {
+  JobSpec first = Fleet::Spec(1, 1, 20);
+  (*first.mutable_labels())[config::kTokenIdsLabel] = R"({"eos_token_id": 2})";
+  ASSERT_OK(fleet_.Submit("tiny", first));
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::SUCCEEDED));
+  LORY_ASSERT_OK_AND_ASSIGN(const Job job,
+                            fleet_.Submit("tuned", From("jobs/tiny")));
+  EXPECT_THAT(config::EndTokens(job.spec()), ElementsAre(2));
 }
 
 TEST_F(InitialWeightsTest, ACheckpointIsNamedByItsStep) {

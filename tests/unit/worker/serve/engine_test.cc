@@ -1,5 +1,6 @@
 #include "worker/serve/engine.h"
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 
@@ -190,6 +191,23 @@ TEST_F(EngineTest, AStopTextEndsTheAnswerBeforeIt) {
   EXPECT_EQ(stopped.text,
             whole.text.substr(0, whole.text.find(request.stops[0])));
   EXPECT_EQ(stopped.finish, FinishReason::kStop);
+}
+
+TEST_F(EngineTest, EveryEndOfTheModelEndsTheAnswer) {
+  const Answer whole = Alone(Ask({1, 2, 3}, 9));
+  ASSERT_GE(whole.tokens.size(), 4);
+  const int64_t end = whole.tokens[2];
+  const auto engine = Make({.end_tokens = {end, 1 << 20}});
+  LORY_ASSERT_OK_AND_ASSIGN(const auto open, engine->Submit(Ask({1, 2, 3}, 9)));
+  while (engine->Step()) {
+  }
+  const Answer answer = Take(*open);
+  const auto first = std::find(whole.tokens.begin(), whole.tokens.end(), end);
+  EXPECT_EQ(answer.tokens,
+            std::vector<int64_t>(whole.tokens.begin(), std::next(first)));
+  // Its own text is not shown, as that of the tokenizer's end is not.
+  EXPECT_EQ(answer.text.size(), answer.tokens.size() - 1);
+  EXPECT_EQ(answer.finish, FinishReason::kStop);
 }
 
 TEST_F(EngineTest, MergedWeightsStayWithinTheirBudget) {
