@@ -1,11 +1,13 @@
-// Time of a Lory feed-forward over that of the dense one, forward and backward,
-// fp32, both our own, alternating in one process.
+// Time and memory of a Lory feed-forward over those of the dense one, forward
+// and backward, fp32, both our own, alternating in one process.
 //
 //   feed_forward_bench [width segment_length experts [tokens [rounds]]]
 //
 // Prints the median of each and the ratios of wall and of processor time; the
-// second is the one to trust on a busy machine. OMP_NUM_THREADS sets the
-// threads.
+// second is the one to trust on a busy machine. Memory is the most that tensors
+// take beside inputs, parameters and their gradients; merged_mb is what the
+// merged weights of all segments would add, were they kept. OMP_NUM_THREADS
+// sets the threads.
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
@@ -20,6 +22,7 @@
 #include <vector>
 
 #include "common/base/check.h"
+#include "tests/support/tensor_memory.h"
 #include "worker/device/cpu.h"
 #include "worker/model/feed_forward.h"
 #include "worker/model/initialize.h"
@@ -68,6 +71,15 @@ struct Layer {
     return {elapsed.count(), ProcessorMilliseconds() - processor_start};
   }
 
+  // The most bytes of tensors that such a pass makes beside those there are.
+  int64_t PeakBytes(const at::Tensor& hidden_BLD,
+                    const at::Tensor& gradient_BLD) {
+    const lory::testing::TensorMemory memory;
+    feed_forward->Forward(hidden_BLD, {.training = true})
+        .out_BLD.backward(gradient_BLD);
+    return memory.peak();
+  }
+
   lory::model::ParameterStore store;
   std::unique_ptr<lory::model::FeedForward> feed_forward;
 };
@@ -95,6 +107,12 @@ ModelShape Shape(const Options& options) {
   return *shape;
 }
 
+// Three matrices for each segment.
+int64_t MergedBytes(const ModelShape& shape, const Options& options) {
+  return options.tokens / options.segment_length * 3 * shape.width *
+         shape.feed_forward_width * static_cast<int64_t>(sizeof(float));
+}
+
 void Run(const Options& options) {
   const ModelShape shape = Shape(options);
   Layer lory(shape);
@@ -115,11 +133,15 @@ void Run(const Options& options) {
   const double lory_ms = Median(lory_times, &Times::wall);
   std::printf(
       "width=%ld segment=%ld experts=%ld tokens=%ld threads=%d dense_ms=%.1f "
-      "lory_ms=%.1f ratio=%.3f processor_ratio=%.3f\n",
+      "lory_ms=%.1f ratio=%.3f processor_ratio=%.3f dense_mb=%.1f lory_mb=%.1f "
+      "merged_mb=%.1f\n",
       options.width, options.segment_length, options.experts, options.tokens,
       at::get_num_threads(), dense_ms, lory_ms, lory_ms / dense_ms,
       Median(lory_times, &Times::processor) /
-          Median(dense_times, &Times::processor));
+          Median(dense_times, &Times::processor),
+      static_cast<double>(dense.PeakBytes(hidden_BLD, gradient_BLD)) / 1e6,
+      static_cast<double>(lory.PeakBytes(hidden_BLD, gradient_BLD)) / 1e6,
+      static_cast<double>(MergedBytes(shape, options)) / 1e6);
   std::fflush(stdout);
 }
 

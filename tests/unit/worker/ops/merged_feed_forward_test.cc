@@ -7,11 +7,13 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/linear.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/randn_like.h>
 #include <ATen/ops/randperm.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <vector>
@@ -19,6 +21,7 @@
 #include "gtest/gtest.h"
 #include "tests/support/finite_difference.h"
 #include "tests/support/tensor_matchers.h"
+#include "tests/support/tensor_memory.h"
 #include "worker/ops/swiglu.h"
 
 namespace lory::ops {
@@ -217,6 +220,48 @@ TEST_F(MergedFeedForwardTest, ResultsDoNotDependOnTheThreadCount) {
   at::set_num_threads(before);
   for (size_t i = 0; i < results[0].size(); ++i) {
     EXPECT_TRUE(results[0][i].equal(results[1][i])) << i;
+  }
+}
+
+// Bytes of tensors that a pass makes beside its inputs and their gradients.
+struct Bytes {
+  int64_t kept = 0;    // by the forward pass, for the backward one
+  int64_t passed = 0;  // the most that the backward pass adds to those
+};
+
+template <typename Forward>
+Bytes BytesOf(const Arguments& a, const Forward& forward) {
+  for (const at::Tensor& leaf : a.Leaves()) {
+    leaf.mutable_grad() = at::zeros_like(leaf);
+  }
+  const at::Tensor weights = at::ones_like(a.hidden_BLD);
+  lory::testing::TensorMemory memory;
+  const at::Tensor out = forward();
+  Bytes bytes{.kept = memory.live()};
+  memory.Restart();
+  out.backward(weights);
+  bytes.passed = memory.peak() - bytes.kept;
+  return bytes;
+}
+
+TEST_F(MergedFeedForwardTest, KeepsNoMergedWeights) {
+  const Sizes few{1, 8, 64, 256, 128, 2};  // whole panels of tokens
+  Sizes many = few;
+  many.E = 24;
+  const int64_t tokens = few.N * few.T;
+  const int64_t outputs = tokens * few.D * 4;  // bytes
+  const int64_t inner = tokens * 2 * few.F * 4;
+  const int64_t merged = few.N * 3 * few.D * few.F * 4;
+  for (const Sizes& sizes : {few, many}) {
+    const Arguments a(sizes, at::kFloat);
+    const Bytes ours = BytesOf(a, [&] { return a.Merged(); });
+    EXPECT_EQ(ours.kept, outputs + inner) << sizes.E;
+    // Gradients of hidden states and routing; none of experts' size.
+    const int64_t routing = few.N * sizes.E * 4;
+    EXPECT_LE(ours.passed, outputs + routing + inner) << sizes.E;
+    EXPECT_LT(ours.kept + ours.passed, merged) << sizes.E;
+    // What it is measured with does see them where they are kept.
+    EXPECT_GE(BytesOf(a, [&] { return a.Reference(); }).kept, merged);
   }
 }
 
