@@ -69,7 +69,10 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(const AppOptions& options) {
   // Paths in assignments mean the same on every host: absolute.
   LORY_ASSIGN_OR_RETURN(
       core.storage_root,
-      io::ExistingFolder("--storage-root", options.storage_root));
+      io::WritableFolder("--storage-root", options.storage_root));
+  for (const std::string& root : options.data_roots) {
+    LORY_RETURN_IF_ERROR(io::ExistingFolder("--data-root", root).status());
+  }
   LORY_ASSIGN_OR_RETURN(const std::string state, StateFolder(options.state));
   LORY_ASSIGN_OR_RETURN(app->journal_, SqliteJournal::Open(state));
   LORY_ASSIGN_OR_RETURN(

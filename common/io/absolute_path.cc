@@ -1,10 +1,16 @@
 #include "common/io/absolute_path.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <system_error>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/status_macros.h"
 #include "common/io/errno_status.h"
 
 namespace lory::io {
@@ -35,6 +41,18 @@ absl::StatusOr<std::string> ExistingFolder(const std::string& flag,
         absl::StrCat(flag, ": ", path, " is no folder; name another"));
   }
   return whole.string();
+}
+
+absl::StatusOr<std::string> WritableFolder(const std::string& flag,
+                                           const std::string& path) {
+  LORY_ASSIGN_OR_RETURN(const std::string whole, ExistingFolder(flag, path));
+  if (::faccessat(AT_FDCWD, whole.c_str(), W_OK | X_OK, AT_EACCESS) == 0) {
+    return whole;
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat(flag, ": ", path, " cannot be written by user ", ::geteuid(),
+                   ": ", std::strerror(errno),
+                   "; give it to that user with `chown`, or start as another"));
 }
 
 }  // namespace lory::io

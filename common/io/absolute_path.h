@@ -20,6 +20,11 @@ absl::StatusOr<std::string> AbsolutePath(const std::string& path);
 absl::StatusOr<std::string> ExistingFolder(const std::string& flag,
                                            const std::string& path);
 
+// The same, where files are to be made. FAILED_PRECONDITION: this process may
+// not make any.
+absl::StatusOr<std::string> WritableFolder(const std::string& flag,
+                                           const std::string& path);
+
 }  // namespace lory::io
 
 #endif  // LORY_COMMON_IO_ABSOLUTE_PATH_H_

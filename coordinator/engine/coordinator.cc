@@ -14,6 +14,7 @@
 #include "coordinator/plan/checkpoint_plan.h"
 #include "coordinator/plan/desired_state.h"
 #include "coordinator/plan/job_plan.h"
+#include "coordinator/plan/records.h"
 #include "coordinator/plan/rendezvous_plan.h"
 #include "coordinator/plan/retention_plan.h"
 #include "coordinator/plan/round_plan.h"
@@ -101,6 +102,7 @@ absl::Status Coordinator::Commit(std::vector<Record> records) {
   const absl::Time begin = clock_.MonotonicNow();
   for (Record& record : records) {
     *record.mutable_time() = TimestampOf(clock_.WallNow());
+    AddProgress(sessions_, record);
   }
   absl::Status status = journal_.Append(records);
   if (!status.ok()) {
@@ -234,7 +236,11 @@ void Coordinator::AfterStateChange(const JobState& job) {
   fresh.step_seconds = run.step_seconds;
   fresh.checkpoint_order = run.checkpoint_order;
   fresh.last_error = std::move(run.last_error);
-  if (job.state != Job::PAUSED) fresh.barred = std::move(run.barred);
+  if (job.state != Job::PAUSED) {
+    fresh.barred = std::move(run.barred);
+    fresh.failed_starts = std::move(run.failed_starts);
+    fresh.exits_without_progress = run.exits_without_progress;
+  }
   fresh.last_checkpoint = clock_.MonotonicNow();
   const Checkpoint* newest = job.NewestCheckpoint();
   fresh.last_checkpoint_step = newest == nullptr ? 0 : newest->step();

@@ -46,4 +46,14 @@ JournalRecord EndGeneration(const JobState& job, GenerationEnded::Cause cause,
   return record;
 }
 
+void AddProgress(const Sessions& sessions, JournalRecord& record) {
+  if (!record.has_job_state_changed()) return;
+  auto& event = *record.mutable_job_state_changed();
+  const JobRun* run = sessions.FindRun(event.job());
+  if (HoldsSlots(event.state()) || run == nullptr) return;
+  if (run->progress.step() <= 0) return;
+  *event.mutable_progress() = run->progress;
+  event.mutable_progress()->clear_evaluation();
+}
+
 }  // namespace lory::coordinator

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "coordinator/state/coordinator_state.h"
+#include "coordinator/state/sessions.h"
 #include "lory/internal/v1/journal.pb.h"
 
 // Journal records, short to write. Their time is set when they are appended.
@@ -20,6 +21,11 @@ lory::internal::v1::JournalRecord OpenGeneration(
 lory::internal::v1::JournalRecord EndGeneration(
     const JobState& job, lory::internal::v1::GenerationEnded::Cause cause,
     std::string reason);
+
+// Where a state change lets a job's slots go: adds what its newest step was
+// like, which is shown of it after this process, too.
+void AddProgress(const Sessions& sessions,
+                 lory::internal::v1::JournalRecord& record);
 
 }  // namespace lory::coordinator
 

@@ -73,16 +73,18 @@ double MeanTokensPerSecond(const JobState& job) {
 void FillProgress(const View& view, const JobState& job, Job& out) {
   const JobRun* run = view.sessions.FindRun(job.name);
   JobProgress* progress = out.mutable_progress();
-  if (run != nullptr) *progress = run->progress;
+  const bool heard = run != nullptr && (run->progress.step() > 0 ||
+                                        run->progress.has_evaluation());
+  *progress = heard ? run->progress : job.progress;
   progress->set_step_count(job.spec.step_count());
   const lory::v1::Checkpoint* newest = job.NewestCheckpoint();
   int64_t step = newest == nullptr ? 0 : newest->step();
   if (run != nullptr &&
       (HoldsSlots(job.state) || job.state == Job::CANCELLING)) {
     step = std::max({step, run->highest_step, job.started.start_step});
-  } else if (run != nullptr && IsFinal(job.state)) {
+  } else if (IsFinal(job.state)) {
     // How far it came, saved or not: nothing is trained again any more.
-    step = std::max(step, run->progress.step());
+    step = std::max(step, progress->step());
   }
   progress->set_step(std::max<int64_t>(step, 0));
   if (job.evaluation &&

@@ -135,6 +135,7 @@ class Change {
     }
     job->state = event.state();
     job->reason = event.reason();
+    if (event.has_progress()) job->progress = event.progress();
     if (IsFinal(job->state)) job->end_time = time_;
     if (same) return absl::OkStatus();
     AddEvent(*job, time_, StateEvent(*job));

@@ -95,6 +95,8 @@ struct JobState {
   // again, so that they are no part of the job's history.
   std::set<int64_t> overtaken;
   std::optional<lory::v1::Evaluation> evaluation;  // the newest
+  // As it was when the job last let its slots go, without the evaluation.
+  lory::v1::JobProgress progress;
   // Generation and step of the newest CHECKPOINT_FAILED.
   std::pair<int64_t, int64_t> failed_checkpoint = {0, -1};
 

@@ -16,6 +16,9 @@ using ::lory::v1::TrainerStatus;
 // fault.
 constexpr int kHostsThatProve = 3;
 
+// Trainers that cannot start in a slot, one after the other, are no accident.
+constexpr int kStartsThatProve = 2;
+
 // Slots of other hosts that the job may use, free or not.
 int SlotsElsewhere(const SlotKey& key, const std::string& job,
                    const Sessions& sessions) {
@@ -42,24 +45,20 @@ int HostsAlike(const SlotKey& key, const TrainerStatus& failed,
   return static_cast<int>(hosts.size());
 }
 
-// Whether what failed for good in `key` is that host's fault, not the job's:
-// the job has a trainer elsewhere that is up, or one that may yet come up and
-// hosts enough.
+// Whether what failed in `key` is that host's fault, not the job's: the job has
+// a trainer elsewhere that is up, or hosts enough that may do better.
 bool IsHostsFault(const SlotKey& key, const TrainerStatus& failed,
                   const JobState& job, const JobRun& run,
                   const Sessions& sessions) {
   if (failed.error_is_of_job()) return false;
-  bool may_come_up = false;
   for (const SlotKey& other : sessions.LeasesOf(failed.job())) {
     if (other == key) continue;
     const WorkerSession* worker = sessions.FindWorker(other.worker);
     if (worker == nullptr || !worker->reported) return true;
     const TrainerStatus* status = sessions.FindTrainer(other, failed.job());
     if (status != nullptr && IsUp(*status)) return true;
-    may_come_up |= status == nullptr || !HasEnded(*status);
   }
-  return may_come_up &&
-         HostsAlike(key, failed, run, sessions) + 1 < kHostsThatProve &&
+  return HostsAlike(key, failed, run, sessions) + 1 < kHostsThatProve &&
          SlotsElsewhere(key, job.name, sessions) >= job.spec.min_workers();
 }
 
@@ -73,6 +72,16 @@ void CountFailure(const SlotKey& key, int64_t generation, JobRun& run) {
     run.failed_slots.clear();
   }
   run.failed_slots.insert(key);
+}
+
+// Whether it ended, and not because somebody killed it, before a generation
+// took it.
+bool FailedToStart(const TrainerStatus& status) {
+  constexpr int kBySignal = 128;  // exit statuses from here on
+  const bool by_itself =
+      status.phase() == TrainerStatus::FAILED ||
+      (status.exit_status() > 0 && status.exit_status() < kBySignal);
+  return by_itself && status.generation() == 0;
 }
 
 // Counts the end of a process once, and takes its slot back: whatever comes
@@ -93,7 +102,9 @@ void ObserveEnd(const JobState& job, const SlotKey& key,
   JobRun& run = sessions.runs[status.job()];
   const bool permanent =
       status.phase() == TrainerStatus::FAILED && status.error_is_permanent();
-  if (permanent && IsHostsFault(key, status, job, run, sessions)) {
+  const int starts = FailedToStart(status) ? ++run.failed_starts[key] : 0;
+  if ((permanent || starts >= kStartsThatProve) &&
+      IsHostsFault(key, status, job, run, sessions)) {
     run.barred[key] = {.daemon = session.incarnation, .error = status.error()};
     return;
   }

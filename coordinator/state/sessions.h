@@ -44,14 +44,17 @@ struct WorkerSession {
 
 // The moving parts of a job that holds slots, or did a moment ago.
 struct JobRun {
-  // A slot that failed for good where others did not: its host is not fit for
-  // this job. Until its daemon is started anew, or the job is paused.
+  // A slot that failed for good, or again and again before it trained, where
+  // others did not: its host is not fit for this job. Until its daemon is
+  // started anew, or the job is paused.
   struct Bar {
     std::string daemon;  // incarnation
     std::string error;
     bool told = false;  // an event says so
   };
   std::map<SlotKey, Bar> barred;
+  // Trainers in a row that ended in a slot before a generation took them.
+  std::map<SlotKey, int> failed_starts;
 
   // Processes that are the members of the newest generation, by rank; empty:
   // not known yet.

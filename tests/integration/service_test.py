@@ -455,6 +455,20 @@ class ServiceTest(unittest.TestCase):
             self.assertIn(f"or make it with `mkdir -p {nope}`", answer.stderr)
             self.assertEqual((answer.returncode, nope.exists()), (1, False))
 
+    def test_a_worker_on_which_no_job_could_run_does_not_start(self):
+        nope = self.folder / "nope"
+        whole = {"--coordinator": "127.0.0.1:1", "--data-root": DATA,
+                 "--storage-root": self.folder, "--work": self.folder / "work"}
+        for flag in ("--data-root", "--trainer"):
+            flags = [str(part) for pair in {**whole, flag: nope}.items()
+                     for part in pair]
+            answer = subprocess.run(
+                [BIN / "lory-worker", *flags], capture_output=True, text=True,
+                timeout=20, check=False)
+            self.assertIn(f"{flag}: ", answer.stderr)
+            self.assertIn(str(nope), answer.stderr)
+            self.assertEqual(answer.returncode, 1)
+
     def test_a_second_daemon_with_one_name_is_refused(self):
         self.start("worker-a")
         answer = subprocess.run(

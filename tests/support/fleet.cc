@@ -232,7 +232,8 @@ lory::v1::AttendRequest Fleet::Report(FleetDaemon& daemon, bool hello) {
     status->set_error(trainer.phase == TrainerStatus::FAILED
                           ? daemon.unfit
                           : trainer.complaint);
-    status->set_error_is_permanent(trainer.phase == TrainerStatus::FAILED);
+    status->set_error_is_permanent(trainer.phase == TrainerStatus::FAILED &&
+                                   daemon.unfit_for_good);
     status->set_error_is_of_job(daemon.diverges);
     status->set_progress_counter(trainer.progress);
     status->set_checkpoint_order(trainer.checkpoint_order);

@@ -57,10 +57,11 @@ struct FleetDaemon {
   int slots = 1;
   std::string incarnation;
   bool alive = true;
-  bool cut_off = false;   // no message passes to or from the coordinator
-  std::string unfit;      // not empty: why every trainer here fails for good
-  bool diverges = false;  // that is the job's fault
-  int64_t stream = 0;     // 0: not attached
+  bool cut_off = false;        // no message passes to or from the coordinator
+  std::string unfit;           // not empty: why every trainer here fails
+  bool unfit_for_good = true;  // or may do better next time
+  bool diverges = false;       // that is the job's fault
+  int64_t stream = 0;          // 0: not attached
   std::shared_ptr<class FleetSink> sink;
   lory::v1::DesiredState desired;
   bool has_desired = false;

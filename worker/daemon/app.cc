@@ -3,6 +3,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <thread>
@@ -56,6 +58,8 @@ class App {
   void Stop();
 
  private:
+  // FAILED_PRECONDITION: no job could run here; says why.
+  absl::Status CheckHost() const;
   absl::Status OpenCoordinator();
   absl::Status Serve();
   void StartThreads();
@@ -191,10 +195,21 @@ absl::Status App::WriteReadyFile() const {
       ready.dump() + "\n");
 }
 
-absl::Status App::Start() {
+absl::Status App::CheckHost() const {
   for (const std::string& root : flags_.roots.storage) {
-    LORY_RETURN_IF_ERROR(io::ExistingFolder("--storage-root", root).status());
+    LORY_RETURN_IF_ERROR(io::WritableFolder("--storage-root", root).status());
   }
+  for (const std::string& root : flags_.roots.data) {
+    LORY_RETURN_IF_ERROR(io::ExistingFolder("--data-root", root).status());
+  }
+  if (::access(flags_.trainer.c_str(), X_OK) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(
+      absl::StrCat("--trainer: ", flags_.trainer, ": ", std::strerror(errno),
+                   "; give the path of lory-trainer"));
+}
+
+absl::Status App::Start() {
+  LORY_RETURN_IF_ERROR(CheckHost());
   LORY_ASSIGN_OR_RETURN(folder_, WorkFolder::Open(flags_.work));
   LORY_RETURN_IF_ERROR(OpenCoordinator());
   TrainerTable::Options options;

@@ -84,16 +84,45 @@ void DatasetCheck::Run(const std::stop_token& stop) {
 absl::Status DatasetCheck::CheckFile(const File& file,
                                      const std::stop_token& stop) {
   LORY_ASSIGN_OR_RETURN(const std::string line, LineOf(file.path, file.sha256));
-  if (options_.known.count(line) > 0) return absl::OkStatus();
-  LORY_ASSIGN_OR_RETURN(
-      const std::string found,
-      io::FileSha256Hex(file.path, stop, [this] { ++pieces_read_; }));
+  if (options_.known.count(line) == 0) {
+    return ReadFile(file, line, stop, [this] { ++pieces_read_; });
+  }
+  MutexLock lock(&mutex_);
+  sound_[file.path] = line;
+  return absl::OkStatus();
+}
+
+absl::Status DatasetCheck::ReadFile(const File& file, const std::string& line,
+                                    const std::stop_token& stop,
+                                    const std::function<void()>& progress) {
+  LORY_ASSIGN_OR_RETURN(const std::string found,
+                        io::FileSha256Hex(file.path, stop, progress));
   if (found != file.sha256) {
     return absl::DataLossError(absl::StrCat(file.path, ": SHA-256 is ", found,
                                             ", the manifest says ", file.sha256,
                                             ": altered since it was built"));
   }
+  MutexLock lock(&mutex_);
   if (options_.on_sound != nullptr) options_.on_sound(line);
+  sound_[file.path] = line;
+  return absl::OkStatus();
+}
+
+absl::Status DatasetCheck::CheckAgain(const std::function<void()>& progress) {
+  for (const File& file : files_) {
+    std::string before;
+    {
+      MutexLock lock(&mutex_);
+      if (!status_.ok()) return status_;
+      const auto found = sound_.find(file.path);
+      if (found == sound_.end()) continue;  // will be read, or was just now
+      before = found->second;
+    }
+    LORY_ASSIGN_OR_RETURN(const std::string line,
+                          LineOf(file.path, file.sha256));
+    if (line == before) continue;
+    LORY_RETURN_IF_ERROR(ReadFile(file, line, /*stop=*/{}, progress));
+  }
   return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <set>
 #include <stop_token>
 #include <string>
@@ -27,8 +28,9 @@ class DatasetCheck {
     // What `on_sound` was told by earlier checks: a file that is still the
     // same to the file system is not read again.
     std::set<std::string> known;
-    // Told, on the check's thread, of each file found sound: its hash, what
-    // tells it apart (device, inode, size, time of change) and its path.
+    // Told, on the check's thread or that of CheckAgain, one at a time, of each
+    // file found sound: its hash, what tells it apart (device, inode, size,
+    // time of change) and its path.
     std::function<void(const std::string& line)> on_sound;
   };
 
@@ -37,6 +39,12 @@ class DatasetCheck {
   // OK while nothing was found. DATA_LOSS: a file is altered; names it. The
   // operating system's error: it cannot be read.
   absl::Status status();
+
+  // Looks at every file found sound so far, and reads those again that the file
+  // system says were written to since: a mapped shard shows what others write
+  // into it. `progress` is called while it reads. DATA_LOSS: one is altered;
+  // names it. Otherwise as status().
+  absl::Status CheckAgain(const std::function<void()>& progress);
 
   // Pieces of files read so far: grows for as long as it gets on.
   int64_t pieces_read() const { return pieces_read_; }
@@ -53,6 +61,10 @@ class DatasetCheck {
 
   void Run(const std::stop_token& stop);
   absl::Status CheckFile(const File& file, const std::stop_token& stop);
+  // Reads the file, which is as `line` says.
+  absl::Status ReadFile(const File& file, const std::string& line,
+                        const std::stop_token& stop,
+                        const std::function<void()>& progress);
 
   std::vector<File> files_;
   const Options options_;
@@ -62,6 +74,8 @@ class DatasetCheck {
   CondVar changed_;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
+  // By path: what told a file apart when it was found sound.
+  std::map<std::string, std::string> sound_ ABSL_GUARDED_BY(mutex_);
 
   std::jthread thread_;  // last: ends before what it uses
 };

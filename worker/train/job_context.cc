@@ -43,8 +43,9 @@ absl::Status SayWhatMends(const absl::Status& status,
   if (!absl::IsDataLoss(status)) return status;
   return absl::DataLossError(absl::StrCat(
       status.message(), "; `lory-corpus verify ", folder,
-      "` looks at all files of the dataset; put the damaged one back or build "
-      "the dataset anew, then submit the job anew"));
+      "` looks at all files of the dataset; put the damaged one back, or make "
+      "it again with `lory-corpus build SPEC --redo pack`, then submit the job "
+      "anew"));
 }
 
 absl::Status CheckManifestHash(const Assignment& assignment) {
@@ -134,6 +135,12 @@ absl::Status OpenData(const Assignment& assignment,
 
 absl::Status CheckData(JobContext& job) {
   return SayWhatMends(job.check->status(), job.manifest_path, job.spec);
+}
+
+absl::Status CheckDataAgain(JobContext& job,
+                            const std::function<void()>& progress) {
+  return SayWhatMends(job.check->CheckAgain(progress), job.manifest_path,
+                      job.spec);
 }
 
 absl::Status ExplainError(JobContext& job, const absl::Status& status) {

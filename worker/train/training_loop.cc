@@ -60,15 +60,19 @@ absl::StatusOr<TrainingLoop::End> TrainingLoop::Run() {
     if (state_.step == job_.spec.step_count()) break;
     const int64_t every = job_.spec.checkpoint().every_steps();
     const bool due = training && every > 0 && state_.step % every == 0;
+    checkpoint_due_ |= due || decision.checkpoint;
+    // While one is being written the next is put off, by all: a slow disk must
+    // not hold training up.
+    const bool saves = checkpoint_due_ && !decision.writing;
+    if (saves || decision.stop) {
+      LORY_RETURN_IF_ERROR(CheckDataAgain(job_, [&] { board_.Progress(); }));
+    }
     if (decision.stop) {
       if (!SecureState(decision)) return End::kLeft;
       ReportPhase(TrainerStatus::STOPPED);
       return End::kStopped;
     }
-    // While one is being written the next is put off, by all: a slow disk must
-    // not hold training up.
-    checkpoint_due_ |= due || decision.checkpoint;
-    if (checkpoint_due_ && !decision.writing) Checkpoint(decision);
+    if (saves) Checkpoint(decision);
     const int64_t evaluate_every = job_.spec.evaluation().every_steps();
     if (training && evaluate_every > 0 && state_.step % evaluate_every == 0) {
       LORY_RETURN_IF_ERROR(Evaluate());
@@ -309,6 +313,7 @@ absl::StatusOr<TrainingLoop::End> TrainingLoop::Finish() {
     if (leave_ || board_.closed()) return End::kLeft;
   }
   LORY_RETURN_IF_ERROR(CheckData(job_));
+  LORY_RETURN_IF_ERROR(CheckDataAgain(job_, [&] { board_.Progress(); }));
   const bool evaluates = job_.spec.kind() == lory::v1::JobSpec::EVALUATE;
   if (!evaluates && !SecureState({})) return End::kLeft;
   ReportPhase(TrainerStatus::FINISHED);

@@ -1,5 +1,8 @@
 #include "common/io/absolute_path.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <filesystem>
 #include <string>
 
@@ -47,6 +50,21 @@ TEST(ExistingFolder, IsNeverMade) {
   EXPECT_THAT(ExistingFolder("--storage-root", folder.Write("file", "")),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("is no folder")));
+}
+
+TEST(WritableFolder, IsOneWhereThisProcessMayMakeFiles) {
+  const lory::testing::TemporaryFolder folder;
+  EXPECT_EQ(*WritableFolder("--storage-root", folder.path()), folder.path());
+  std::filesystem::create_directory(folder.At("closed"));
+  ASSERT_EQ(::chmod(folder.At("closed").c_str(), 0555), 0);
+  ASSERT_EQ(::chmod(folder.path().c_str(), 0755), 0);
+  // Root may write anywhere.
+  const uid_t user = ::geteuid();
+  ASSERT_EQ(::seteuid(user == 0 ? 65534 : user), 0);
+  const auto closed = WritableFolder("--storage-root", folder.At("closed"));
+  ASSERT_EQ(::seteuid(user), 0);
+  EXPECT_THAT(closed, StatusIs(absl::StatusCode::kFailedPrecondition,
+                               HasSubstr("closed cannot be written by user")));
 }
 
 }  // namespace

@@ -342,6 +342,17 @@ TEST_F(FleetTest, ACoordinatorThatComesBackInTimeLeavesTheGenerationAlone) {
   Finish();
 }
 
+TEST_F(FleetTest, WhatIsShownOfAnEndedJobOutlivesTheCoordinator) {
+  Begin(1, Fleet::Spec(1, 1, 20));
+  Finish();
+  const auto before = fleet_.Job("tiny").progress();
+  ASSERT_GT(before.step_times().total_seconds(), 0);
+  fleet_.CrashCoordinator();
+  fleet_.StartCoordinator();
+  EXPECT_EQ(fleet_.Job("tiny").progress().SerializeAsString(),
+            before.SerializeAsString());
+}
+
 TEST_F(FleetTest, AMemberThatDoesNotComeBackAfterARestartIsLostAfterALease) {
   Begin(2, Fleet::Spec(1, 2, 400));
   ASSERT_TRUE(RunUntilStep(10));

@@ -114,6 +114,32 @@ TEST_F(UnfitHostTest, WhatFailsAlikeOnThreeHostsFailsTheJob) {
   EXPECT_LE(BarsTold(), 2);
 }
 
+TEST_F(UnfitHostTest, AHostWhereNoTrainerStartsLeavesTheJobToOthers) {
+  for (const bool for_good : {true, false}) {
+    Fleet fleet;
+    fleet.AddWorker("w0");  // is taken first
+    fleet.daemons()["w0"].unfit = "/bin/nope: no such file";
+    fleet.daemons()["w0"].unfit_for_good = for_good;
+    fleet.AddWorker("w1");
+    ASSERT_OK(fleet.Submit("tiny", Fleet::Spec(1, 1, 100)));
+    ASSERT_TRUE(fleet.RunUntilState("tiny", Job::RUNNING)) << for_good;
+    EXPECT_EQ(fleet.Job("tiny").members(0).worker(), "workers/w1");
+    ASSERT_TRUE(fleet.RunUntilState("tiny", Job::SUCCEEDED));
+    EXPECT_EQ(fleet.Audit("tiny"), "");
+  }
+}
+
+TEST_F(UnfitHostTest, WhatCannotStartAnywhereFailsTheJobAndSaysWhy) {
+  fleet_.AddWorker("w0");
+  fleet_.daemons()["w0"].unfit = "making a folder: permission denied";
+  fleet_.daemons()["w0"].unfit_for_good = false;
+  ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(1, 1, 100)));
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::FAILED));
+  EXPECT_THAT(fleet_.Job("tiny").reason(),
+              ::testing::HasSubstr("the last: making a folder: permission"));
+  EXPECT_EQ(BarsTold(), 0);
+}
+
 TEST_F(UnfitHostTest, WhatIsTheJobsOwnFaultBarsNobody) {
   Begin(2, Fleet::Spec(1, 2, 300));
   fleet_.daemons()["w0"].unfit = "the loss is not finite";

@@ -1,6 +1,8 @@
 #include "worker/data/dataset_check.h"
 
+#include <chrono>
 #include <filesystem>
+#include <fstream>
 
 #include "gmock/gmock.h"
 #include "tests/support/status_matchers.h"
@@ -79,6 +81,41 @@ TEST_F(DatasetCheckTest, AMissingFileIsNamed) {
   const std::string name = manifest.shards[0].file + ".bin";
   std::filesystem::remove(folder.At(name));
   EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kNotFound, HasSubstr(name)));
+}
+
+TEST_F(DatasetCheckTest, WhatIsWrittenToLaterIsReadAgain) {
+  int told_count = 0;
+  DatasetCheck check(manifest,
+                     {.folder = folder.path(),
+                      .on_sound = [&](const std::string&) { ++told_count; }});
+  while (!check.WaitUntilDone(absl::Seconds(1))) {
+  }
+  int read = 0;
+  const auto again = [&] { return check.CheckAgain([&] { ++read; }); };
+  EXPECT_OK(again());
+  EXPECT_EQ(read, 0);
+  // Touched: the same bytes, found sound once more.
+  const std::string path = folder.At(manifest.shards[0].file + ".bin");
+  const auto touch = [&] {
+    std::filesystem::last_write_time(
+        path, std::filesystem::last_write_time(path) + std::chrono::seconds(1));
+  };
+  touch();
+  EXPECT_OK(again());
+  EXPECT_GE(read, 1);
+  EXPECT_EQ(told_count, 5);
+  read = 0;
+  EXPECT_OK(again());
+  EXPECT_EQ(read, 0);
+  {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    const int first = file.get();
+    file.seekp(0);
+    file.put(static_cast<char>(first ^ 1));
+  }
+  touch();  // clocks of file systems are coarse
+  EXPECT_THAT(again(), StatusIs(absl::StatusCode::kDataLoss,
+                                HasSubstr("altered since it was built")));
 }
 
 TEST_F(DatasetCheckTest, EndsBeforeTheFilesDo) {

@@ -425,6 +425,27 @@ TEST(Trainer, AModelThatDoesNotFitTheDataFailsTheJob) {
   EXPECT_THAT(status.error(), HasSubstr("has 64 ids; set it to that"));
 }
 
+TEST(Trainer, NoStateIsSavedThatWasTrainedOnAlteredBytes) {
+  constexpr int64_t kNever = 1'000'000;
+  lory::v1::JobSpec spec = TinySpec(kNever);
+  spec.mutable_checkpoint()->set_every_steps(10);
+  Fleet fleet(spec);
+  Member& a = fleet.Add();
+  fleet.Start({&a}, kNever);
+  const int64_t before = a.AwaitStep(11).applied_step();
+  std::fstream shard(fleet.folder().At("train.bin"),
+                     std::ios::in | std::ios::out | std::ios::binary);
+  const int first = shard.get();
+  shard.seekp(0);
+  shard.put(static_cast<char>(first ^ 1));
+  shard.close();
+  const TrainerStatus status = a.AwaitPhase(TrainerStatus::FAILED);
+  EXPECT_TRUE(status.error_is_permanent());
+  EXPECT_THAT(status.error(), AllOf(HasSubstr("train.bin: SHA-256 is "),
+                                    HasSubstr("--redo pack")));
+  EXPECT_GE(status.applied_step(), before);
+}
+
 TEST(Trainer, TokensBeyondTheVocabularyFailTheJobAndNameTheFile) {
   lory::v1::JobSpec spec = TinySpec(5);
   spec.mutable_model()->set_vocabulary_size(60);
@@ -440,7 +461,8 @@ TEST(Trainer, TokensBeyondTheVocabularyFailTheJobAndNameTheFile) {
   EXPECT_THAT(status.error(), HasSubstr("train.bin: sequence "));
   EXPECT_THAT(status.error(),
               HasSubstr(", but vocabulary_size in the manifest is 60"));
-  EXPECT_THAT(status.error(), HasSubstr("build the dataset anew"));
+  EXPECT_THAT(status.error(),
+              HasSubstr("`lory-corpus build SPEC --redo pack`"));
 }
 
 TEST(Trainer, LossesThatAreNotFiniteFailTheJobAfterTheLimit) {
