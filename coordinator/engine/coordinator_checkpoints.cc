@@ -309,7 +309,8 @@ absl::StatusOr<Checkpoint> Coordinator::DeleteCheckpoint(
 }
 
 absl::StatusOr<Checkpoint> Coordinator::VerifyCheckpoint(
-    const std::string& name) {
+    const lory::v1::VerifyCheckpointRequest& request) {
+  const std::string& name = request.name();
   Checkpoint checkpoint;
   {
     MutexLock lock(&mutex_);
@@ -323,9 +324,12 @@ absl::StatusOr<Checkpoint> Coordinator::VerifyCheckpoint(
   // A storage that is not mounted has damaged nothing.
   const std::string folder = CheckpointsFolder(ParseCheckpointName(name)->job);
   const auto names = storage_.List(folder);
-  if (!names.ok() || names->empty()) {
-    return absl::UnavailableError(absl::StrCat("no checkpoint is in ", folder,
-                                               "; is the storage mounted?"));
+  const bool none = !names.ok() || names->empty();
+  if (none && !request.storage_is_mounted()) {
+    return absl::UnavailableError(
+        absl::StrCat("no checkpoint is in ", folder,
+                     "; is the storage mounted? if it is, they are lost: "
+                     "`loryctl checkpoint verify --lost` says so"));
   }
   LORY_ASSIGN_OR_RETURN(const std::string damage,
                         FindDamage(storage_, checkpoint));
@@ -412,7 +416,9 @@ void Coordinator::JudgeUnreadable() {
   }
   for (const auto& [job, suspect] : suspects) {
     const auto& [unreadable, generation] = suspect;
-    const absl::StatusOr<Checkpoint> seen = VerifyCheckpoint(unreadable.name);
+    lory::v1::VerifyCheckpointRequest request;
+    request.set_name(unreadable.name);
+    const absl::StatusOr<Checkpoint> seen = VerifyCheckpoint(request);
     MutexLock lock(&mutex_);
     const JobState* judged = state_.FindJob(job);
     if (judged == nullptr || judged->started.number != generation) continue;

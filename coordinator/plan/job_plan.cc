@@ -102,13 +102,29 @@ bool HasProgress(const View& view, const JobState& job) {
   return false;
 }
 
+// No member of the started generation came to hold a state, and none will: each
+// gave up or is gone, as where the checkpoint cannot be read.
+bool NobodyCameUp(const View& view, const JobState& job) {
+  for (const SlotKey& key : job.started.members) {
+    const WorkerSession* worker = view.sessions.FindWorker(key.worker);
+    if (worker == nullptr || !worker->reported) return false;
+    const TrainerStatus* status = view.sessions.FindTrainer(key, job.name);
+    if (status == nullptr || HasEnded(*status)) continue;
+    if (status->phase() != TrainerStatus::BROKEN ||
+        status->applied_step() >= 0) {
+      return false;
+    }
+  }
+  return true;
+}
+
 Plan PlanStop(const View& view, const JobState& job, const JobRun& run) {
   const bool pausing = job.state == Job::PAUSING;
   const Job::State next = pausing ? Job::PAUSED : Job::QUEUED;
   if (IsEvaluation(job.spec)) {  // there is no state to save
     return Go(job, next, pausing ? "paused on request" : run.evicted);
   }
-  if (job.generation.Is(Phase::kStarted)) {
+  if (job.generation.Is(Phase::kStarted) && !NobodyCameUp(view, job)) {
     const int64_t step = StoppedAt(view, job);
     const lory::v1::Checkpoint* newest = job.NewestCheckpoint();
     if (step >= 0 && newest != nullptr && newest->step() >= step) {

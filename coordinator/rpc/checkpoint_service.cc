@@ -24,10 +24,10 @@ grpc::Status CheckpointServiceRpc::DeleteCheckpoint(
 }
 
 grpc::Status CheckpointServiceRpc::VerifyCheckpoint(
-    grpc::ServerContext*, const lory::v1::GetCheckpointRequest* request,
+    grpc::ServerContext*, const lory::v1::VerifyCheckpointRequest* request,
     lory::v1::Checkpoint* response) {
   return Finish(observer_, "VerifyCheckpoint",
-                coordinator_.VerifyCheckpoint(request->name()), response);
+                coordinator_.VerifyCheckpoint(*request), response);
 }
 
 }  // namespace lory::coordinator

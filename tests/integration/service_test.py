@@ -61,6 +61,10 @@ def make_dataset(folder):
     return folder / "dataset"
 
 
+def run(command):
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 class ServiceTest(unittest.TestCase):
     """One running service a test; its folder stays when the test fails."""
 
@@ -121,11 +125,10 @@ class ServiceTest(unittest.TestCase):
 
     def verify(self, name):
         """lory-verify finds nothing; returns its findings."""
-        result = subprocess.run(
-            [BIN / "lory-verify", "run", "--journal",
-             self.service.folder / "state", "--storage-root",
-             self.service.storage, "--job", f"jobs/{name}", "-o", "json"],
-            capture_output=True, text=True, check=False)
+        result = run([BIN / "lory-verify", "run", "--journal",
+                      self.service.folder / "state", "--storage-root",
+                      self.service.storage, "--job", f"jobs/{name}", "-o",
+                      "json"])
         self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
         findings = json.loads(result.stdout)
         self.assertEqual(findings["samples_lost"], 0)
@@ -388,10 +391,8 @@ class ServiceTest(unittest.TestCase):
         self.wait_state("run", "SUCCEEDED")
         newest = self.damage_newest_part("run")
         step = self.service.job("run")["checkpoint_step"]
-        answer = subprocess.run(
-            [BIN / "loryctl", "--server", self.service.address, "checkpoint",
-             "verify", f"jobs/run/checkpoints/{step}"],
-            capture_output=True, text=True, check=False)
+        answer = run([BIN / "loryctl", "--server", self.service.address,
+                      "checkpoint", "verify", f"jobs/run/checkpoints/{step}"])
         self.assertNotEqual(answer.returncode, 0)
         self.assertIn(newest.name, answer.stdout + answer.stderr)
 
@@ -427,55 +428,40 @@ class ServiceTest(unittest.TestCase):
                    "--tls-cert", self.folder / "foreign/mallory.pem",
                    "--tls-key", self.folder / "foreign/mallory.key"]
         for known in ([], mallory):
-            answer = subprocess.run(
-                [BIN / "loryctl", "--server", self.service.address, *known,
-                 "job", "list"], capture_output=True, text=True, timeout=60,
-                check=False)
+            answer = run([BIN / "loryctl", "--server", self.service.address,
+                          *known, "job", "list"])
             self.assertNotEqual(answer.returncode, 0)
             self.assertEqual(answer.stdout, "")
 
     def test_a_second_coordinator_on_the_same_state_is_refused(self):
         self.start()
-        answer = subprocess.run(
+        answer = run(
             [BIN / "lory-coordinator", "--listen", "127.0.0.1:0", "--http",
              "127.0.0.1:0", "--state", self.service.folder / "state",
-             "--storage-root", self.service.storage],
-            capture_output=True, text=True, timeout=20, check=False)
+             "--storage-root", self.service.storage])
         self.assertNotEqual(answer.returncode, 0)
         self.assertIn(str(self.service.coordinator.handle.pid), answer.stderr)
 
-    def test_a_storage_root_that_is_not_there_is_not_made(self):
+    def test_what_no_job_could_run_with_is_told_at_start(self):
         nope = self.folder / "nope"
-        for flags in (["lory-coordinator", "--state", self.folder / "other"],
-                      ["lory-worker", "--coordinator", "127.0.0.1:1",
-                       "--work", self.folder / "work", "--data-root", DATA]):
-            answer = subprocess.run(
-                [BIN / flags[0], *flags[1:], "--storage-root", nope],
-                capture_output=True, text=True, timeout=20, check=False)
-            self.assertIn(f"or make it with `mkdir -p {nope}`", answer.stderr)
+        programs = {
+            "lory-coordinator": {"--state": self.folder / "other"},
+            "lory-worker": {"--coordinator": "127.0.0.1:1", "--data-root": DATA,
+                            "--storage-root": self.folder, "--work": nope}}
+        for place in ("lory-coordinator --storage-root", "lory-worker --trainer",
+                      "lory-worker --storage-root", "lory-worker --data-root"):
+            program, flag = place.split()
+            flags = sum({**programs[program], flag: nope}.items(), ())
+            answer = run([BIN / program, *flags])
+            self.assertRegex(answer.stderr, f"{flag}: .*{nope}.*; (mount|give)")
             self.assertEqual((answer.returncode, nope.exists()), (1, False))
-
-    def test_a_worker_on_which_no_job_could_run_does_not_start(self):
-        nope = self.folder / "nope"
-        whole = {"--coordinator": "127.0.0.1:1", "--data-root": DATA,
-                 "--storage-root": self.folder, "--work": self.folder / "work"}
-        for flag in ("--data-root", "--trainer"):
-            flags = [str(part) for pair in {**whole, flag: nope}.items()
-                     for part in pair]
-            answer = subprocess.run(
-                [BIN / "lory-worker", *flags], capture_output=True, text=True,
-                timeout=20, check=False)
-            self.assertIn(f"{flag}: ", answer.stderr)
-            self.assertIn(str(nope), answer.stderr)
-            self.assertEqual(answer.returncode, 1)
 
     def test_a_second_daemon_with_one_name_is_refused(self):
         self.start("worker-a")
-        answer = subprocess.run(
+        answer = run(
             [BIN / "lory-worker", "--coordinator", self.service.address,
              "--name", "worker-a", "--work", self.folder / "twin",
-             "--data-root", DATA, "--storage-root", self.service.storage],
-            capture_output=True, text=True, timeout=20, check=False)
+             "--data-root", DATA, "--storage-root", self.service.storage])
         self.assertNotEqual(answer.returncode, 0)
         self.assertIn("worker-a", answer.stderr)
 

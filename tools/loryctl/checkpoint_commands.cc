@@ -27,6 +27,7 @@ using CheckpointStub = CheckpointService::Stub;
 struct CheckpointName {
   std::string job;
   std::string step;
+  bool lost = false;  // of verify alone
 };
 
 absl::StatusOr<lory::v1::ListCheckpointsResponse> AllOf(
@@ -162,8 +163,9 @@ absl::Status GetCheckpoint(Session& session, const CheckpointName& name) {
 }
 
 absl::Status VerifyCheckpoint(Session& session, const CheckpointName& name) {
-  lory::v1::GetCheckpointRequest request;
+  lory::v1::VerifyCheckpointRequest request;
   LORY_ASSIGN_OR_RETURN(*request.mutable_name(), Resolve(session, name, true));
+  request.set_storage_is_mounted(name.lost);
   auto found = session.Call(&CheckpointStub::VerifyCheckpoint, request);
   if (!found.ok()) return Missing(found.status(), request.name());
   LORY_RETURN_IF_ERROR(session.Print(*found, found->name(), [&] {
@@ -211,12 +213,18 @@ void AddCheckpointCommands(CommandLine& line) {
     app.add_option("job", name->job, "name of the job, or of the checkpoint")
         ->required();
     app.add_option("step", name->step, "which one (default: the newest)");
+    return &app;
   };
   add("get", "Show a checkpoint and its files",
       {"loryctl checkpoint get tiny", "loryctl checkpoint get tiny 1200"},
       GetCheckpoint);
   add("verify", "Read every file of a checkpoint again and compare hashes",
-      {"loryctl checkpoint verify tiny 1200 --timeout 600"}, VerifyCheckpoint);
+      {"loryctl checkpoint verify tiny 1200 --timeout 600",
+       "loryctl checkpoint verify tiny 1200 --lost"},
+      VerifyCheckpoint)
+      ->add_flag("--lost", name->lost,
+                 "where no checkpoint of the job is left: the storage is "
+                 "mounted, they are lost");
   add("delete", "Delete a checkpoint's files; the step must be named",
       {"loryctl checkpoint delete tiny 1200"}, DeleteCheckpoint);
 }

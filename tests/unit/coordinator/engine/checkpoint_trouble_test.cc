@@ -36,9 +36,11 @@ class CheckpointTroubleTest : public ::testing::Test {
     ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::SUCCEEDED));
   }
 
-  absl::StatusOr<Checkpoint> Verify(int64_t step = 12) {
-    return fleet_.core().VerifyCheckpoint(
-        absl::StrCat("jobs/tiny/checkpoints/", step));
+  absl::StatusOr<Checkpoint> Verify(int64_t step = 12, bool mounted = false) {
+    lory::v1::VerifyCheckpointRequest request;
+    request.set_name(absl::StrCat("jobs/tiny/checkpoints/", step));
+    request.set_storage_is_mounted(mounted);
+    return fleet_.core().VerifyCheckpoint(request);
   }
 
   // Trains beyond step 12 and takes a part of step 10's checkpoint away.
@@ -168,6 +170,9 @@ TEST_F(CheckpointTroubleTest, AMissingMountDamagesNothing) {
   ASSERT_OK(fleet_.storage().Remove("/storage/jobs/tiny/checkpoints"));
   EXPECT_THAT(Verify(), StatusIs(absl::StatusCode::kUnavailable,
                                  HasSubstr("is the storage mounted?")));
+  // Who has looked knows that they are lost.
+  LORY_ASSERT_OK_AND_ASSIGN(const Checkpoint lost, Verify(12, true));
+  EXPECT_EQ(lost.state(), Checkpoint::DAMAGED);
 }
 
 TEST_F(CheckpointTroubleTest, DamageOnAnUnbrokenHistoryCanBeMended) {

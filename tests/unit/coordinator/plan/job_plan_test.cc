@@ -100,6 +100,15 @@ TEST_F(JobPlanTest, APauseWithoutAnyStateLeftIsOver) {
   EXPECT_EQ(Next(), Job::PAUSED);
 }
 
+TEST_F(JobPlanTest, APauseDoesNotWaitForWhoCouldNotRestoreAState) {
+  job.state = Job::PAUSING;
+  Commit(job, 5);
+  Say(TrainerStatus::PREPARED, -1);
+  EXPECT_EQ(Next(), Job::STATE_UNSPECIFIED);  // it may yet
+  Say(TrainerStatus::BROKEN, -1);
+  EXPECT_EQ(Next(), Job::PAUSED);
+}
+
 TEST_F(JobPlanTest, TheLastStepGoesBeforeAPause) {
   job.state = Job::PAUSING;
   Say(TrainerStatus::FINISHED, 100);
