@@ -1,11 +1,11 @@
 #include "common/config/field_checks.h"
 
-#include <cmath>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/base/float_range.h"
 
 namespace lory::config {
 
@@ -32,9 +32,9 @@ absl::Status CheckMultiple(absl::string_view path, absl::string_view field,
 
 absl::Status CheckPositive(absl::string_view path, absl::string_view field,
                            double value) {
-  if (std::isfinite(value) && value > 0) return absl::OkStatus();
+  if (IsPositiveFloat(value)) return absl::OkStatus();
   return InvalidField(path, field,
-                      absl::StrCat(value, " is not a number above 0"));
+                      absl::StrCat(value, " is not ", kPositiveFloat));
 }
 
 absl::Status CheckBelowOne(absl::string_view path, absl::string_view field,

@@ -23,7 +23,7 @@ absl::Status CheckMultiple(absl::string_view path, absl::string_view field,
                            int64_t value, absl::string_view of_field,
                            int64_t of);
 
-// A finite number above 0.
+// A number above 0 that a 32-bit float holds.
 absl::Status CheckPositive(absl::string_view path, absl::string_view field,
                            double value);
 

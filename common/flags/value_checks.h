@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/strings/numbers.h"
+#include "common/base/float_range.h"
 
 // Checks of what a flag is given, for CLI11. Its own of numbers name the
 // largest there is with all of its 309 digits.
@@ -29,6 +30,17 @@ inline CLI::Validator AboveZero() {
             const bool fits = absl::SimpleAtod(text, &value) &&
                               std::isfinite(value) && value > 0;
             return fits ? std::string() : text + " is not a number above 0";
+          },
+          "POSITIVE", ""};
+}
+
+// "1e308 is not a number above 0 that a 32-bit float holds".
+inline CLI::Validator PositiveFloat() {
+  return {[](const std::string& text) {
+            double value = 0;
+            const bool fits =
+                absl::SimpleAtod(text, &value) && IsPositiveFloat(value);
+            return fits ? std::string() : text + " is not " + kPositiveFloat;
           },
           "POSITIVE", ""};
 }

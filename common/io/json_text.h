@@ -13,7 +13,8 @@ namespace lory::io {
 inline constexpr int kMostJsonDepth = 64;
 
 // The object that `text` is. INVALID_ARGUMENT: it is none, or nested deeper
-// than kMostJsonDepth.
+// than kMostJsonDepth; of NaN and Infinity, which Python writes, it names the
+// key.
 absl::StatusOr<nlohmann::ordered_json> ParseJsonObject(absl::string_view text);
 
 }  // namespace lory::io

@@ -15,7 +15,8 @@ namespace lory::io {
 
 absl::StatusOr<std::unique_ptr<MappedFile>> MappedFile::Open(
     const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without O_NONBLOCK a pipe would be waited for.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return ErrnoStatus(errno, absl::StrCat("opening ", path));
   const absl::Cleanup close_fd = [fd] { ::close(fd); };
   struct stat info;
@@ -23,7 +24,8 @@ absl::StatusOr<std::unique_ptr<MappedFile>> MappedFile::Open(
     return ErrnoStatus(errno, absl::StrCat("looking at ", path));
   }
   if (!S_ISREG(info.st_mode)) {
-    return absl::InternalError(absl::StrCat(path, " is not a regular file"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " is no regular file"));
   }
   const size_t size = static_cast<size_t>(info.st_size);
   void* data = nullptr;

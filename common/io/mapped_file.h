@@ -14,7 +14,8 @@ namespace lory::io {
 // shrink while it is mapped: ours are replaced by rename, never cut.
 class MappedFile {
  public:
-  // NOT_FOUND, PERMISSION_DENIED, otherwise INTERNAL; each names the path.
+  // NOT_FOUND; PERMISSION_DENIED; INVALID_ARGUMENT: no regular file, such as a
+  // pipe, which is not waited for; otherwise INTERNAL. Each names the path.
   static absl::StatusOr<std::unique_ptr<MappedFile>> Open(
       const std::string& path);
   ~MappedFile();

@@ -5,6 +5,8 @@
 #include <grpcpp/resource_quota.h>
 #include <grpcpp/server_builder.h>
 
+#include <utility>
+
 #include "absl/memory/memory.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -13,6 +15,7 @@
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
 #include "common/rpc/quiet.h"
+#include "common/rpc/unreadable_request.h"
 
 namespace lory::rpc {
 namespace {
@@ -60,6 +63,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(
   int port = 0;
   builder.AddListeningPort(options.address, credentials, &port);
   for (grpc::Service* service : services) builder.RegisterService(service);
+  std::vector<
+      std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>>
+      interceptors;
+  interceptors.push_back(AnswersToUnreadableRequests());
+  builder.experimental().SetInterceptorCreators(std::move(interceptors));
   auto server = absl::WrapUnique(new Server);
   server->server_ = builder.BuildAndStart();
   if (server->server_ == nullptr) {

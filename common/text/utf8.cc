@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "simdjson.h"
 
 namespace lory::text {
@@ -69,6 +71,27 @@ void ForEachUtf8Run(
     at += std::max<size_t>(bytes, 1);
   }
   found(text.substr(begin), is_utf8);
+}
+
+absl::Status CheckUtf8(absl::string_view what, absl::string_view text) {
+  size_t characters = 0;  // bytes of those before the first that is none
+  bool is_text = true;
+  ForEachUtf8Run(text, [&](absl::string_view run, bool is_utf8) {
+    is_text = is_text && is_utf8;
+    if (is_text) characters += run.size();
+  });
+  if (is_text) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(what, ": not UTF-8, from byte ", characters, " on (\\x",
+                   absl::Hex(ByteAt(text, characters), absl::kZeroPad2), ")"));
+}
+
+std::string EscapedText(absl::string_view text) {
+  std::string escaped;
+  ForEachUtf8Run(text, [&](absl::string_view run, bool is_utf8) {
+    escaped += is_utf8 ? absl::Utf8SafeCHexEscape(run) : absl::CHexEscape(run);
+  });
+  return escaped;
 }
 
 }  // namespace lory::text

@@ -30,15 +30,15 @@ LORY_FUZZ(input) {
   fuzz::CheckError(text.status(), promised);
   if (text.ok()) {
     const auto again =
-        ParseTokenizeRequest(nlohmann::json({{"prompt", *text}}).dump());
-    LORY_CHECK(again.ok() && *again == *text);
+        ParseTokenizeRequest(nlohmann::json({{"prompt", text->prompt}}).dump());
+    LORY_CHECK(again.ok() && again->prompt == text->prompt);
   }
   const auto tokens = ParseDetokenizeRequest(body);
   fuzz::CheckError(tokens.status(), promised);
   if (tokens.ok()) {
-    const auto again =
-        ParseDetokenizeRequest(nlohmann::json({{"tokens", *tokens}}).dump());
-    LORY_CHECK(again.ok() && *again == *tokens);
+    const auto again = ParseDetokenizeRequest(
+        nlohmann::json({{"tokens", tokens->tokens}}).dump());
+    LORY_CHECK(again.ok() && again->tokens == tokens->tokens);
   }
 }
 

@@ -21,6 +21,8 @@ using ::lory::v1::JobProgress;
 
 // More experts than this are shown by their heights alone.
 constexpr int kExpertsInNumbers = 8;
+// How wide the layers of a table of domains may be, together.
+constexpr int kDomainColumns = 96;
 
 void PrintLine(Environment& environment, absl::string_view label,
                absl::string_view text) {
@@ -143,6 +145,49 @@ void PrintOverfit(const lory::v1::Evaluation& evaluation,
                   << Decimals(evaluation.train().loss(), 3)
                   << "; held-out text is " << Decimals(std::abs(gap), 3)
                   << (gap < 0 ? " below\n" : " above\n");
+}
+
+// Layers that fit a table of a column each: all, or evenly spread the first and
+// the last among them. `width`: of a column.
+std::vector<int> LayersThatFit(int count, int width) {
+  const int most = std::max(2, kDomainColumns / width);
+  std::vector<int> layers;
+  if (count <= most) {
+    for (int i = 0; i < count; ++i) layers.push_back(i);
+    return layers;
+  }
+  for (int i = 0; i < most; ++i) layers.push_back(i * (count - 1) / (most - 1));
+  return layers;
+}
+
+// Of an evaluation, which has no routing of training steps.
+void PrintDomainRouting(const lory::v1::Evaluation& evaluation,
+                        Environment& environment) {
+  if (evaluation.domains().empty()) return;
+  const auto& first = evaluation.domains(0).routing();
+  if (first.empty() || first[0].weight_mean().empty()) return;
+  const int experts = first[0].weight_mean_size();
+  constexpr int kHead = 8;  // "LAYER 10"
+  const std::vector<int> layers =
+      LayersThatFit(first.size(), std::max(experts, kHead) + 2);
+  environment.out << "\nexperts: mean routing weight by domain and layer; a "
+                     "full bar is 2/E\n";
+  std::vector<std::string> heads = {"DOMAIN"};
+  for (const int i : layers) {
+    heads.push_back(absl::StrCat("LAYER ", first[i].layer()));
+  }
+  Table table(heads);
+  for (const auto& domain : evaluation.domains()) {
+    if (domain.routing_size() != first.size()) continue;
+    std::vector<Cell> cells = {domain.domain()};
+    for (const int i : layers) {
+      const auto& weights = domain.routing(i).weight_mean();
+      cells.emplace_back(Heights({weights.begin(), weights.end()},
+                                 2.0 / experts, environment.utf8));
+    }
+    table.Add(std::move(cells));
+  }
+  table.Print(environment, 2);
 }
 
 }  // namespace
@@ -370,7 +415,11 @@ void PrintJob(const Job& job, Environment& environment) {
   PrintLine(environment, "times", times);
   PrintMembers(job, environment);
   PrintEvaluation(job, environment);
-  PrintRouting(job.progress(), environment);
+  if (TakesSteps(job)) {
+    PrintRouting(job.progress(), environment);
+  } else {
+    PrintDomainRouting(job.progress().evaluation(), environment);
+  }
 }
 
 }  // namespace lory::ctl

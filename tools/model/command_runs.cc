@@ -2,7 +2,6 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -17,6 +16,7 @@
 #include "common/base/status_macros.h"
 #include "common/io/safetensors.h"
 #include "common/io/storage.h"
+#include "common/text/utf8.h"
 #include "tools/model/checkpoint_folder.h"
 #include "tools/model/diff.h"
 #include "tools/model/hugging_face_config.h"
@@ -43,11 +43,19 @@ using ::lory::model::Transformer;
 using ::lory::train::GuardTorch;
 using ModelPointer = std::unique_ptr<Transformer>;
 
+// That `text`, of a flag or a file, is one that can be asked about.
+absl::Status CheckText(absl::string_view where, absl::string_view text) {
+  if (!text.empty()) return lory::text::CheckUtf8(where, text);
+  return absl::InvalidArgumentError(
+      absl::StrCat(where, " is empty; give a text"));
+}
+
 absl::StatusOr<RoutingChoice> ChoiceOf(const Flags& flags) {
   using Kind = RoutingChoice::Kind;
   if (!flags.routing.empty()) return RoutingChoice{Kind::kUniform, ""};
-  if (!flags.prompt.empty()) {
-    return RoutingChoice{Kind::kPrompt, flags.prompt};
+  if (flags.prompt) {
+    LORY_RETURN_IF_ERROR(CheckText("--prompt", *flags.prompt));
+    return RoutingChoice{Kind::kPrompt, *flags.prompt};
   }
   for (const auto& [kind, path] :
        {std::pair(Kind::kPrompt, flags.prompt_file),
@@ -55,6 +63,7 @@ absl::StatusOr<RoutingChoice> ChoiceOf(const Flags& flags) {
     if (path.empty()) continue;
     LORY_ASSIGN_OR_RETURN(std::string text,
                           lory::io::LocalStorage().Read(path));
+    LORY_RETURN_IF_ERROR(CheckText(path, text));
     return RoutingChoice{kind, std::move(text)};
   }
   return RoutingChoice{};
@@ -92,6 +101,26 @@ absl::StatusOr<std::string> TokenizerBeside(const std::string& folder) {
   return lory::io::FileSha256Hex(file);
 }
 
+// Of a folder with two tokenizers, which of them the model is taken to have: a
+// line for people.
+std::string WhichTokenizer(const std::string& folder,
+                           const std::string& sha256) {
+  const auto is_there = [&](const char* name) {
+    std::error_code error;
+    return std::filesystem::exists(absl::StrCat(folder, "/", name), error);
+  };
+  if (!is_there(lory::text::kTokenizerFile) ||
+      !is_there(lory::text::kSentencePieceFile)) {
+    return "";
+  }
+  const auto path = lory::text::TokenizerPathOf(folder, sha256);
+  if (!path.ok()) return "";
+  const std::string taken = std::filesystem::path(*path).filename().string();
+  return absl::StrCat("of its two tokenizers ", taken,
+                      " is taken for the model's: datasets ",
+                      "for it are made with that one\n");
+}
+
 // Writes `model` where --to says and says so.
 absl::StatusOr<Answer> Save(const Transformer& model, SaveTarget target,
                             const Flags& flags) {
@@ -115,6 +144,11 @@ absl::StatusOr<std::vector<int64_t>> ParseTokens(const std::string& text) {
 }  // namespace
 
 absl::StatusOr<Answer> RunInspect(const Flags& flags) {
+  if (!flags.preset.name.empty()) {
+    LORY_ASSIGN_OR_RETURN(const PresetFigures figures,
+                          FiguresOfPreset(flags.preset));
+    return Answer{flags.format == "json" ? ToJson(figures) : ToText(figures)};
+  }
   LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint checkpoint,
                         LoadCheckpoint(flags.checkpoint));
   LORY_ASSIGN_OR_RETURN(const Inspection inspection, Inspect(checkpoint));
@@ -187,10 +221,15 @@ absl::StatusOr<Answer> RunImport(const Flags& flags) {
                     .note = "import of " + BaseName(flags.checkpoint)};
   LORY_ASSIGN_OR_RETURN(target.tokenizer_sha256,
                         TokenizerBeside(flags.checkpoint));
-  LORY_ASSIGN_OR_RETURN(target.notes, ReadGenerationNotes(flags.checkpoint));
+  const int64_t vocabulary_size = model->shape().vocabulary_size;
+  LORY_ASSIGN_OR_RETURN(target.notes,
+                        ReadGenerationNotes(flags.checkpoint, vocabulary_size));
+  const std::string words =
+      absl::StrCat(target.notes.words,
+                   WhichTokenizer(flags.checkpoint, target.tokenizer_sha256));
   LORY_ASSIGN_OR_RETURN(Answer answer, Save(*model, std::move(target), flags));
-  answer.text +=
-      WhyTokenizerIsOfNoUse(flags.checkpoint, model->shape().vocabulary_size);
+  absl::StrAppend(&answer.text, words,
+                  WhyTokenizerIsOfNoUse(flags.checkpoint, vocabulary_size));
   return answer;
 }
 
@@ -216,7 +255,7 @@ absl::StatusOr<Answer> RunConvert(const Flags& flags) {
         ", as a Hugging Face folder; give the folder that has"));
   }
   const bool asks_for_export =
-      !flags.prompt.empty() || !flags.prompt_file.empty() ||
+      flags.prompt.has_value() || !flags.prompt_file.empty() ||
       !flags.routing.empty() || !flags.routing_text.empty() ||
       !flags.tokenizer.empty() || flags.dtype != "fp32";
   if (asks_for_export) {
@@ -259,6 +298,7 @@ absl::StatusOr<Answer> RunLogits(const Flags& flags) {
       return absl::InvalidArgumentError(
           "--text needs --tokenizer PATH, or give --tokens");
     }
+    LORY_RETURN_IF_ERROR(lory::text::CheckUtf8("--text", flags.text));
     tokens = EncodePrompt(*tokenizer, flags.text);
   }
   LORY_ASSIGN_OR_RETURN(const at::Tensor logits, ComputeLogits(*model, tokens));
@@ -281,12 +321,6 @@ absl::StatusOr<Answer> RunDiff(const Flags& flags) {
 }
 
 absl::StatusOr<Answer> RunUpcycle(const Flags& flags) {
-  // 0 would be the spec's "not given".
-  if (!std::isfinite(flags.router_stddev) || flags.router_stddev <= 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--router-stddev is ", flags.router_stddev,
-                     ", not a finite number above 0"));
-  }
   LORY_RETURN_IF_ERROR(CheckOutsideOf(flags.checkpoint, flags.to));
   LORY_ASSIGN_OR_RETURN(const LoadedCheckpoint dense,
                         LoadCheckpoint(flags.checkpoint));

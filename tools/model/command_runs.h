@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "tools/model/eval_command.h"
 #include "tools/model/merge_command.h"
+#include "tools/model/preset_figures.h"
 
 // What the commands of lory-model do once the command line is read. Those with
 // many options of their own, eval and merge, have files of their own.
@@ -22,7 +23,7 @@ struct Flags {
   std::string to;
   bool force = false;
 
-  std::string prompt;
+  std::optional<std::string> prompt;
   std::string prompt_file;
   std::string routing;
   std::string routing_text;
@@ -46,6 +47,8 @@ struct Flags {
   std::string first_segment = "self_stop_gradient";
   double router_stddev = 0.02;
   int64_t seed = 1;
+
+  PresetChoice preset;  // inspect
 
   EvalFlags eval;
   MergeFlags merge;

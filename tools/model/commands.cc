@@ -58,12 +58,16 @@ struct Adder {
         "Routing of a Lory model", "Which dense model it is to be");
     choice->add_option("--prompt", flags.prompt,
                        "As the model routes when it answers this text");
-    choice->add_option("--prompt-file", flags.prompt_file,
-                       "The same, with the text of a file");
+    choice
+        ->add_option("--prompt-file", flags.prompt_file,
+                     "The same, with the text of a file")
+        ->check(lory::flags::NotEmpty());
     choice->add_option("--routing", flags.routing, "uniform: all experts alike")
         ->check(CLI::IsMember({"uniform"}));
-    choice->add_option("--routing-text", flags.routing_text,
-                       "The mean routing over the segments of a file's text");
+    choice
+        ->add_option("--routing-text", flags.routing_text,
+                     "The mean routing over the segments of a file's text")
+        ->check(lory::flags::NotEmpty());
     choice->require_option(0, 1);
     command->add_option(
         "--tokenizer", flags.tokenizer,
@@ -79,6 +83,30 @@ void AddExportOptions(const Adder& adder, CLI::App* command) {
       ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
       ->capture_default_str();
   adder.Routing(command);
+}
+
+void AddInspect(const Adder& adder) {
+  Flags& flags = adder.flags;
+  CLI::App* command = adder.Add(
+      "inspect", "Shapes, norms, expert distances and routers", RunInspect);
+  CLI::Option_group* model = command->add_option_group("Model");
+  model->add_option("CHECKPOINT", flags.checkpoint, "Folder step-N.gen-G");
+  CLI::Option* preset =
+      model->add_option("--preset", flags.preset.name,
+                        "Parameters of a job file's preset, without a "
+                        "checkpoint: lory-0.3b, ...");
+  model->require_option(1);
+  command
+      ->add_option("--experts", flags.preset.expert_count,
+                   "In place of the preset's")
+      ->check(CLI::Range(1, 256))
+      ->needs(preset);
+  command
+      ->add_option("--vocabulary", flags.preset.vocabulary_size,
+                   "Ids, which a job takes from its dataset")
+      ->needs(preset)
+      ->capture_default_str();
+  adder.Format(command);
 }
 
 void AddLogits(const Adder& adder) {
@@ -128,6 +156,7 @@ void AddUpcycle(const Adder& adder) {
   command
       ->add_option("--router-stddev", flags.router_stddev,
                    "Standard deviation of the new routers")
+      ->check(lory::flags::PositiveFloat())
       ->capture_default_str();
   command->add_option("--seed", flags.seed, "Of the new routers")
       ->capture_default_str();
@@ -151,7 +180,7 @@ void AddEnsemble(const Adder& adder) {
   command
       ->add_option("--initial-weight", flags.initial_weight,
                    "Of every difference at first")
-      ->check(lory::flags::AboveZero())
+      ->check(lory::flags::PositiveFloat())
       ->capture_default_str();
   command->add_option("--pool-length", flags.pool_length,
                       "Tokens, from the first, that the gate looks at");
@@ -166,11 +195,7 @@ void AddEnsemble(const Adder& adder) {
 
 void AddCommands(CLI::App& app, Flags& flags, Command& chosen) {
   const Adder adder{app, flags, chosen};
-  CLI::App* inspect = adder.Add(
-      "inspect", "Shapes, norms, expert distances and routers", RunInspect);
-  adder.Checkpoint(inspect);
-  adder.Format(inspect);
-
+  AddInspect(adder);
   AddEvalOptions(*adder.Add("eval", "Perplexity, tasks and routing", Evaluate),
                  flags.eval);
 

@@ -18,6 +18,7 @@
 #include "common/data/dataset.h"
 #include "common/flags/value_checks.h"
 #include "common/io/storage.h"
+#include "common/text/utf8.h"
 #include "tools/model/checkpoint_folder.h"
 #include "tools/model/eval/evaluate.h"
 #include "tools/model/eval/report.h"
@@ -134,6 +135,7 @@ absl::StatusOr<TextSet> OpenText(const std::string& path, std::string name,
                                  const TokenizerFile& tokenizer) {
   LORY_ASSIGN_OR_RETURN(const std::string text,
                         lory::io::LocalStorage().Read(path));
+  LORY_RETURN_IF_ERROR(lory::text::CheckUtf8(path, text));
   std::vector<int64_t> tokens;
   const int32_t end = tokenizer.tokenizer->end_of_document_id();
   if (end >= 0) tokens.push_back(end);

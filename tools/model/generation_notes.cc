@@ -1,6 +1,5 @@
 #include "tools/model/generation_notes.h"
 
-#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -12,6 +11,7 @@
 #include "common/io/storage.h"
 #include "common/text/text_marks.h"
 #include "tools/model/hugging_face_config.h"
+#include "tools/model/token_ids.h"
 
 namespace lory::surgery {
 namespace {
@@ -65,10 +65,13 @@ ordered_json IdsOf(const TokenizerFile& file) {
 
 }  // namespace
 
-absl::StatusOr<GenerationNotes> ReadGenerationNotes(const std::string& folder) {
+absl::StatusOr<GenerationNotes> ReadGenerationNotes(const std::string& folder,
+                                                    int64_t vocabulary_size) {
   GenerationNotes notes;
-  LORY_ASSIGN_OR_RETURN(const ordered_json config,
-                        ReadObject(absl::StrCat(folder, "/", kConfigFile)));
+  const std::string config_path = absl::StrCat(folder, "/", kConfigFile);
+  LORY_ASSIGN_OR_RETURN(ordered_json config, ReadObject(config_path));
+  LORY_RETURN_IF_ERROR(
+      CheckTokenIds(config_path, vocabulary_size, config, notes.words));
   ordered_json ids = ordered_json::object();
   for (const char* key : kTokenIdKeys) {
     if (config.contains(key) && !config[key].is_null()) ids[key] = config[key];
@@ -81,6 +84,8 @@ absl::StatusOr<GenerationNotes> ReadGenerationNotes(const std::string& folder) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return notes;
   LORY_ASSIGN_OR_RETURN(ordered_json generation, ReadObject(path));
+  LORY_RETURN_IF_ERROR(
+      CheckTokenIds(path, vocabulary_size, generation, notes.words));
   generation.erase(kVersion);
   notes.generation = generation.dump();
   return notes;

@@ -1,6 +1,7 @@
 #ifndef LORY_TOOLS_MODEL_GENERATION_NOTES_H_
 #define LORY_TOOLS_MODEL_GENERATION_NOTES_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -16,13 +17,15 @@ namespace lory::surgery {
 struct GenerationNotes {
   std::string token_ids;   // config.json's bos_, eos_ and pad_token_id
   std::string generation;  // generation_config.json
+  std::string words;       // lines for people, of what was left out of these
 };
 
-// What is in `folder`.
+// What is in `folder`, whose model has `vocabulary_size` ids.
 //
-// INVALID_ARGUMENT: one of the files is no JSON object; names it. Otherwise as
-// io::Storage.
-absl::StatusOr<GenerationNotes> ReadGenerationNotes(const std::string& folder);
+// INVALID_ARGUMENT: one of the files is no JSON object, or names an id that is
+// none (CheckTokenIds); names the file. Otherwise as io::Storage.
+absl::StatusOr<GenerationNotes> ReadGenerationNotes(const std::string& folder,
+                                                    int64_t vocabulary_size);
 
 // As labels of a spec, and back from there.
 void AddLabels(const GenerationNotes& notes, lory::v1::JobSpec& spec);

@@ -1,12 +1,12 @@
 #include "tools/model/hugging_face_config.h"
 
-#include <cmath>
 #include <cstdint>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/float_range.h"
 #include "common/base/status_macros.h"
 #include "common/data/checkpoint_manifest.h"
 #include "common/io/json_text.h"
@@ -80,9 +80,9 @@ absl::StatusOr<double> ReadPositive(const ordered_json& object, const char* key,
   const ordered_json* value = Find(object, key);
   if (value == nullptr) return fallback;
   const double number = value->is_number() ? value->get<double>() : 0;
-  if (std::isfinite(number) && number > 0) return number;
+  if (IsPositiveFloat(number)) return number;
   return Wrong(key,
-               absl::StrCat("is ", value->dump(), ", not a number above 0"));
+               absl::StrCat("is ", value->dump(), ", not ", kPositiveFloat));
 }
 
 absl::StatusOr<const Family*> FamilyOf(const ordered_json& config) {

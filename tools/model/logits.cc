@@ -5,11 +5,11 @@
 
 #include <algorithm>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/io/safetensors.h"
 #include "common/io/storage.h"
+#include "common/text/utf8.h"
 #include "worker/train/torch_guard.h"
 
 namespace lory::surgery {
@@ -68,7 +68,7 @@ std::string TopTokens(const at::Tensor& logits_LV, int64_t count,
                           values[i].item<double>(), share_V[id].item<double>());
     if (tokenizer != nullptr) {
       absl::StrAppend(&out, "  \"",
-                      absl::Utf8SafeCEscape(tokenizer->tokenizer->TokenText(
+                      lory::text::EscapedText(tokenizer->tokenizer->TokenText(
                           static_cast<int32_t>(id))),
                       "\"");
     }

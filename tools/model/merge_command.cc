@@ -44,6 +44,9 @@ absl::Status CheckFlags(const MergeFlags& flags) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--tolerance is ", *flags.tolerance, ", not 0 nats or more"));
   }
+  if (!flags.search.empty()) {
+    LORY_RETURN_IF_ERROR(ParseScales(flags.search).status());
+  }
   if (flags.search.empty() == flags.data.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       "--search LOW:HIGH:STEP and --data DATASET go together");

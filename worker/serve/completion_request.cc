@@ -197,6 +197,24 @@ std::string TakeSeed(json::element value, CompletionRequest& request) {
   return "";
 }
 
+// {"include_usage": true}
+std::string TakeStreamOptions(json::element value, bool& include_usage) {
+  json::object object;
+  if (value.get(object) != simdjson::SUCCESS) return "is no object";
+  for (const auto& [key, option] : object) {
+    if (Text(key) != "include_usage") {
+      return absl::StrCat("has ",
+                          absl::CEscape(Text(key).substr(0, kMaxNameShown)),
+                          ", which is not known; known is include_usage");
+    }
+    if (option.is_null()) continue;
+    if (option.get(include_usage) != simdjson::SUCCESS) {
+      return "has an include_usage that is not true or false";
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 absl::StatusOr<CompletionRequest> ParseCompletionRequest(
@@ -208,6 +226,7 @@ absl::StatusOr<CompletionRequest> ParseCompletionRequest(
   options.sampling.temperature = 1;
   int64_t max_tokens = kAbsent;
   int64_t logprobs = kAbsent;
+  bool has_stream_options = false;
   const Fields fields = {
       {"prompt",
        [&](json::element value) {
@@ -227,6 +246,11 @@ absl::StatusOr<CompletionRequest> ParseCompletionRequest(
       {"add_special_tokens", IntoBool(request.add_special_tokens)},
       {"echo", IntoBool(request.echo)},
       {"stream", IntoBool(request.stream)},
+      {"stream_options",
+       [&](json::element value) {
+         has_stream_options = true;
+         return TakeStreamOptions(value, request.include_usage);
+       }},
       {"user", Ignored()},
       {"n", Only(1, "must be 1: ask again with another seed")},
       {"best_of", Only(1, "must be 1")},
@@ -236,6 +260,9 @@ absl::StatusOr<CompletionRequest> ParseCompletionRequest(
       {"logit_bias", OnlyEmpty("is not supported")},
   };
   LORY_RETURN_IF_ERROR(ReadFields(body, fields, {"prompt"}));
+  if (has_stream_options && !request.stream) {
+    return FieldErrors({{"stream_options", "goes with stream: true alone"}});
+  }
   if (max_tokens != kAbsent) {
     request.max_tokens_given = true;
     options.max_tokens = max_tokens;
@@ -253,26 +280,27 @@ absl::StatusOr<TokenizeRequest> ParseTokenizeRequest(const std::string& body) {
   TokenizeRequest request;
   const Fields fields = {
       {"prompt", IntoText(request.prompt)},
-      {"model", Ignored()},
-      {"add_special_tokens", IntoBool(request.add_special_tokens)}};
+      {"model", IntoText(request.model)},
+      {"add_special_tokens", IntoBool(request.add_special_tokens)},
+      {"return_token_strs", IntoBool(request.return_token_strs)}};
   LORY_RETURN_IF_ERROR(ReadFields(body, fields, {"prompt"}));
   return request;
 }
 
-absl::StatusOr<std::vector<int64_t>> ParseDetokenizeRequest(
+absl::StatusOr<DetokenizeRequest> ParseDetokenizeRequest(
     const std::string& body) {
-  std::vector<int64_t> tokens;
+  DetokenizeRequest request;
   const Fields fields = {{"tokens",
                           [&](json::element value) -> std::string {
                             json::array array;
                             return value.get(array) == simdjson::SUCCESS &&
-                                           TakeTokens(array, tokens)
+                                           TakeTokens(array, request.tokens)
                                        ? ""
                                        : "is no list of integers";
                           }},
-                         {"model", Ignored()}};
+                         {"model", IntoText(request.model)}};
   LORY_RETURN_IF_ERROR(ReadFields(body, fields, {"tokens"}));
-  return tokens;
+  return request;
 }
 
 }  // namespace lory::serve

@@ -28,6 +28,7 @@ struct CompletionRequest {
   bool add_special_tokens = true;  // around prompts that are texts
   bool echo = false;
   bool stream = false;
+  bool include_usage = false;  // a stream ends with how many tokens it took
   std::optional<int64_t> logprobs;
 };
 absl::StatusOr<CompletionRequest> ParseCompletionRequest(
@@ -36,12 +37,18 @@ absl::StatusOr<CompletionRequest> ParseCompletionRequest(
 // A body of POST /tokenize.
 struct TokenizeRequest {
   std::string prompt;
+  std::string model;  // empty: not named
   bool add_special_tokens = true;
+  bool return_token_strs = false;  // and the text of each
 };
 absl::StatusOr<TokenizeRequest> ParseTokenizeRequest(const std::string& body);
 
-// A body of POST /detokenize: {"tokens": [ids]}.
-absl::StatusOr<std::vector<int64_t>> ParseDetokenizeRequest(
+// A body of POST /detokenize.
+struct DetokenizeRequest {
+  std::vector<int64_t> tokens;
+  std::string model;  // empty: not named
+};
+absl::StatusOr<DetokenizeRequest> ParseDetokenizeRequest(
     const std::string& body);
 
 }  // namespace lory::serve

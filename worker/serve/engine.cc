@@ -130,12 +130,14 @@ Engine::Active::Active(std::shared_ptr<Generation> asked)
 // ---- the queue ----
 
 absl::StatusOr<std::shared_ptr<Generation>> Engine::Submit(
-    GenerationRequest request) {
+    GenerationRequest request, std::shared_ptr<PieceQueue> pieces,
+    size_t index) {
   if (request.routed_count == 0) {
     request.routed_count = static_cast<int64_t>(request.tokens.size());
   }
   LORY_RETURN_IF_ERROR(CheckRequest(request, model_.shape()));
-  auto generation = std::make_shared<Generation>(std::move(request));
+  auto generation = std::make_shared<Generation>(std::move(request),
+                                                 std::move(pieces), index);
   const MutexLock lock(&mutex_);
   if (stopping_) return Stopping();
   DropLeft();

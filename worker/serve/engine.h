@@ -70,11 +70,14 @@ class Engine {
       const lory::text::Tokenizer& tokenizer, Clock& clock,
       EngineObserver* observer);
 
-  // Puts a request into the queue.
+  // Puts a request into the queue. Its pieces go to `pieces`, as those of
+  // generation `index`; null: to a queue of its own.
   //
   // INVALID_ARGUMENT: as CheckRequest. RESOURCE_EXHAUSTED, reason
   // TOO_MANY_REQUESTS: the queue is full. UNAVAILABLE: the server stops.
-  absl::StatusOr<std::shared_ptr<Generation>> Submit(GenerationRequest request);
+  absl::StatusOr<std::shared_ptr<Generation>> Submit(
+      GenerationRequest request, std::shared_ptr<PieceQueue> pieces = nullptr,
+      size_t index = 0);
 
   // One step. False: there was nothing to do.
   bool Step();

@@ -14,6 +14,17 @@ std::vector<int64_t> Front::EncodePrompt(absl::string_view text,
                                         tokenizer.end_of_document, text);
 }
 
+std::string Front::Spelling(int64_t token) const {
+  if (token == tokenizer.tokenizer->end_of_document_id()) {
+    return tokenizer.end_of_document;
+  }
+  const std::vector<int32_t> before = tokenizer.tokenizer->marks().before;
+  if (!before.empty() && token == before.front()) {
+    return tokenizer.tokenizer->begin_of_text();
+  }
+  return TokenText(token);
+}
+
 std::string Front::DecodeMarked(const std::vector<int64_t>& tokens) const {
   const int32_t end = tokenizer.tokenizer->end_of_document_id();
   std::string text;

@@ -41,6 +41,9 @@ struct Front {
     return tokenizer.tokenizer->TokenText(static_cast<int32_t>(token));
   }
 
+  // The same, and marks as they are written.
+  std::string Spelling(int64_t token) const;
+
   // The way back from Encode. What begins a text becomes nothing, as it would
   // be put there again.
   std::string DecodeMarked(const std::vector<int64_t>& tokens) const;

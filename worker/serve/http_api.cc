@@ -66,16 +66,45 @@ Response JsonResponse(const ordered_json& json) {
   return {.content_type = kJson, .body = Dump(json) + "\n"};
 }
 
-absl::StatusOr<GenerationPiece> NextOf(
-    Generation& generation, const lory::http::ReaderLeft& reader_left) {
+// A piece of choice `index`.
+struct ChoicePiece {
+  size_t index = 0;
+  GenerationPiece piece;
+};
+
+// The next piece of any choice. CANCELLED: the reader left; otherwise as
+// Generation::Next.
+absl::StatusOr<ChoicePiece> NextOf(PieceQueue& pieces,
+                                   const lory::http::ReaderLeft& reader_left) {
   while (!reader_left()) {
-    auto piece = generation.Next(kHttpPatience);
-    if (piece.has_value()) return *std::move(piece);
+    auto next = pieces.Next(kHttpPatience);
+    if (!next) continue;
+    if (!next->piece.ok()) return next->piece.status();
+    return ChoicePiece{next->index, *std::move(next->piece)};
   }
   return absl::CancelledError("the reader left");
 }
 
+ordered_json UsageOf(const std::vector<CompletionChoice>& choices) {
+  int64_t prompt_count = 0;
+  int64_t made_count = 0;
+  for (const CompletionChoice& choice : choices) {
+    prompt_count += choice.prompt_count();
+    made_count += choice.made_count();
+  }
+  return {{"prompt_tokens", prompt_count},
+          {"completion_tokens", made_count},
+          {"total_tokens", prompt_count + made_count}};
+}
+
 }  // namespace
+
+// What is asked must be of this model, if it says of which.
+absl::Status HttpApi::CheckModel(const std::string& name) const {
+  if (name.empty() || name == front_.model_name) return absl::OkStatus();
+  return absl::NotFoundError(
+      absl::StrCat("model: this server has ", front_.model_name, " alone"));
+}
 
 // ---- completions ----
 
@@ -87,10 +116,7 @@ absl::StatusOr<std::shared_ptr<HttpApi::Open>> HttpApi::Begin(
   open->created = absl::ToUnixSeconds(front_.clock.WallNow());
   LORY_ASSIGN_OR_RETURN(open->request, ParseCompletionRequest(body));
   CompletionRequest& request = open->request;
-  if (!request.model.empty() && request.model != front_.model_name) {
-    return absl::NotFoundError(
-        absl::StrCat("model: this server has ", front_.model_name, " alone"));
-  }
+  LORY_RETURN_IF_ERROR(CheckModel(request.model));
   const int64_t most = front_.engine.max_queued();
   if (static_cast<int64_t>(request.prompts.size()) > most) {
     return FieldErrors(
@@ -116,7 +142,8 @@ absl::StatusOr<std::shared_ptr<HttpApi::Open>> HttpApi::Begin(
           Mix64(absl::ToUnixNanos(front_.clock.MonotonicNow()));
     std::vector<int64_t> tokens = asked.tokens;
     LORY_ASSIGN_OR_RETURN(auto generation,
-                          front_.engine.Submit(std::move(asked)));
+                          front_.engine.Submit(std::move(asked), open->pieces,
+                                               open->choices.size()));
     open->choices.emplace_back(front_, open->choices.size(), std::move(tokens),
                                request);
     open->generations.push_back(std::move(generation));
@@ -133,47 +160,44 @@ ordered_json HttpApi::Envelope(const Open& open) const {
 
 absl::StatusOr<std::string> HttpApi::Whole(
     Open& open, const lory::http::ReaderLeft& reader_left) {
-  ordered_json choices = ordered_json::array();
-  int64_t prompt_count = 0;
-  int64_t made_count = 0;
-  for (size_t i = 0; i < open.generations.size(); ++i) {
-    std::vector<ordered_json> pieces;
-    bool finished = false;
-    while (!finished) {
-      LORY_ASSIGN_OR_RETURN(const GenerationPiece piece,
-                            NextOf(*open.generations[i], reader_left));
-      pieces.push_back(open.choices[i].Add(piece));
-      finished = piece.finish.has_value();
-    }
-    choices.push_back(JoinChoices(pieces));
-    prompt_count += open.choices[i].prompt_count();
-    made_count += open.choices[i].made_count();
+  std::vector<std::vector<ordered_json>> parts(open.choices.size());
+  for (size_t left = parts.size(); left > 0;) {
+    LORY_ASSIGN_OR_RETURN(const ChoicePiece next,
+                          NextOf(*open.pieces, reader_left));
+    parts[next.index].push_back(open.choices[next.index].Add(next.piece));
+    if (next.piece.finish) --left;
   }
   ordered_json json = Envelope(open);
-  json["choices"] = std::move(choices);
-  json["usage"] = {{"prompt_tokens", prompt_count},
-                   {"completion_tokens", made_count},
-                   {"total_tokens", prompt_count + made_count}};
+  json["choices"] = ordered_json::array();
+  for (const auto& pieces : parts) {
+    json["choices"].push_back(JoinChoices(pieces));
+  }
+  json["usage"] = UsageOf(open.choices);
   return Dump(json) + "\n";
 }
 
 absl::Status HttpApi::Stream(Open& open, const lory::http::BodyWriter& write,
                              const lory::http::ReaderLeft& reader_left) {
-  for (size_t i = 0; i < open.generations.size(); ++i) {
-    bool finished = false;
-    while (!finished) {
-      const auto piece = NextOf(*open.generations[i], reader_left);
-      if (!piece.ok()) {
-        write(absl::StrCat("data: ", Dump(ErrorJson(piece.status())), "\n\n"));
-        return piece.status();
-      }
-      finished = piece->finish.has_value();
-      ordered_json json = Envelope(open);
-      json["choices"] = {open.choices[i].Add(*piece)};
-      if (!write(absl::StrCat("data: ", Dump(json), "\n\n"))) {
-        return absl::CancelledError("the reader left");
-      }
+  const auto send = [&](const ordered_json& json) {
+    return write(absl::StrCat("data: ", Dump(json), "\n\n"));
+  };
+  const bool with_usage = open.request.include_usage;
+  ordered_json json = Envelope(open);
+  for (size_t left = open.choices.size(); left > 0;) {
+    const auto next = NextOf(*open.pieces, reader_left);
+    if (!next.ok()) {
+      send(ErrorJson(next.status()));
+      return next.status();
     }
+    json["choices"] = {open.choices[next->index].Add(next->piece)};
+    if (with_usage) json["usage"] = nullptr;
+    if (!send(json)) return absl::CancelledError("the reader left");
+    if (next->piece.finish) --left;
+  }
+  if (with_usage) {
+    json["choices"] = ordered_json::array();
+    json["usage"] = UsageOf(open.choices);
+    send(json);
   }
   write("data: [DONE]\n\n");
   return absl::OkStatus();
@@ -210,24 +234,39 @@ Response HttpApi::Complete(const std::string& body,
 Response HttpApi::Tokenize(const std::string& body) const {
   const auto request = ParseTokenizeRequest(body);
   if (!request.ok()) return ErrorResponse(request.status());
+  if (const absl::Status known = CheckModel(request->model); !known.ok()) {
+    return ErrorResponse(known);
+  }
   const std::vector<int64_t> tokens =
       front_.EncodePrompt(request->prompt, request->add_special_tokens);
-  return JsonResponse({{"count", tokens.size()},
+  ordered_json json = {{"count", tokens.size()},
                        {"max_model_len", front_.model.shape().sequence_length},
-                       {"tokens", tokens}});
+                       {"tokens", tokens}};
+  if (request->return_token_strs) {
+    std::vector<std::string> texts;
+    for (const int64_t token : tokens) {
+      texts.push_back(ValidUtf8(front_.Spelling(token)));
+    }
+    json["token_strs"] = std::move(texts);
+  }
+  return JsonResponse(json);
 }
 
 Response HttpApi::Detokenize(const std::string& body) const {
-  const auto tokens = ParseDetokenizeRequest(body);
-  if (!tokens.ok()) return ErrorResponse(tokens.status());
+  const auto request = ParseDetokenizeRequest(body);
+  if (!request.ok()) return ErrorResponse(request.status());
+  if (const absl::Status known = CheckModel(request->model); !known.ok()) {
+    return ErrorResponse(known);
+  }
   const int64_t size = front_.model.shape().vocabulary_size;
-  for (const int64_t token : *tokens) {
+  for (const int64_t token : request->tokens) {
     if (token >= 0 && token < size) continue;
     return ErrorResponse(FieldErrors(
         {{"tokens", absl::StrCat("token ", token,
                                  " is not in the vocabulary of ", size)}}));
   }
-  return JsonResponse({{"prompt", ValidUtf8(front_.DecodeMarked(*tokens))}});
+  return JsonResponse(
+      {{"prompt", ValidUtf8(front_.DecodeMarked(request->tokens))}});
 }
 
 std::map<std::string, lory::http::Handler> HttpApi::Pages() {

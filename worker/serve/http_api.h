@@ -32,26 +32,29 @@ class HttpApi {
   lory::http::Response Detokenize(const std::string& body) const;
 
  private:
-  // A completion on its way: one choice a prompt.
+  // A completion on its way: one choice a prompt, made together.
   struct Open {
     CompletionRequest request;
     std::string id;
     int64_t created = 0;  // seconds of the epoch
     absl::Time since;
-    std::vector<std::shared_ptr<Generation>> generations;
-    std::vector<CompletionChoice> choices;
+    std::shared_ptr<PieceQueue> pieces = std::make_shared<PieceQueue>();
+    std::vector<std::shared_ptr<Generation>> generations;  // all into `pieces`
+    std::vector<CompletionChoice> choices;                 // one of each
 
     ~Open() {  // whoever leaves early
       for (const auto& generation : generations) generation->Cancel();
     }
   };
 
+  // NOT_FOUND: `name` is another model's; empty: any.
+  absl::Status CheckModel(const std::string& name) const;
   absl::StatusOr<std::shared_ptr<Open>> Begin(const std::string& body);
   nlohmann::ordered_json Envelope(const Open& open) const;
   // CANCELLED, of both: the reader left.
   absl::StatusOr<std::string> Whole(Open& open,
                                     const lory::http::ReaderLeft& reader_left);
-  // Server-sent events.
+  // Server-sent events, of each choice as its pieces come.
   absl::Status Stream(Open& open, const lory::http::BodyWriter& write,
                       const lory::http::ReaderLeft& reader_left);
   void Count(const Open& open, const absl::Status& status);

@@ -42,6 +42,20 @@ std::vector<int64_t> TokensAfter(const std::vector<int64_t>& begin,
   return {whole.begin() + from, whole.end()};
 }
 
+// That the tokens of `field` and what comes before them are a prompt that the
+// model takes. The engine looks, too, but calls them all a prompt.
+absl::Status CheckFits(const GenerationRequest& request,
+                       const ServedModel& model, const char* field,
+                       const char* before = "") {
+  const auto count = static_cast<int64_t>(request.tokens.size());
+  const int64_t context = model.shape().sequence_length;
+  if (count == 0) return FieldErrors({{field, "is empty"}});
+  if (count <= context) return absl::OkStatus();
+  return FieldErrors(
+      {{field, absl::StrCat("has ", count, " tokens", before,
+                            ", the model's context is ", context)}});
+}
+
 // A response must fit a message of gRPC, 4 MiB.
 constexpr int64_t kMostShares = 400'000;
 
@@ -163,10 +177,15 @@ absl::Status InferenceServiceRpc::ScoreText(
     return FieldErrors({{"text", "adds no token to the context"}});
   }
   asked.tokens.insert(asked.tokens.end(), given.begin(), given.end());
+  if (!given.empty()) {
+    LORY_RETURN_IF_ERROR(CheckFits(asked, front_.model, "context"));
+  }
   const size_t context_count = asked.tokens.size();
   // A mark alone decides nothing.
   if (!given.empty()) asked.routed_count = static_cast<int64_t>(context_count);
   asked.tokens.insert(asked.tokens.end(), text.begin(), text.end());
+  LORY_RETURN_IF_ERROR(CheckFits(asked, front_.model, "text",
+                                 given.empty() ? "" : " with its context"));
   asked.score_prompt = true;
   LORY_ASSIGN_OR_RETURN(const GenerationPiece piece,
                         ReadOnly(context, std::move(asked)));
@@ -192,6 +211,7 @@ absl::Status InferenceServiceRpc::RouteText(
   asked.tokens = front_.EncodePrompt(request.text(), AddsMarks(request));
   response.set_token_count(static_cast<int32_t>(asked.tokens.size()));
   LORY_RETURN_IF_ERROR(CheckRouteSize(asked, front_.model));
+  LORY_RETURN_IF_ERROR(CheckFits(asked, front_.model, "text"));
   asked.wants_routing = true;
   LORY_ASSIGN_OR_RETURN(const GenerationPiece piece,
                         ReadOnly(context, std::move(asked)));

@@ -4,10 +4,10 @@
 #include <cstddef>
 #include <set>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
+#include "common/text/utf8.h"
 
 namespace lory::eval {
 namespace {
@@ -198,7 +198,7 @@ void AppendTokens(const Evaluation& evaluation, std::string& out) {
       absl::StrAppendFormat(&out, "\nlayer %d expert %d ", token.layer,
                             token.expert);
     }
-    absl::StrAppend(&out, " \"", absl::Utf8SafeCEscape(token.text), "\"");
+    absl::StrAppend(&out, " \"", lory::text::EscapedText(token.text), "\"");
     before = &token;
   }
   out += "\n";

@@ -1,6 +1,7 @@
 #include "common/io/json_text.h"
 
 #include <string>
+#include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -25,6 +26,20 @@ TEST(ParseJsonObject, TakesObjectsAlone) {
     EXPECT_THAT(ParseJsonObject(text),
                 StatusIs(kInvalid, HasSubstr("not a JSON object")))
         << text;
+  }
+}
+
+TEST(ParseJsonObject, NamesTheKeyOfANumberThatOnlyPythonHas) {
+  for (const auto& [text, words] :
+       {std::pair(R"({"a": 1, "b": NaN})", "b is NaN"),
+        {R"({"a\"NaN": {"c": [1, -Infinity]}})", "c is Infinity"}}) {
+    EXPECT_THAT(ParseJsonObject(text), StatusIs(kInvalid, HasSubstr(words)));
+  }
+  EXPECT_OK(ParseJsonObject(R"({"NaN": "Infinity"})"));
+  // A mistake elsewhere is not blamed on a text.
+  for (const char* text : {R"({"a": "NaN")", R"({"a": "NaN\)"}) {
+    EXPECT_THAT(ParseJsonObject(text),
+                StatusIs(kInvalid, "is not a JSON object"));
   }
 }
 

@@ -75,6 +75,26 @@ TEST_F(JobKindsTest, AnEvaluationShowsNoStepsAndWhoseWeightsItMeasured) {
               HasSubstr("measured  SUCCEEDED        -              -"));
 }
 
+TEST_F(JobKindsTest, AnEvaluationShowsHowEachDomainSharesTheExperts) {
+  auto& evaluation = *fake.jobs[0].mutable_progress()->mutable_evaluation();
+  ASSERT_FALSE(evaluation.domains().empty());
+  EXPECT_THAT(Ctl("job get measured").out, Not(HasSubstr("experts:")));
+  for (auto& domain : *evaluation.mutable_domains()) {
+    domain.clear_routing();
+    for (int layer = 0; layer < 48; ++layer) {
+      auto& routing = *domain.add_routing();
+      routing.set_layer(layer);
+      for (const double weight : {0.0, 1.0}) routing.add_weight_mean(weight);
+    }
+  }
+  const std::string shown = Ctl("job get measured").out;
+  EXPECT_THAT(shown, HasSubstr("experts: mean routing weight by domain"));
+  // Not all fit, but the first and the last do.
+  EXPECT_THAT(shown, AllOf(HasSubstr("DOMAIN"), HasSubstr("LAYER 0 "),
+                           HasSubstr("LAYER 47"), Not(HasSubstr("LAYER 1 "))));
+  EXPECT_THAT(shown, HasSubstr(evaluation.domains(0).domain()));
+}
+
 TEST_F(JobKindsTest, AnAdaptationsLossIsCalledEntropy) {
   const std::string shown = Ctl("job get adapted").out;
   EXPECT_THAT(shown, AllOf(HasSubstr("30 %  entropy 4.513"),

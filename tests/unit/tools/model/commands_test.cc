@@ -189,11 +189,17 @@ TEST_F(CommandsTest, AnEnsembleIsMadeOfABaseAndWhatWasTunedFromIt) {
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("weight_ensembling")));
   EXPECT_FALSE(fs::exists(folder.At("hf")));
-  EXPECT_THAT(
-      Say({"ensemble", "--base", Dense(4), "--add", Dense(5), "--pool-length",
-           "4", "--initial-weight", "0", "--to", folder.At("x")}),
-      StatusIs(absl::StatusCode::kInvalidArgument,
-               HasSubstr("--initial-weight: 0 is not a number above 0")));
+  const std::string base = Dense(4);
+  const std::string tuned = Dense(5);
+  for (const std::string weight : {"0", "-1", "nan", "1e308", "1e-60"}) {
+    EXPECT_THAT(
+        Say({"ensemble", "--base", base, "--add", tuned, "--pool-length", "4",
+             "--initial-weight", weight, "--to", folder.At("x")}),
+        StatusIs(absl::StatusCode::kInvalidArgument,
+                 HasSubstr("--initial-weight: " + weight +
+                           " is not a number "
+                           "above 0 that a 32-bit float holds")));
+  }
 }
 
 TEST_F(CommandsTest, AnOriginNamesTheJobsAndNotTheirFolders) {

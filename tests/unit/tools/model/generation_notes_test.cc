@@ -85,7 +85,7 @@ TEST_F(GenerationNotesTest, IdsThatAreNotNamedAreThoseOfTransformers) {
   config.erase("eos_token_id");
   folder.Write("hf/config.json", config.dump());
   LORY_ASSERT_OK_AND_ASSIGN(const GenerationNotes notes,
-                            ReadGenerationNotes(hf));
+                            ReadGenerationNotes(hf, 300));
   EXPECT_EQ(json::parse(notes.token_ids),
             json({{"bos_token_id", 1}, {"eos_token_id", 2}}));
 }
@@ -151,7 +151,7 @@ TEST_F(GenerationNotesTest, TheMarkBeforeATextIsTheOneThatBeginsIt) {
 TEST_F(GenerationNotesTest, AFileThatIsNoObjectIsNamed) {
   const std::string hf = WriteForeign(json::object());
   folder.Write("hf/generation_config.json", "[1]");
-  EXPECT_THAT(ReadGenerationNotes(hf),
+  EXPECT_THAT(ReadGenerationNotes(hf, 300),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("hf/generation_config.json: ")));
 }

@@ -91,7 +91,12 @@ TEST(HuggingFaceConfig, WrongNumbersAreRefusedByName) {
   EXPECT_THAT(With("hidden_size", "32"), wrong("hidden_size"));
   EXPECT_THAT(With("num_hidden_layers", nullptr), wrong("num_hidden_layers"));
   EXPECT_THAT(With("num_key_value_heads", 3), wrong("key_value_head_count"));
-  EXPECT_THAT(With("rms_norm_eps", 0), wrong("rms_norm_eps"));
+  for (const char* key : {"rms_norm_eps", "rope_theta", "initializer_range"}) {
+    // Of these a 32-bit float makes 0 or infinity.
+    for (const double number : {0.0, -1.0, 1e308, 3.5e38, 1e-300}) {
+      EXPECT_THAT(With(key, number), wrong(key)) << number;
+    }
+  }
   EXPECT_THAT(With("tie_word_embeddings", 1), wrong("tie_word_embeddings"));
   EXPECT_THAT(ParseHuggingFaceConfig("{").status(), wrong("not a JSON object"));
   EXPECT_THAT(ParseHuggingFaceConfig(std::string(100000, '[')).status(),

@@ -244,6 +244,8 @@ TEST_F(MergeCommandTest, SaysWhatDoesNotGoTogether) {
   };
   refused({"--search", "0:1:0.5"}, "go together");
   refused({"--data", data}, "go together");
+  // What is malformed is told first.
+  refused({"--search", "0:1:0"}, "0:1:0");
   refused({"--search", "0:1:0.5", "--scale", "1", "--data", data}, "--scale");
   refused({"--search", "0:1:0.5", "--data", data, "--domains", "news"},
           "there are seen, unseen");
