@@ -385,7 +385,7 @@ class Build {
   absl::Status RunPack(const DocumentStore& store,
                        std::span<const float> vectors,
                        std::span<const uint8_t> held_out) {
-    Stage stage{.name = "pack"};
+    Stage stage{.name = "pack", .version = 2};
     stage.folder = spec_.output;
     stage.options = {{"name", spec_.name},
                      {"order", std::string(NameOf(spec_.order))},

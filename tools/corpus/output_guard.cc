@@ -44,7 +44,8 @@ bool IsHeldOutShard(absl::string_view name) {
 
 bool IsOneOfAKind(absl::string_view name) {
   return name == kManifestFile || name == kDocumentsFile ||
-         name == kTokenizerFile || name == kSentencePieceFile;
+         name == kSequencesFile || name == kTokenizerFile ||
+         name == kSentencePieceFile;
 }
 
 // Whether a build may write a file of this name.

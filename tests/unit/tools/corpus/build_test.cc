@@ -324,6 +324,21 @@ TEST_F(BuildTest, VerifyFindsAnIndexThatIsNotThatOfTheShards) {
                                  HasSubstr("end mark inside")));
 }
 
+TEST_F(BuildTest, VerifyFindsPlacesOfSequencesThatAreNotThoseOfTheShards) {
+  Build();
+  std::string places = Read("sequences.i64");
+  std::swap(places[0], places[8]);
+  folder.Write("out/sequences.i64", places);
+  EXPECT_THAT(Verify(), StatusIs(absl::StatusCode::kDataLoss,
+                                 HasSubstr("says that sequence 0 begins at")));
+  folder.Write("out/sequences.i64", places.substr(8));
+  EXPECT_THAT(Verify(),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("sequences")));
+  // Older builds left none.
+  EXPECT_OK(io::LocalStorage().Remove(spec.output + "/sequences.i64"));
+  EXPECT_OK(Verify());
+}
+
 TEST_F(BuildTest, NeighborsByListsAreAsGoodAsTheyMustBe) {
   Build();
   const std::string exact = Read("manifest.json");

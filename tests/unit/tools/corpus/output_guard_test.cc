@@ -72,7 +72,7 @@ TEST_F(OutputGuardTest, WhatAnEarlierBuildLeftGoes) {
 }
 
 TEST_F(OutputGuardTest, AnInputThatWouldBeWrittenOverIsRefused) {
-  for (const char* file : {"documents.jsonl", "tokenizer.json",
+  for (const char* file : {"documents.jsonl", "sequences.i64", "tokenizer.json",
                            "train-00000.bin", "stages/ingest/in.jsonl"}) {
     InputInOutput(file);
     EXPECT_THAT(Build(),
