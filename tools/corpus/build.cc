@@ -293,11 +293,10 @@ class Build {
   absl::Status RunDuplicates(const DocumentStore& store,
                              std::span<const float> vectors,
                              std::span<const uint8_t> held_out) {
-    const NearDuplicateOptions options = {
-        .similarity = spec_.near_duplicate,
-        .overlap = spec_.shingle_overlap,
-        .index_bytes = spec_.neighbors.memory_mb << 20};
-    Stage stage{.name = "duplicates", .version = 3};
+    const NearLimits options = {.similarity = spec_.near_duplicate,
+                                .overlap = spec_.shingle_overlap,
+                                .index_bytes = spec_.neighbors.memory_mb << 20};
+    Stage stage{.name = "duplicates", .version = 4};
     stage.options = {{"similarity", options.similarity},
                      {"overlap", options.overlap},
                      {"k", spec_.neighbors.k}};
