@@ -78,8 +78,7 @@ class Build {
 
  private:
   absl::Status RunIngest() {
-    Stage stage{.name = "ingest", .version = 2};
-    stage.options["max_errors"] = spec_.max_errors;
+    Stage stage{.name = "ingest", .version = 3};
     for (size_t i = 0; i < spec_.inputs.size(); ++i) {
       const CorpusInput& input = spec_.inputs[i];
       // By content: a file that was only moved or touched is the same.
@@ -106,7 +105,17 @@ class Build {
                     spec_.HasTokenInput() ? tokenizer.get() : nullptr);
     };
     LORY_ASSIGN_OR_RETURN(ingest_, runner_.Run(stage));
-    return absl::OkStatus();
+    return CheckBadLines();
+  }
+
+  // Of an ingestion that was allowed more of them. How many are allowed does
+  // not change what comes out, and so does not redo it.
+  absl::Status CheckBadLines() const {
+    const int64_t bad = ingest_.Count("bad_lines");
+    if (bad <= spec_.max_errors) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(
+        "ingest: ", bad, " bad lines, more than ", spec_.max_errors,
+        " (max_errors); --redo ingest says which"));
   }
 
   // What else decides on the documents of inputs that are neither lines nor

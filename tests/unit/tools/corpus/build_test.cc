@@ -79,8 +79,22 @@ TEST_F(BuildTest, AChangedOptionRedoesExactlyWhatDependsOnIt) {
   EXPECT_THAT(Build(), ElementsAre("duplicates"));
   spec.vocabulary_size = 280;
   EXPECT_THAT(Build(), ElementsAre("pack", "tokenize", "tokenizer"));
+}
+
+TEST_F(BuildTest, HowManyBadLinesAreAllowedRedoesNothing) {
+  spec.inputs = {
+      {.path = folder.Write("in.jsonl", TopicLines() + "no JSON\nnor this\n")}};
+  spec.max_errors = 2;
+  EXPECT_TRUE(Build().contains("ingest"));
   spec.max_errors = 3;
-  EXPECT_THAT(Build(), ElementsAre("ingest"));
+  EXPECT_THAT(Build(), ElementsAre());
+  spec.max_errors = 1;
+  EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("2 bad lines, more than 1 (max_errors)")));
+  captured.Take();
+  spec.max_errors = 2;
+  EXPECT_THAT(Build(), ElementsAre());
 }
 
 TEST_F(BuildTest, AKilledStageIsDoneAgainAndNothingElse) {
