@@ -147,7 +147,7 @@ class Build {
                      {"domains", options.domains}};
     stage.inputs = {{"ingest", ingest_.OutputHash()}};
     stage.run = [&](const std::string& folder) {
-      return SplitHeldOut(store, options, folder);
+      return spec_.At("holdout_domains", SplitHeldOut(store, options, folder));
     };
     LORY_ASSIGN_OR_RETURN(split_, runner_.Run(stage));
     return absl::OkStatus();
@@ -175,9 +175,11 @@ class Build {
       stage.inputs = {{"ingest", ingest_.OutputHash()},
                       {"split", split_.OutputHash()}};
       stage.run = [&, of_pieces](const std::string& folder) {
-        return (of_pieces ? TrainSentencePieceTokenizer : TrainTokenizer)(
-            store, held_out, spec_.vocabulary_size, spec_.tokenizer_megabytes,
-            folder, progress_);
+        const auto train =
+            of_pieces ? TrainSentencePieceTokenizer : TrainTokenizer;
+        return spec_.At("tokenizer.vocabulary_size",
+                        train(store, held_out, spec_.vocabulary_size,
+                              spec_.tokenizer_megabytes, folder, progress_));
       };
     }
     LORY_ASSIGN_OR_RETURN(tokenizer_, runner_.Run(stage));
@@ -323,13 +325,14 @@ class Build {
     stage.run = [&](const std::string& folder) -> absl::StatusOr<StageResult> {
       LORY_ASSIGN_OR_RETURN(const auto neighbors,
                             ProposalsOf(by_cosine, vectors, held_out, folder));
-      return DropNearDuplicates({.store = store,
-                                 .vectors = vectors,
-                                 .dimensions = spec_.embed_dimensions,
-                                 .held_out = held_out,
-                                 .neighbors = neighbors.values(),
-                                 .k = spec_.neighbors.k},
-                                options, folder, progress_);
+      const NearDuplicateInputs inputs = {.store = store,
+                                          .vectors = vectors,
+                                          .dimensions = spec_.embed_dimensions,
+                                          .held_out = held_out,
+                                          .neighbors = neighbors.values(),
+                                          .k = spec_.neighbors.k};
+      return spec_.At("neighbors.shingle_overlap",
+                      DropNearDuplicates(inputs, options, folder, progress_));
     };
     LORY_ASSIGN_OR_RETURN(duplicates_, runner_.Run(stage));
     return absl::OkStatus();
@@ -352,8 +355,9 @@ class Build {
       LORY_ASSIGN_OR_RETURN(
           const auto dropped,
           ArrayFile<uint8_t>::Open(duplicates_.PathOf(kDroppedFile)));
-      return MixDomains(store, tokens, held_out, dropped.values(),
-                        spec_.mixture, spec_.seed, folder);
+      return spec_.At("mixture",
+                      MixDomains(store, tokens, held_out, dropped.values(),
+                                 spec_.mixture, spec_.seed, folder));
     };
     LORY_ASSIGN_OR_RETURN(mixture_, runner_.Run(stage));
     return absl::OkStatus();
@@ -364,6 +368,9 @@ class Build {
                                   .neighbor_count = spec_.neighbors.k,
                                   .graph = spec_.graph,
                                   .seed = spec_.seed};
+    for (const auto& [key, what] : WhatIsNotUsed(options)) {
+      progress_.Say(absl::StrCat(spec_.PlaceOf(key), ": ", what));
+    }
     Stage stage{.name = "order", .version = 2};
     stage.options = {{"order", std::string(NameOf(spec_.order))},
                      {"k", options.neighbor_count},

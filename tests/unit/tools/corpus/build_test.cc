@@ -287,6 +287,13 @@ TEST_F(BuildTest, AMixtureRepeatsDocumentsInPassesAndIsSound) {
   EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("domain d1 has no weight")));
+  // Told with its line, where a file has one.
+  spec.places = {{"mixture", "c.yaml:9"}, {"holdout_domains", "c.yaml:5"}};
+  EXPECT_THAT(BuildDataset(spec, {}, captured.progress()).status().message(),
+              HasSubstr("c.yaml:9: mixture: domain d1"));
+  spec.holdout_domains = {"none"};
+  EXPECT_THAT(BuildDataset(spec, {}, captured.progress()).status().message(),
+              HasSubstr("c.yaml:5: holdout_domains: no document"));
 }
 
 TEST_F(BuildTest, VerifyFindsADocumentThatIsThereTwice) {
@@ -300,6 +307,22 @@ TEST_F(BuildTest, VerifyFindsADocumentThatIsThereTwice) {
   folder.Write("out/documents.jsonl", lines);
   EXPECT_THAT(Verify(), StatusIs(absl::StatusCode::kDataLoss,
                                  HasSubstr("is there twice")));
+}
+
+TEST_F(BuildTest, WhatAnOrderDoesNotUseIsSaid) {
+  spec.order = DocumentOrder::kReleasedCode;
+  spec.graph = Graph::kDirected;
+  spec.neighbors.k = 3;
+  spec.places = {{"neighbors.k", "c.yaml:4"}};
+  ASSERT_OK(BuildDataset(spec, {}, captured.progress()));
+  const std::string said = captured.Take();
+  EXPECT_THAT(said, HasSubstr("c.yaml:4: neighbors.k: order: released-code "
+                              "looks at the 9 nearest, of which there are 3"));
+  EXPECT_THAT(said, HasSubstr("neighbors.graph: is not used by order: "
+                              "released-code"));
+  spec.order = DocumentOrder::kSimilarity;
+  ASSERT_OK(BuildDataset(spec, {}, captured.progress()));
+  EXPECT_EQ(captured.Take().find("neighbors.k"), std::string::npos);
 }
 
 TEST_F(BuildTest, SmallShardsAreNumberedThrough) {
