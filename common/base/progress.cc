@@ -9,6 +9,9 @@ namespace lory {
 namespace {
 
 constexpr int kBarWidth = 24;
+// Of the whole, before the time that is left is told: of a few short documents
+// before a giant one it is hours.
+constexpr double kLeastShare = 0.01;
 constexpr absl::Duration kTerminalInterval = absl::Milliseconds(100);
 constexpr absl::Duration kPlainInterval = absl::Seconds(10);
 
@@ -37,7 +40,7 @@ std::string ProgressLine(absl::string_view stage, int64_t done, int64_t total,
   std::string line = absl::StrFormat(
       "%-10s [%s%s] %3.0f%%  %s%s/s", stage, std::string(full, '#'),
       std::string(kBarWidth - full, '.'), 100 * share, Short(rate), each);
-  if (done > 0) {
+  if (share >= kLeastShare) {
     absl::StrAppend(&line, "  ",
                     absl::FormatDuration(absl::Seconds(static_cast<int64_t>(
                         seconds * (1 - share) / std::max(share, 1e-9)))),
@@ -49,11 +52,13 @@ std::string ProgressLine(absl::string_view stage, int64_t done, int64_t total,
 void Progress::Start(absl::string_view stage, int64_t total,
                      absl::string_view unit) {
   MutexLock lock(&mutex_);
+  const absl::Time now = clock_.MonotonicNow();
+  if (stage_ != stage) stage_start_ = now;
   stage_ = std::string(stage);
   unit_ = std::string(unit);
   done_ = 0;
   total_ = total;
-  start_ = clock_.MonotonicNow();
+  start_ = now;
   last_ = start_;
 }
 
@@ -76,10 +81,12 @@ void Progress::Advance(int64_t units) {
 void Progress::Finish(absl::string_view summary) {
   MutexLock lock(&mutex_);
   Clear();
-  const double seconds = absl::ToDoubleSeconds(clock_.MonotonicNow() - start_);
+  const double seconds =
+      absl::ToDoubleSeconds(clock_.MonotonicNow() - stage_start_);
   std::fprintf(
       file_, "%s\n",
       absl::StrFormat("%-10s %s (%.1f s)", stage_, summary, seconds).c_str());
+  stage_.clear();
   std::fflush(file_);
 }
 

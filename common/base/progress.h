@@ -13,7 +13,8 @@
 namespace lory {
 
 // "ingest     [######......]  51%  1.2M bytes/s  4s left". A total of 0:
-// unknown. `unit`: what is counted, such as "bytes".
+// unknown. `unit`: what is counted, such as "bytes". The time left is told once
+// a hundredth is done.
 std::string ProgressLine(absl::string_view stage, int64_t done, int64_t total,
                          absl::Duration elapsed, absl::string_view unit = "");
 
@@ -24,7 +25,8 @@ class Progress {
   Progress(Clock& clock, std::FILE* file, bool is_terminal)
       : clock_(clock), file_(file), is_terminal_(is_terminal) {}
 
-  // Begins a stage of `total` units (0: unknown), such as "bytes".
+  // Begins a stage of `total` units (0: unknown), such as "bytes", or another
+  // part of the one that is running.
   void Start(absl::string_view stage, int64_t total,
              absl::string_view unit = "");
   void Advance(int64_t units);
@@ -44,7 +46,8 @@ class Progress {
   std::string unit_ ABSL_GUARDED_BY(mutex_);
   int64_t done_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t total_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Time start_ ABSL_GUARDED_BY(mutex_);
+  absl::Time stage_start_ ABSL_GUARDED_BY(mutex_);
+  absl::Time start_ ABSL_GUARDED_BY(mutex_);  // of the part
   absl::Time last_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <functional>
 #include <queue>
-#include <tuple>
+#include <utility>
 
 namespace lory::text {
 namespace {
@@ -62,27 +62,29 @@ void PairTable::JoinLong(std::vector<int32_t>* ids) const {
     next[i] = i + 1;
     previous[i] = i - 1;
   }
-  using Candidate = std::tuple<int32_t, int32_t, int32_t, int32_t>;
-  // (rank, place, left id, right id); stale when the ids have changed.
-  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;
+  const auto merge_at = [&](int32_t left) -> const Merge* {
+    return next[left] < count ? Find((*ids)[left], (*ids)[next[left]])
+                              : nullptr;
+  };
+  // Rank and place, 8 bytes a pair: of a word of megabytes there are millions.
+  // Stale when the pair at the place has another rank by now.
+  using Candidate = std::pair<int32_t, int32_t>;
+  std::vector<Candidate> places;
+  places.reserve(count);
+  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue(
+      std::greater<>(), std::move(places));
   const auto offer = [&](int32_t left) {
-    if (left < 0 || next[left] >= count) return;
-    const int32_t left_id = (*ids)[left];
-    const int32_t right_id = (*ids)[next[left]];
-    if (const Merge* merge = Find(left_id, right_id)) {
-      queue.emplace(merge->rank, left, left_id, right_id);
-    }
+    if (left < 0) return;
+    if (const Merge* merge = merge_at(left)) queue.emplace(merge->rank, left);
   };
   for (int32_t i = 0; i + 1 < count; ++i) offer(i);
   while (!queue.empty()) {
-    const auto [rank, left, left_id, right_id] = queue.top();
+    const auto [rank, left] = queue.top();
     queue.pop();
+    const Merge* merge = (*ids)[left] == kGone ? nullptr : merge_at(left);
+    if (merge == nullptr || merge->rank != rank) continue;
     const int32_t right = next[left];
-    if ((*ids)[left] != left_id || right >= count ||
-        (*ids)[right] != right_id) {
-      continue;
-    }
-    (*ids)[left] = Find(left_id, right_id)->id;
+    (*ids)[left] = merge->id;
     (*ids)[right] = kGone;
     next[left] = next[right];
     if (next[left] < count) previous[next[left]] = left;

@@ -1,7 +1,7 @@
 #include "tools/corpus/across_split.h"
 
-#include <algorithm>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "tools/corpus/cosine.h"
@@ -14,9 +14,7 @@
 namespace lory::corpus {
 namespace {
 
-constexpr int64_t kGrain = 64;              // documents
-constexpr int64_t kBatchBytes = 16 << 20;   // of text at a time
-constexpr int64_t kMostShingles = 1 << 30;  // whose places fit 32 bits
+constexpr int64_t kGrain = 64;  // documents
 
 // A pair for each document to train, or none.
 using Proposals = std::vector<std::optional<NearPair>>;
@@ -36,15 +34,15 @@ class CopySearch {
              const std::function<absl::string_view(int32_t)>& text_of)
       : across_(across),
         overlap_(overlap),
-        most_shingles_(std::min(index_bytes / ShingleIndex::kBytesAShingle,
-                                kMostShingles)),
+        index_bytes_(index_bytes),
         text_of_(text_of),
         pairs_(across.train.size()) {}
 
   std::vector<NearPair> Run() {
     const auto count = static_cast<int64_t>(across_.held_out.size());
     for (int64_t first = 0; first < count;) {
-      ShingleSets sets = SetsFrom(first);
+      ShingleSets sets = GatherShingles(
+          std::span(across_.held_out).subspan(first), index_bytes_, text_of_);
       const int64_t last = first + sets.count();
       LookUp(ShingleIndex(std::move(sets), overlap_), first, last == count);
       first = last;
@@ -53,40 +51,6 @@ class CopySearch {
   }
 
  private:
-  // Of held-out documents from `first` on, at least one and as many as fit.
-  ShingleSets SetsFrom(int64_t first) const {
-    ShingleSets sets = GatherFrom(first);
-    sets.Shrink();
-    return sets;
-  }
-
-  ShingleSets GatherFrom(int64_t first) const {
-    ShingleSets sets;
-    const auto count = static_cast<int64_t>(across_.held_out.size());
-    while (first < count) {
-      int64_t last = first, bytes = 0;
-      while (last < count && (last == first || bytes < kBatchBytes)) {
-        bytes +=
-            static_cast<int64_t>(text_of_(across_.held_out[last++]).size());
-      }
-      std::vector<std::vector<uint64_t>> batch(last - first);
-      ParallelFor(last - first, kGrain, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-          batch[i] = ShinglesOf(text_of_(across_.held_out[first + i]));
-        }
-      });
-      for (const std::vector<uint64_t>& set : batch) {
-        const int64_t size = static_cast<int64_t>(set.size());
-        if (sets.count() > 0 && sets.shingles() + size > most_shingles_) {
-          return sets;
-        }
-        sets.Add(set);
-      }
-      first = last;
-    }
-    return sets;
-  }
-
   // Where nothing was found yet: parts come in the order of the documents.
   void LookUp(const ShingleIndex& index, int64_t first, bool is_last) {
     const auto count = static_cast<int64_t>(across_.train.size());
@@ -106,7 +70,7 @@ class CopySearch {
 
   const Across& across_;
   const double overlap_;
-  const int64_t most_shingles_;
+  const int64_t index_bytes_;
   const std::function<absl::string_view(int32_t)>& text_of_;
   Proposals pairs_;
 };

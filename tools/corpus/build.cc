@@ -78,8 +78,7 @@ class Build {
 
  private:
   absl::Status RunIngest() {
-    Stage stage{.name = "ingest", .version = 2};
-    stage.options["max_errors"] = spec_.max_errors;
+    Stage stage{.name = "ingest", .version = 3};
     for (size_t i = 0; i < spec_.inputs.size(); ++i) {
       const CorpusInput& input = spec_.inputs[i];
       // By content: a file that was only moved or touched is the same.
@@ -106,7 +105,17 @@ class Build {
                     spec_.HasTokenInput() ? tokenizer.get() : nullptr);
     };
     LORY_ASSIGN_OR_RETURN(ingest_, runner_.Run(stage));
-    return absl::OkStatus();
+    return CheckBadLines();
+  }
+
+  // Of an ingestion that was allowed more of them. How many are allowed does
+  // not change what comes out, and so does not redo it.
+  absl::Status CheckBadLines() const {
+    const int64_t bad = ingest_.Count("bad_lines");
+    if (bad <= spec_.max_errors) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(
+        "ingest: ", bad, " bad lines, more than ", spec_.max_errors,
+        " (max_errors); --redo ingest says which"));
   }
 
   // What else decides on the documents of inputs that are neither lines nor
@@ -138,7 +147,7 @@ class Build {
                      {"domains", options.domains}};
     stage.inputs = {{"ingest", ingest_.OutputHash()}};
     stage.run = [&](const std::string& folder) {
-      return SplitHeldOut(store, options, folder);
+      return spec_.At("holdout_domains", SplitHeldOut(store, options, folder));
     };
     LORY_ASSIGN_OR_RETURN(split_, runner_.Run(stage));
     return absl::OkStatus();
@@ -166,9 +175,11 @@ class Build {
       stage.inputs = {{"ingest", ingest_.OutputHash()},
                       {"split", split_.OutputHash()}};
       stage.run = [&, of_pieces](const std::string& folder) {
-        return (of_pieces ? TrainSentencePieceTokenizer : TrainTokenizer)(
-            store, held_out, spec_.vocabulary_size, spec_.tokenizer_megabytes,
-            folder, progress_);
+        const auto train =
+            of_pieces ? TrainSentencePieceTokenizer : TrainTokenizer;
+        return spec_.At("tokenizer.vocabulary_size",
+                        train(store, held_out, spec_.vocabulary_size,
+                              spec_.tokenizer_megabytes, folder, progress_));
       };
     }
     LORY_ASSIGN_OR_RETURN(tokenizer_, runner_.Run(stage));
@@ -293,11 +304,10 @@ class Build {
   absl::Status RunDuplicates(const DocumentStore& store,
                              std::span<const float> vectors,
                              std::span<const uint8_t> held_out) {
-    const NearDuplicateOptions options = {
-        .similarity = spec_.near_duplicate,
-        .overlap = spec_.shingle_overlap,
-        .index_bytes = spec_.neighbors.memory_mb << 20};
-    Stage stage{.name = "duplicates", .version = 3};
+    const NearLimits options = {.similarity = spec_.near_duplicate,
+                                .overlap = spec_.shingle_overlap,
+                                .index_bytes = spec_.neighbors.memory_mb << 20};
+    Stage stage{.name = "duplicates", .version = 4};
     stage.options = {{"similarity", options.similarity},
                      {"overlap", options.overlap},
                      {"k", spec_.neighbors.k}};
@@ -315,13 +325,14 @@ class Build {
     stage.run = [&](const std::string& folder) -> absl::StatusOr<StageResult> {
       LORY_ASSIGN_OR_RETURN(const auto neighbors,
                             ProposalsOf(by_cosine, vectors, held_out, folder));
-      return DropNearDuplicates({.store = store,
-                                 .vectors = vectors,
-                                 .dimensions = spec_.embed_dimensions,
-                                 .held_out = held_out,
-                                 .neighbors = neighbors.values(),
-                                 .k = spec_.neighbors.k},
-                                options, folder, progress_);
+      const NearDuplicateInputs inputs = {.store = store,
+                                          .vectors = vectors,
+                                          .dimensions = spec_.embed_dimensions,
+                                          .held_out = held_out,
+                                          .neighbors = neighbors.values(),
+                                          .k = spec_.neighbors.k};
+      return spec_.At("neighbors.shingle_overlap",
+                      DropNearDuplicates(inputs, options, folder, progress_));
     };
     LORY_ASSIGN_OR_RETURN(duplicates_, runner_.Run(stage));
     return absl::OkStatus();
@@ -344,8 +355,9 @@ class Build {
       LORY_ASSIGN_OR_RETURN(
           const auto dropped,
           ArrayFile<uint8_t>::Open(duplicates_.PathOf(kDroppedFile)));
-      return MixDomains(store, tokens, held_out, dropped.values(),
-                        spec_.mixture, spec_.seed, folder);
+      return spec_.At("mixture",
+                      MixDomains(store, tokens, held_out, dropped.values(),
+                                 spec_.mixture, spec_.seed, folder));
     };
     LORY_ASSIGN_OR_RETURN(mixture_, runner_.Run(stage));
     return absl::OkStatus();
@@ -356,6 +368,9 @@ class Build {
                                   .neighbor_count = spec_.neighbors.k,
                                   .graph = spec_.graph,
                                   .seed = spec_.seed};
+    for (const auto& [key, what] : WhatIsNotUsed(options)) {
+      progress_.Say(absl::StrCat(spec_.PlaceOf(key), ": ", what));
+    }
     Stage stage{.name = "order", .version = 2};
     stage.options = {{"order", std::string(NameOf(spec_.order))},
                      {"k", options.neighbor_count},
@@ -385,7 +400,7 @@ class Build {
   absl::Status RunPack(const DocumentStore& store,
                        std::span<const float> vectors,
                        std::span<const uint8_t> held_out) {
-    Stage stage{.name = "pack"};
+    Stage stage{.name = "pack", .version = 2};
     stage.folder = spec_.output;
     stage.options = {{"name", spec_.name},
                      {"order", std::string(NameOf(spec_.order))},

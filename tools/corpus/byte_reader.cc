@@ -2,6 +2,7 @@
 
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -15,6 +16,7 @@ namespace lory::corpus {
 namespace {
 
 constexpr size_t kChunkBytes = 1 << 20;
+constexpr int kZstdWindowMib = 128;  // at most, unless libzstd is told
 // zlib: gzip members only, the largest window.
 constexpr int kGzipWindow = 15 + 16;
 
@@ -156,6 +158,15 @@ class ZstdReader final : public CompressedReader {
     *count = to.pos;
     input->remove_prefix(in.pos);
     if (!ZSTD_isError(frame_left_)) return absl::OkStatus();
+    if (ZSTD_getErrorCode(frame_left_) ==
+        ZSTD_error_frameParameter_windowTooLarge) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          path(), ": was compressed with a window of more than ",
+          kZstdWindowMib,
+          " MiB (zstd --long=28 or more), which would take as "
+          "much memory to read: compress it anew, zstd -dc --long=31 | zstd "
+          "--long=27"));
+    }
     return Damaged(ZSTD_getErrorName(frame_left_));
   }
   bool AtMemberEnd() const override { return frame_left_ == 0; }

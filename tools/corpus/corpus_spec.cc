@@ -203,14 +203,15 @@ void ReadMixture(SpecReader& reader, const YamlNode& node,
   if (node.kind != YamlNode::Kind::kMap) {
     return reader.Fail(node.line, path, "must be a map of domains to weights");
   }
-  double sum = 0;
+  bool all_are_0 = !node.entries.empty();
   for (const config::YamlEntry& entry : node.entries) {
     double& weight = (*mixture)[entry.key];
+    weight = -1;  // stays where none can be read
     reader.Share(&weight, 0, 1e9)(entry.value,
                                   absl::StrCat(path, ".", entry.key));
-    sum += weight;
+    all_are_0 &= weight == 0;
   }
-  if (!node.entries.empty() && sum == 0) {
+  if (all_are_0) {
     reader.Fail(node.line, path, "all weights are 0");
   }
 }
@@ -366,6 +367,15 @@ absl::StatusOr<CorpusSpec> ParseCorpusSpec(absl::string_view text,
 
 std::string CorpusSpec::PlaceOf(const std::string& key) const {
   return WithPlace(places, key);
+}
+
+absl::Status CorpusSpec::At(const std::string& key,
+                            const absl::Status& status) const {
+  const auto place = places.find(key);
+  const bool is_of_spec =
+      absl::IsInvalidArgument(status) || absl::IsFailedPrecondition(status);
+  if (!is_of_spec || place == places.end()) return status;
+  return Annotate(status, place->second);
 }
 
 absl::StatusOr<CorpusSpec> ReadCorpusSpec(const std::string& path) {

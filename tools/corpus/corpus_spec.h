@@ -100,6 +100,15 @@ struct CorpusSpec {
   bool HasTokenInput() const;
   // How messages name a key: with its place, if a file has it.
   std::string PlaceOf(const std::string& key) const;
+  // A mistake that only the documents show (INVALID_ARGUMENT,
+  // FAILED_PRECONDITION), with the line of a key that it is about, if a file
+  // has that.
+  absl::Status At(const std::string& key, const absl::Status& status) const;
+  template <typename T>
+  absl::StatusOr<T> At(const std::string& key, absl::StatusOr<T> result) const {
+    if (result.ok()) return result;
+    return At(key, result.status());
+  }
 };
 
 // Reads `text`; relative paths in it are taken from `folder`.

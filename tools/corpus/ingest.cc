@@ -26,6 +26,9 @@ constexpr int64_t kShownErrors = 20;
 // Duplicates are shown and written down as examples, and counted in any case.
 constexpr int64_t kShownDuplicates = 3;
 constexpr int64_t kWrittenDuplicates = 10'000;
+// Likewise what is not read.
+constexpr int64_t kShownSkipped = 3;
+constexpr int64_t kWrittenSkipped = 10'000;
 // Of input that is in memory at a time, but for a single longer line: whichever
 // is reached first. Items may have no bytes at all.
 constexpr int64_t kBatchBytes = 8 << 20;
@@ -37,6 +40,13 @@ constexpr int64_t kComparedDocuments = 64;
 constexpr double kLeastAlike = 0.5;
 // How much text rarely takes more of than when it is compressed.
 constexpr int64_t kCompressedTimes = 16;
+
+// A line of JSON. Names of files need not be UTF-8; the default would throw.
+std::string LineOf(const nlohmann::ordered_json& json) {
+  return json.dump(-1, ' ', false,
+                   nlohmann::ordered_json::error_handler_t::replace) +
+         "\n";
+}
 
 // What a file may take once it is read; a guess if it is compressed.
 absl::StatusOr<int64_t> BytesInMemory(const std::string& path) {
@@ -67,7 +77,7 @@ class Ingestion {
 
   absl::Status ReadInput(const CorpusInput& input) {
     LORY_ASSIGN_OR_RETURN(const InputFiles found, FilesOf(input));
-    skipped_ += found.skipped;
+    CountSkipped(found);
     if (input.format == InputFormat::kText) return ReadTexts(input, found);
     for (const InputFile& file : found.files) {
       LORY_RETURN_IF_ERROR(ReadItems(input, file));
@@ -95,6 +105,9 @@ class Ingestion {
     LORY_RETURN_IF_ERROR(io::LocalStorage().Write(
         absl::StrCat(folder_, "/", kDuplicatesFile), duplicate_lines_));
     result.files.push_back(kDuplicatesFile);
+    LORY_RETURN_IF_ERROR(io::LocalStorage().Write(
+        absl::StrCat(folder_, "/", kSkippedFile), skipped_lines_));
+    result.files.push_back(kSkippedFile);
     for (const auto& [name, count] :
          {std::pair{"documents", writer_->document_count()},
           {"domains", writer_->domain_count()},
@@ -250,18 +263,23 @@ class Ingestion {
     if (++duplicates_ > kWrittenDuplicates) return;
     // Without the folder: what a stage writes depends on content alone.
     const size_t slash = item.where.rfind('/');
-    const nlohmann::ordered_json line = {
-        {"where", item.where.substr(slash + 1)},
-        {"name", item.line.name},
-        {"same_as", ToHex(item.id)}};
-    // Names of files need not be UTF-8; the default would throw.
-    absl::StrAppend(&duplicate_lines_,
-                    line.dump(-1, ' ', false,
-                              nlohmann::ordered_json::error_handler_t::replace),
-                    "\n");
+    duplicate_lines_ += LineOf({{"where", item.where.substr(slash + 1)},
+                                {"name", item.line.name},
+                                {"same_as", ToHex(item.id)}});
     if (duplicates_ <= kShownDuplicates) {
       progress_.Say(absl::StrCat(item.where, ": the same text as document ",
                                  ToHex(item.id)));
+    }
+  }
+
+  void CountSkipped(const InputFiles& found) {
+    for (const SkippedFile& file : found.skipped) {
+      if (++skipped_ > kWrittenSkipped) continue;
+      const absl::string_view why = NameOf(file.reason);
+      skipped_lines_ +=
+          LineOf({{"name", file.name}, {"why", std::string(why)}});
+      if (skipped_ > kShownSkipped) continue;
+      progress_.Say(absl::StrCat("not read: ", file.name, " (", why, ")"));
     }
   }
 
@@ -293,6 +311,7 @@ class Ingestion {
   std::string duplicate_lines_;
   int64_t empty_ = 0;
   int64_t skipped_ = 0;
+  std::string skipped_lines_;
   int64_t token_documents_ = 0;
   // How the first items of this file that can tell compare with what the
   // tokenizer makes.

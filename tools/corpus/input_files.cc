@@ -4,6 +4,8 @@
 #include <filesystem>
 #include <limits>
 #include <system_error>
+#include <tuple>
+#include <utility>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
@@ -111,48 +113,120 @@ absl::Status LeaveOutMerged(std::vector<InputFile>* indexes) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<InputFiles> FilesBeneath(const CorpusInput& input) {
-  InputFiles found;
-  const auto add = [&](const fs::path& path) {
-    found.files.push_back(
-        {path.string(), path.lexically_relative(input.path).string()});
-  };
-  constexpr int kNotBeneathOne = std::numeric_limits<int>::max();
-  int index_depth = kNotBeneathOne;  // of what is beneath an index
-  if (HasMdsIndex(input, input.path)) {
-    add(fs::path(input.path) / kMdsIndexFile);
-    index_depth = 0;
-  }
-  std::error_code error;
-  for (auto at = fs::recursive_directory_iterator(input.path, error);
-       !error && at != fs::recursive_directory_iterator();
-       at.increment(error)) {
-    const fs::path& path = at->path();
-    if (at.depth() < index_depth) index_depth = kNotBeneathOne;
-    if (at->is_directory(error)) {
-      // The iterator does not follow links.
-      if (IsHidden(path) || at->is_symlink(error) ||
-          IsSame(path, input.left_out)) {
-        at.disable_recursion_pending();
-        ++found.skipped;
-      } else if (HasMdsIndex(input, path)) {
-        add(path / kMdsIndexFile);
-        index_depth = std::min(index_depth, at.depth() + 1);
-      }
-    } else if (!IsHidden(path) && at->is_regular_file(error) &&
-               IsReadFor(input, path)) {
-      add(path);
-    } else {
-      found.skipped +=
-          index_depth == kNotBeneathOne && !IsPartOfAnother(input, path);
+// Whether a file of this name would be read, were it one.
+bool WouldBeRead(const CorpusInput& input, const fs::path& path) {
+  return !IsHidden(path) &&
+         (IsReadFor(input, path) || (input.format == InputFormat::kMds &&
+                                     path.filename() == kMdsIndexFile));
+}
+
+// Looks at all that lies beneath an input's folder.
+class FolderWalk {
+ public:
+  explicit FolderWalk(const CorpusInput& input) : input_(input) {}
+
+  absl::Status Run() {
+    if (HasMdsIndex(input_, input_.path)) {
+      Add(fs::path(input_.path) / kMdsIndexFile);
+      index_depth_ = 0;
     }
+    LORY_RETURN_IF_ERROR(CheckFolder(input_.path));
+    std::error_code error;
+    for (auto at = fs::recursive_directory_iterator(input_.path, error);
+         !error && at != fs::recursive_directory_iterator();
+         at.increment(error)) {
+      if (at.depth() < index_depth_) index_depth_ = kNotBeneathOne;
+      std::error_code no_matter;  // what cannot be looked at is no folder
+      if (at->is_directory(no_matter)) {
+        LORY_RETURN_IF_ERROR(TakeFolder(at));
+      } else {
+        LORY_RETURN_IF_ERROR(TakeFile(*at));
+      }
+    }
+    if (!error) return absl::OkStatus();
+    return io::ErrnoStatus(error.value(),
+                           absl::StrCat("reading ", input_.path));
   }
-  if (error) {
-    return io::ErrnoStatus(error.value(), absl::StrCat("reading ", input.path));
+
+  InputFiles found;
+
+ private:
+  static constexpr int kNotBeneathOne = std::numeric_limits<int>::max();
+
+  std::string NameBeneath(const fs::path& path) const {
+    return path.lexically_relative(input_.path).string();
   }
+  void Add(const fs::path& path) {
+    found.files.push_back({path.string(), NameBeneath(path)});
+  }
+  void Skip(const fs::path& path, SkipReason reason) {
+    found.skipped.push_back({NameBeneath(path), reason});
+  }
+
+  // The iterator would name the folder that it began with.
+  static absl::Status CheckFolder(const fs::path& path) {
+    std::error_code error;
+    fs::directory_iterator(path, error);
+    if (!error) return absl::OkStatus();
+    return io::ErrnoStatus(error.value(),
+                           absl::StrCat("reading ", path.string()));
+  }
+
+  absl::Status TakeFolder(fs::recursive_directory_iterator& at) {
+    const fs::path& path = at->path();
+    std::error_code error;
+    // The iterator does not follow links.
+    const bool is_link = at->is_symlink(error);
+    const bool is_left_out = IsSame(path, input_.left_out);
+    if (IsHidden(path) || is_link || is_left_out) {
+      at.disable_recursion_pending();
+      Skip(path, IsHidden(path) ? SkipReason::kHidden
+                 : is_link      ? SkipReason::kLinkToFolder
+                                : SkipReason::kOfTheBuild);
+      return absl::OkStatus();
+    }
+    if (HasMdsIndex(input_, path)) {
+      Add(path / kMdsIndexFile);
+      index_depth_ = std::min(index_depth_, at.depth() + 1);
+    }
+    return CheckFolder(path);
+  }
+
+  absl::Status TakeFile(const fs::directory_entry& entry) {
+    const fs::path& path = entry.path();
+    std::error_code error;
+    const bool is_file = entry.is_regular_file(error);
+    if (!IsHidden(path) && is_file && IsReadFor(input_, path)) {
+      Add(path);
+      return absl::OkStatus();
+    }
+    if (entry.is_symlink(error) && !entry.exists(error) &&
+        WouldBeRead(input_, path)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path.string(), " is a link to ",
+                       fs::read_symlink(path, error).string(),
+                       ", which leads to no file: mend it or remove it"));
+    }
+    if (index_depth_ != kNotBeneathOne || IsPartOfAnother(input_, path)) {
+      return absl::OkStatus();
+    }
+    Skip(path, IsHidden(path) ? SkipReason::kHidden
+               : is_file      ? SkipReason::kOtherName
+                              : SkipReason::kNoPlainFile);
+    return absl::OkStatus();
+  }
+
+  const CorpusInput& input_;
+  int index_depth_ = kNotBeneathOne;  // of what is beneath an index
+};
+
+absl::StatusOr<InputFiles> FilesBeneath(const CorpusInput& input) {
+  FolderWalk walk(input);
+  LORY_RETURN_IF_ERROR(walk.Run());
+  InputFiles& found = walk.found;
   if (found.files.empty()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(input.path, " has no file to read (", found.skipped,
+        absl::StrCat(input.path, " has no file to read (", found.skipped.size(),
                      " skipped): ", WhatIsReadFor(input.format)));
   }
   if (input.format == InputFormat::kMds) {
@@ -161,10 +235,30 @@ absl::StatusOr<InputFiles> FilesBeneath(const CorpusInput& input) {
   std::sort(
       found.files.begin(), found.files.end(),
       [](const InputFile& a, const InputFile& b) { return a.name < b.name; });
-  return found;
+  std::sort(found.skipped.begin(), found.skipped.end(),
+            [](const SkippedFile& a, const SkippedFile& b) {
+              return std::tie(a.reason, a.name) < std::tie(b.reason, b.name);
+            });
+  return std::move(found);
 }
 
 }  // namespace
+
+absl::string_view NameOf(SkipReason reason) {
+  switch (reason) {
+    case SkipReason::kNoPlainFile:
+      return "no plain file";
+    case SkipReason::kLinkToFolder:
+      return "a link to a folder";
+    case SkipReason::kOtherName:
+      return "no name of its format";
+    case SkipReason::kOfTheBuild:
+      return "where the build writes";
+    case SkipReason::kHidden:
+      return "hidden";
+  }
+  return "";
+}
 
 absl::StatusOr<InputFiles> FilesOf(const CorpusInput& input) {
   std::error_code error;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "tools/corpus/corpus_spec.h"
 
 namespace lory::corpus {
@@ -15,12 +16,27 @@ struct InputFile {
   std::string name;  // beneath the input's folder; of a single file its own
 };
 
+// Why something is not read; what people expect least comes first.
+enum class SkipReason {
+  kNoPlainFile,
+  kLinkToFolder,
+  kOtherName,
+  kOfTheBuild,
+  kHidden,
+};
+// "hidden".
+absl::string_view NameOf(SkipReason reason);
+
+// What lies beneath an input's folder and is not read; a folder is one.
+struct SkippedFile {
+  std::string name;  // beneath the input's folder
+  SkipReason reason;
+};
+
 // The files that an input stands for.
 struct InputFiles {
-  std::vector<InputFile> files;  // sorted by name
-  // Hidden, or no JSON lines by their name, or links to folders; a folder
-  // counts once.
-  int64_t skipped = 0;
+  std::vector<InputFile> files;      // sorted by name
+  std::vector<SkippedFile> skipped;  // by reason, then likewise
 };
 
 // A file is itself. Of a folder all that lies beneath, but for what begins
@@ -31,8 +47,9 @@ struct InputFiles {
 // files, not to folders.
 //
 // NOT_FOUND: there is no such file or folder. INVALID_ARGUMENT: the folder has
-// no file to read; says what it looked for. Those of ReadMdsIndex, of an index
-// that has another beneath.
+// no file to read; says what it looked for; or has a link of such a name that
+// leads to nothing. Those of ReadMdsIndex, of an index that has another
+// beneath; those of a folder that cannot be read, which is named.
 absl::StatusOr<InputFiles> FilesOf(const CorpusInput& input);
 
 // All that is read for one of them: itself, the .bin of a .idx, the shards of

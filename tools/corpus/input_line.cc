@@ -1,5 +1,6 @@
 #include "tools/corpus/input_line.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "common/base/status_macros.h"
 #include "simdjson.h"
 #include "tools/corpus/line_reader.h"
@@ -19,23 +21,56 @@ namespace json = simdjson::dom;
 // Of a line without a text, shown so that its key can be guessed.
 constexpr size_t kShownKeys = 8;
 
-// The value of a key; none: not there.
-absl::StatusOr<std::optional<json::element>> Find(const json::object& object,
-                                                  const std::string& key) {
-  json::element value;
-  if (absl::StartsWith(key, "/")) {
-    if (object.at_pointer(key).get(value) != simdjson::SUCCESS) {
-      return std::nullopt;
-    }
-    return value;
-  }
-  std::optional<json::element> found;
+using MaybeElement = std::optional<json::element>;
+
+// The value of `key`, which people know as `shown`; none: not there.
+absl::StatusOr<MaybeElement> Member(const json::object& object,
+                                    absl::string_view key,
+                                    absl::string_view shown) {
+  MaybeElement found;
   for (const auto& [name, element] : object) {
     if (absl::string_view(name.data(), name.size()) != key) continue;
-    if (found) return BadValue(key, "comes twice");
+    if (found) return BadValue(shown, "comes twice");
     found = element;
   }
   return found;
+}
+
+// By a JSON pointer (RFC 6901), step by step: simdjson's takes the first of
+// equal keys.
+absl::StatusOr<MaybeElement> FindAt(json::object object,
+                                    absl::string_view pointer) {
+  for (size_t begin = 0;;) {
+    const size_t end = std::min(pointer.find('/', begin + 1), pointer.size());
+    const std::string key = absl::StrReplaceAll(
+        pointer.substr(begin + 1, end - begin - 1), {{"~0", "~"}, {"~1", "/"}});
+    LORY_ASSIGN_OR_RETURN(MaybeElement found,
+                          Member(object, key, pointer.substr(0, end)));
+    if (!found || end == pointer.size()) return found;
+    begin = end;
+    // Places in lists have no names that could come twice.
+    while (found->is_array()) {
+      const size_t after =
+          std::min(pointer.find('/', begin + 1), pointer.size());
+      json::element item;
+      const absl::string_view step = pointer.substr(begin, after - begin);
+      if (found->at_pointer({step.data(), step.size()}).get(item) !=
+          simdjson::SUCCESS) {
+        return std::nullopt;
+      }
+      found = item;
+      if (after == pointer.size()) return found;
+      begin = after;
+    }
+    if (found->get(object) != simdjson::SUCCESS) return std::nullopt;
+  }
+}
+
+// The value of a key; none: not there.
+absl::StatusOr<MaybeElement> Find(const json::object& object,
+                                  const std::string& key) {
+  return absl::StartsWith(key, "/") ? FindAt(object, key)
+                                    : Member(object, key, key);
 }
 
 std::string KeysOf(const json::object& object) {

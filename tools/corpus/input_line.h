@@ -18,8 +18,8 @@ struct InputLine {
 };
 
 // INVALID_ARGUMENT says what is wrong with the line. An id may be a whole
-// number; id and domain may be null. A key of ours that comes twice is wrong:
-// one of the two would be lost without a word.
+// number; id and domain may be null. A key of ours that comes twice, also on
+// the way of a pointer, is wrong: one of the two would be lost without a word.
 absl::StatusOr<InputLine> ParseInputLine(absl::string_view line,
                                          const InputKeys& keys = {});
 

@@ -175,7 +175,7 @@ int Main(int argc, char** argv) {
   std::string map_file = "map.svg";
   auto map = line.AddCommand("map", "Draw documents and their order as SVG");
   map.Add("DATASET", path, "Its manifest or folder").Required();
-  map.Add("--output", map_file, "The file").ShowDefault();
+  map.Add("--output", map_file, "The file, *.svg").ShowDefault();
   map.Add("--documents", map_options.documents, "Points at most")
       .Range(1, 1'000'000)
       .ShowDefault();

@@ -10,6 +10,7 @@
 #include "common/base/status_macros.h"
 #include "common/io/absolute_path.h"
 #include "common/io/storage.h"
+#include "tools/corpus/output_guard.h"
 #include "tools/corpus/projection.h"
 
 namespace lory::corpus {
@@ -154,6 +155,8 @@ absl::StatusOr<std::string> MapDataset(const std::string& path,
                                        const MapOptions& options,
                                        const std::string& output) {
   LORY_ASSIGN_OR_RETURN(const std::string target, io::AbsolutePath(output));
+  LORY_ASSIGN_OR_RETURN(const std::string manifest, ManifestPathOf(path));
+  LORY_RETURN_IF_ERROR(CheckPicture(target, FolderOf(manifest)));
   LORY_ASSIGN_OR_RETURN(DatasetView view, DatasetView::Open(path));
   LORY_ASSIGN_OR_RETURN(const std::string svg, DrawMap(view, options));
   LORY_RETURN_IF_ERROR(io::LocalStorage().Write(target, svg));

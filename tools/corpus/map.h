@@ -21,7 +21,8 @@ struct MapOptions {
 absl::StatusOr<std::string> DrawMap(DatasetView& view,
                                     const MapOptions& options);
 
-// Writes that to `output` and says so in a line for people.
+// Writes that to `output` and says so in a line for people. What CheckPicture
+// says.
 absl::StatusOr<std::string> MapDataset(const std::string& path,
                                        const MapOptions& options,
                                        const std::string& output);

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "common/base/progress.h"
+#include "tools/corpus/crowd.h"
 #include "tools/corpus/document_store.h"
 #include "tools/corpus/near_pair.h"
 #include "tools/corpus/neighbor.h"
@@ -17,27 +17,17 @@
 
 namespace lory::corpus {
 
-struct NearDuplicateOptions {
-  double similarity = 0.95;  // 1: look for none
-  double overlap = 0.5;      // 0: the similarity is enough
-  // For the index of held-out shingles; decides on nothing but time.
-  int64_t index_bytes = int64_t{1} << 30;
-};
-
-// What makes two documents near copies, by their numbers. Thread-safe.
-struct NearTest {
-  std::function<double(int32_t, int32_t)> similarity;
-  std::function<double(int32_t, int32_t)> overlap;
-};
-
 // Of each group of near copies all but the earliest. `neighbors` proposes the
-// pairs, k a document with their cosines; both limits of `options` must hold
-// between a document and the one it is dropped for, which always stays itself.
+// pairs, k a document with their cosines, the most similar first; both limits
+// must hold between a document and the one it is dropped for, which always
+// stays itself. Where a list is full of documents that are similar enough there
+// may be more: all documents with such lists are compared with each other. So
+// no two stay that are near copies, if the lists have all they have room for.
 // Documents with `gone` set are neither dropped nor kept for. `on_progress`
 // gets numbers of proposals, on any thread.
 std::vector<NearPair> FindNearDuplicates(
     std::span<const Neighbor> neighbors, int32_t k,
-    std::span<const uint8_t> gone, const NearDuplicateOptions& options,
+    std::span<const uint8_t> gone, const NearLimits& limits,
     const NearTest& test,
     const std::function<void(int64_t)>& on_progress = [](int64_t) {});
 
@@ -58,11 +48,11 @@ struct NearDuplicateInputs {
 // The stage: drops from training what is a near copy of a held-out document (by
 // its shingles alone, looked for among all of them; by the vectors where
 // shingles do not count) and what is one of another document to train (by both,
-// among its neighbours). Writes dropped.bytes, a byte a document of the store,
+// as FindNearDuplicates). Writes dropped.bytes, a byte a document of the store,
 // and near_duplicates.jsonl, the first thousands of pairs for people.
 // FAILED_PRECONDITION: nothing is left to train.
 absl::StatusOr<StageResult> DropNearDuplicates(
-    const NearDuplicateInputs& inputs, const NearDuplicateOptions& options,
+    const NearDuplicateInputs& inputs, const NearLimits& limits,
     const std::string& folder, Progress& progress);
 
 }  // namespace lory::corpus

@@ -45,6 +45,25 @@ void Append(const Walk& pass, const WalkReport& report, Walk* walk,
 
 }  // namespace
 
+std::vector<std::pair<std::string, std::string>> WhatIsNotUsed(
+    const OrderOptions& options) {
+  std::vector<std::pair<std::string, std::string>> said;
+  if (options.order != DocumentOrder::kSimilarity &&
+      options.graph == Graph::kDirected) {
+    said.emplace_back("neighbors.graph", absl::StrCat("is not used by order: ",
+                                                      NameOf(options.order)));
+  }
+  if (options.order == DocumentOrder::kReleasedCode &&
+      options.neighbor_count < kReleasedNearest) {
+    said.emplace_back(
+        "neighbors.k",
+        absl::StrCat("order: released-code looks at the ", kReleasedNearest,
+                     " nearest, of which there are ", options.neighbor_count,
+                     " here"));
+  }
+  return said;
+}
+
 absl::StatusOr<StageResult> OrderDocuments(std::span<const Neighbor> neighbors,
                                            std::span<const uint8_t> held_out,
                                            std::span<const uint8_t> copies,

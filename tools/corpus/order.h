@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/base/progress.h"
@@ -21,6 +23,11 @@ struct OrderOptions {
   Graph graph = Graph::kSymmetric;
   uint64_t seed = 1;
 };
+
+// What of the options this order does not look at though it was asked for, or
+// looks for and does not get: key of the spec, and what to say of it.
+std::vector<std::pair<std::string, std::string>> WhatIsNotUsed(
+    const OrderOptions& options);
 
 // The stage: writes order.i32, the numbers of the documents to train in the
 // order they are packed. `held_out` and `copies` have a byte a document;

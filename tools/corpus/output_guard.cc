@@ -25,6 +25,7 @@ namespace fs = std::filesystem;
 
 constexpr char kStagesFolder[] = "stages";
 constexpr size_t kShardDigits = 5;  // at least
+constexpr char kPictureEnd[] = ".svg";
 
 bool ConsumeShardEnd(absl::string_view* name) {
   return absl::ConsumeSuffix(name, ".bin") || absl::ConsumeSuffix(name, ".idx");
@@ -44,7 +45,8 @@ bool IsHeldOutShard(absl::string_view name) {
 
 bool IsOneOfAKind(absl::string_view name) {
   return name == kManifestFile || name == kDocumentsFile ||
-         name == kTokenizerFile || name == kSentencePieceFile;
+         name == kSequencesFile || name == kTokenizerFile ||
+         name == kSentencePieceFile;
 }
 
 // Whether a build may write a file of this name.
@@ -67,14 +69,18 @@ bool IsBeneath(const fs::path& path, const fs::path& folder) {
   return end == folder.end();
 }
 
+// Whether a build whose output is `folder` may write to `path`.
+bool IsOfBuild(const fs::path& path, const fs::path& folder) {
+  return path == folder || IsBeneath(path, folder / kStagesFolder) ||
+         (path.parent_path() == folder &&
+          IsDatasetFile(path.filename().string()));
+}
+
 absl::Status CheckRead(const std::string& path, const std::string& output,
                        absl::string_view key) {
   const fs::path read = Resolved(path);
   const fs::path folder = Resolved(output);
-  const bool is_written =
-      read == folder || IsBeneath(read, folder / kStagesFolder) ||
-      (read.parent_path() == folder && IsDatasetFile(read.filename().string()));
-  if (!is_written) return absl::OkStatus();
+  if (!IsOfBuild(read, folder)) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(
       key, ": ", path, " is ", read == folder ? "the folder" : "a file",
       " that the build writes to (output is ", output,
@@ -125,6 +131,17 @@ absl::Status CheckOutput(const CorpusSpec& spec) {
         "it would be written over; move it or choose another output"));
   }
   return absl::OkStatus();  // what cannot be read is for the build to say
+}
+
+absl::Status CheckPicture(const std::string& path, const std::string& folder) {
+  if (IsOfBuild(Resolved(path), Resolved(folder))) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--output: ", path, " is the dataset's own: choose another file"));
+  }
+  if (absl::EndsWithIgnoreCase(path, kPictureEnd)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--output: ", path, " must end in ", kPictureEnd,
+                   ": what is written is SVG and nothing else"));
 }
 
 absl::Status RemoveOldDataset(const std::string& folder) {

@@ -15,6 +15,7 @@
 #include "common/data/sequence_order.h"
 #include "common/data/shard_file.h"
 #include "common/io/storage.h"
+#include "tools/corpus/array_file.h"
 #include "tools/corpus/cosine.h"
 #include "tools/corpus/document_index.h"
 #include "tools/corpus/embed.h"
@@ -27,6 +28,7 @@ namespace {
 
 // Keeps this permutation apart from those of the epochs.
 constexpr uint64_t kShuffleKey = 0x73687566666c65u;  // "shuffle"
+constexpr size_t kWrittenAtOnce = 1 << 13;           // places of sequences
 
 // Writes contexts [first, first + count) of the stream, in the order that
 // `place_of` gives, as one shard.
@@ -107,6 +109,23 @@ absl::Status WriteHeldOut(const PackInputs& inputs, const std::string& folder,
   return absl::OkStatus();
 }
 
+// What the permutation did, so that nobody need compute it to find a document.
+absl::Status WriteSequenceIndex(const PackInputs& inputs, int64_t sequences,
+                                const std::string& folder) {
+  LORY_ASSIGN_OR_RETURN(auto writer, ArrayWriter<int64_t>::Create(absl::StrCat(
+                                         folder, "/", kSequencesFile)));
+  const int64_t context = inputs.spec.sequence_length + 1;
+  std::vector<int64_t> first_tokens;
+  for (int64_t i = 0; i < sequences; ++i) {
+    first_tokens.push_back(PackedPlaceOf(inputs.spec.seed, sequences, i) *
+                           context);
+    if (first_tokens.size() < kWrittenAtOnce && i + 1 < sequences) continue;
+    LORY_RETURN_IF_ERROR(writer.Append(first_tokens));
+    first_tokens.clear();
+  }
+  return writer.Finish();
+}
+
 absl::Status WriteDocumentIndex(const PackInputs& inputs,
                                 const TokenStream& stream,
                                 const std::string& folder) {
@@ -165,6 +184,7 @@ StageResult ResultOf(const data::DatasetManifest& manifest,
   }
   result.files.push_back(manifest.tokenizer_file);
   result.files.push_back(kDocumentsFile);
+  result.files.push_back(kSequencesFile);
   result.files.push_back(kManifestFile);
   const int64_t tail = stream.size() - manifest.token_count;
   result.figures = {
@@ -260,6 +280,8 @@ absl::StatusOr<StageResult> Pack(const PackInputs& inputs,
       WriteTraining(inputs, stream, folder, progress, &manifest));
   LORY_RETURN_IF_ERROR(WriteHeldOut(inputs, folder, progress, &manifest));
   LORY_RETURN_IF_ERROR(WriteDocumentIndex(inputs, stream, folder));
+  LORY_RETURN_IF_ERROR(
+      WriteSequenceIndex(inputs, manifest.SequenceCount(), folder));
   LORY_RETURN_IF_ERROR(WriteTokenizer(inputs, folder, &manifest));
   LORY_RETURN_IF_ERROR(
       io::LocalStorage().Write(absl::StrCat(folder, "/", kManifestFile),

@@ -50,6 +50,9 @@ inline constexpr char kManifestFile[] = "manifest.json";
 inline constexpr char kTrainPrefix[] = "train-";
 inline constexpr char kHeldOutPrefix[] = "held-out-";
 inline constexpr char kDocumentsFile[] = "documents.jsonl";
+// Of each stored training sequence, in the order of the shards, an int64: where
+// in the stream its first token is.
+inline constexpr char kSequencesFile[] = "sequences.i64";
 
 // What the last stage puts together. References live as long as the call.
 struct PackInputs {
@@ -64,8 +67,9 @@ struct PackInputs {
 };
 
 // The stage: writes the dataset into `folder` (shards, held-out shards,
-// tokenizer, documents.jsonl, and last of all manifest.json), after removing
-// the one that was there. FAILED_PRECONDITION: not even one context of text.
+// tokenizer, documents.jsonl, sequences.i64, and last of all manifest.json),
+// after removing the one that was there. FAILED_PRECONDITION: not even one
+// context of text.
 absl::StatusOr<StageResult> Pack(const PackInputs& inputs,
                                  const std::string& folder, Progress& progress);
 

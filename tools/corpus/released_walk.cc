@@ -5,8 +5,7 @@
 namespace lory::corpus {
 namespace {
 
-// The released code's numbers.
-constexpr size_t kNearest = 9;
+// The released code's.
 constexpr size_t kChain = 21;
 
 // Chains of documents, and which one each document is in.
@@ -18,7 +17,7 @@ struct Chains {
 std::span<const Neighbor> NearestOf(std::span<const Neighbor> neighbors,
                                     int32_t k, int32_t document) {
   return neighbors.subspan(int64_t{document} * k,
-                           std::min<size_t>(kNearest, k));
+                           std::min(kReleasedNearest, k));
 }
 
 Chains MakeChains(std::span<const Neighbor> neighbors, int32_t k,

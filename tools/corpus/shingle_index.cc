@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "tools/corpus/parallel.h"
 #include "tools/corpus/shingles.h"
 
 namespace lory::corpus {
@@ -13,6 +14,37 @@ namespace {
 constexpr double kOverlapSlack = 1e-9;
 // Shingles are hashes: of so many there are two to four in a bucket.
 constexpr size_t kBucketShingles = 4;
+constexpr int64_t kGatherBytes = 16 << 20;  // of text at a time
+constexpr int64_t kGatherGrain = 64;        // documents
+constexpr int64_t kMostShingles = 1 << 30;  // whose places fit 32 bits
+
+ShingleSets GatherUpTo(
+    std::span<const int32_t> documents, int64_t most_shingles,
+    const std::function<absl::string_view(int32_t)>& text_of) {
+  ShingleSets sets;
+  const auto count = static_cast<int64_t>(documents.size());
+  for (int64_t first = 0; first < count;) {
+    int64_t last = first, bytes = 0;
+    while (last < count && (last == first || bytes < kGatherBytes)) {
+      bytes += static_cast<int64_t>(text_of(documents[last++]).size());
+    }
+    std::vector<std::vector<uint64_t>> batch(last - first);
+    ParallelFor(last - first, kGatherGrain, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i) {
+        batch[i] = ShinglesOf(text_of(documents[first + i]));
+      }
+    });
+    for (const std::vector<uint64_t>& set : batch) {
+      const int64_t size = static_cast<int64_t>(set.size());
+      if (sets.count() > 0 && sets.shingles() + size > most_shingles) {
+        return sets;
+      }
+      sets.Add(set);
+    }
+    first = last;
+  }
+  return sets;
+}
 
 }  // namespace
 
@@ -24,6 +56,17 @@ void ShingleSets::Add(std::span<const uint64_t> set) {
 void ShingleSets::Shrink() {
   all_.shrink_to_fit();
   begins_.shrink_to_fit();
+}
+
+ShingleSets GatherShingles(
+    std::span<const int32_t> documents, int64_t index_bytes,
+    const std::function<absl::string_view(int32_t)>& text_of) {
+  ShingleSets sets = GatherUpTo(
+      documents,
+      std::min(index_bytes / ShingleIndex::kBytesAShingle, kMostShingles),
+      text_of);
+  sets.Shrink();
+  return sets;
 }
 
 ShingleIndex::ShingleIndex(ShingleSets sets, double overlap)
@@ -122,6 +165,12 @@ std::vector<int64_t> ShingleIndex::PrefixOf(
 
 ShingleIndex::Match ShingleIndex::Lookup::First(
     std::span<const uint64_t> shingles) {
+  return First(shingles, [](int32_t) { return true; });
+}
+
+ShingleIndex::Match ShingleIndex::Lookup::First(
+    std::span<const uint64_t> shingles,
+    const std::function<bool(int32_t)>& accepts) {
   Match best;
   const auto size = static_cast<double>(shingles.size());
   for (const int64_t place : index_.PrefixOf(shingles)) {
@@ -137,6 +186,7 @@ ShingleIndex::Match ShingleIndex::Lookup::First(
       if (std::min(size, other) / std::max(size, other) < index_.overlap_) {
         continue;
       }
+      if (!accepts(set)) continue;
       ++compared_;
       const double overlap = Overlap(shingles, index_.sets_[set]);
       if (overlap < index_.overlap_) continue;

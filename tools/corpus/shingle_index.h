@@ -2,8 +2,11 @@
 #define LORY_TOOLS_CORPUS_SHINGLE_INDEX_H_
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
+
+#include "absl/strings/string_view.h"
 
 namespace lory::corpus {
 
@@ -27,6 +30,13 @@ class ShingleSets {
   std::vector<uint64_t> all_;
   std::vector<int64_t> begins_ = {0};
 };
+
+// Of `documents` from the first on: at least one, if there are any, and as many
+// as an index of `index_bytes` has room for. All cores, with 16 MiB of text in
+// work; `text_of` is called on any thread.
+ShingleSets GatherShingles(
+    std::span<const int32_t> documents, int64_t index_bytes,
+    const std::function<absl::string_view(int32_t)>& text_of);
 
 // Finds those of many sets of shingles that overlap much with another set,
 // without looking at the rest. Exact: two sets that share enough also share one
@@ -58,6 +68,10 @@ class ShingleIndex {
     // index' overlap. Later ones are not looked at: where all are alike, one
     // is.
     Match First(std::span<const uint64_t> shingles);
+    // The first of those that `accepts`, which is asked before shingles are
+    // compared.
+    Match First(std::span<const uint64_t> shingles,
+                const std::function<bool(int32_t)>& accepts);
 
     // How many sets have been compared in all.
     int64_t compared() const { return compared_; }

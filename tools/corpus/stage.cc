@@ -1,10 +1,12 @@
 #include "tools/corpus/stage.h"
 
+#include <cerrno>
 #include <filesystem>
 #include <optional>
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
@@ -68,17 +70,39 @@ std::optional<uint64_t> FreeBytes(std::filesystem::path folder) {
   return space.available;
 }
 
-// What people need to know about a full disk.
+// Whether the system gave this reason, whatever it was doing.
+bool IsBecause(const absl::Status& status, int error) {
+  return absl::StrContains(status.message(),
+                           std::generic_category().message(error));
+}
+
+// What people need to know about a full disk, which need not be full: a quota
+// or a limit on the size of a file may be reached.
 absl::Status WithRoom(const absl::Status& status,
                       const std::optional<uint64_t>& free_before) {
+  constexpr absl::string_view kGoOn =
+      " and run the same command again: it goes on with this stage";
+  if (IsBecause(status, EFBIG)) {
+    return absl::ResourceExhaustedError(absl::StrCat(
+        status.message(),
+        ": a file may not get so large here: raise the limit (ulimit -f) or "
+        "choose another file system",
+        kGoOn));
+  }
+  if (IsBecause(status, EDQUOT)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat(status.message(),
+                     ": the quota is used up, whatever is free: raise it or "
+                     "remove files of yours",
+                     kGoOn));
+  }
   std::string needs;
   if (free_before) {
     needs = absl::StrFormat("%.2f MB were free when the stage began; ",
                             static_cast<double>(*free_before) / 1e6);
   }
-  return absl::ResourceExhaustedError(absl::StrCat(
-      status.message(), ": ", needs,
-      "make room and run the same command again: it goes on with this stage"));
+  return absl::ResourceExhaustedError(
+      absl::StrCat(status.message(), ": ", needs, "make room", kGoOn));
 }
 
 }  // namespace

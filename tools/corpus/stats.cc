@@ -81,10 +81,13 @@ std::string Input(const DatasetView& view) {
   std::string out = absl::StrFormat(
       "\ninput: %d documents, %d bytes of text\n"
       "  %9d bad lines, left out\n"
+      "  %9d files or folders, not read\n"
+      "%s"
       "  %9d empty, left out\n"
       "  %9d the same text again, left out\n",
       Figure(*ingest, "documents"), Figure(*ingest, "text_bytes"),
-      Figure(*ingest, "bad_lines"), Figure(*ingest, "empty"),
+      Figure(*ingest, "bad_lines"), Figure(*ingest, "skipped_files"),
+      Examples(ingest->PathOf(kSkippedFile)), Figure(*ingest, "empty"),
       Figure(*ingest, "duplicates"));
   absl::StrAppend(&out, Examples(ingest->PathOf(kDuplicatesFile)));
   absl::StrAppendFormat(&out,

@@ -1,6 +1,7 @@
 #include "tools/corpus/verify.h"
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -9,6 +10,7 @@
 #include "common/base/status_macros.h"
 #include "common/data/dataset.h"
 #include "common/text/tokenizer.h"
+#include "tools/corpus/array_file.h"
 #include "tools/corpus/dataset_view.h"
 #include "tools/corpus/document_index.h"
 #include "tools/corpus/pack.h"
@@ -44,6 +46,30 @@ absl::Status CheckManifest(const data::DatasetManifest& manifest,
           "document ", document.id, " is there twice: it came ", pass,
           " times before, and should ", document.pass, " times"));
     }
+  }
+  return absl::OkStatus();
+}
+
+// A dataset of an older build has no such file.
+absl::Status CheckSequenceIndex(const data::DatasetManifest& manifest,
+                                const std::string& path) {
+  const auto found = ArrayFile<int64_t>::Open(path);
+  if (absl::IsNotFound(found.status())) return absl::OkStatus();
+  LORY_RETURN_IF_ERROR(found.status());
+  const std::span<const int64_t> first_tokens = found->values();
+  const int64_t count = manifest.SequenceCount();
+  if (static_cast<int64_t>(first_tokens.size()) != count) {
+    return absl::DataLossError(absl::StrCat(path, " has ", first_tokens.size(),
+                                            " sequences, the shards have ",
+                                            count));
+  }
+  const int64_t context = manifest.sequence_length + 1;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t token = PackedPlaceOf(manifest.seed, count, i) * context;
+    if (first_tokens[i] == token) continue;
+    return absl::DataLossError(absl::StrCat(path, " says that sequence ", i,
+                                            " begins at token ",
+                                            first_tokens[i], ", not ", token));
   }
   return absl::OkStatus();
 }
@@ -105,6 +131,8 @@ absl::StatusOr<std::string> VerifyDataset(const std::string& path,
       const std::vector<IndexedDocument> documents,
       ReadDocumentIndex(absl::StrCat(folder, "/", kDocumentsFile)));
   LORY_RETURN_IF_ERROR(CheckManifest(manifest, *tokenizer, documents));
+  LORY_RETURN_IF_ERROR(
+      CheckSequenceIndex(manifest, absl::StrCat(folder, "/", kSequencesFile)));
   progress.Start("verify", manifest.token_count, "tokens");
   LORY_RETURN_IF_ERROR(CheckTokens(*dataset, *tokenizer, documents, progress));
   return absl::StrFormat(

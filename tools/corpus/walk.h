@@ -45,6 +45,9 @@ Walk WalkSimilar(std::span<const Neighbor> neighbors, int32_t k,
 Walk WalkDirected(std::span<const Neighbor> neighbors, int32_t k,
                   std::span<const uint8_t> dropped, uint64_t seed);
 
+// Neighbours of a document that WalkAsReleased looks at.
+inline constexpr int32_t kReleasedNearest = 9;
+
 // What the released code of that paper does instead (its sort.py), but for
 // what crashes there and for its filter of equal beginnings. From the first
 // unvisited document the walk goes on to the first unvisited of the nine

@@ -24,6 +24,29 @@ TEST(Progress, ShowsShareRateAndTimeLeft) {
             "ingest     3.0k, 1.5k/s");
 }
 
+TEST(Progress, TellsNoTimeThatMeansNothing) {
+  EXPECT_EQ(ProgressLine("tokenize", 90, 10'000, absl::Seconds(60), "bytes"),
+            "tokenize   [........................]   1%  2 bytes/s");
+  EXPECT_THAT(ProgressLine("tokenize", 100, 10'000, absl::Seconds(60)),
+              HasSubstr("left"));
+}
+
+TEST(Progress, PartsOfAStageHaveATimeOfTheirOwnAndOneTogether) {
+  CapturedProgress captured;
+  Progress& progress = captured.progress();
+  progress.Start("duplicates", 10, "documents");
+  captured.clock().Advance(absl::Seconds(30));
+  progress.Start("duplicates", 100, "neighbors");
+  captured.clock().Advance(absl::Seconds(10));
+  progress.Advance(50);
+  EXPECT_THAT(captured.Take(), HasSubstr("50%  5 neighbors/s  10s left"));
+  progress.Finish("done");
+  EXPECT_EQ(captured.Take(), "duplicates done (40.0 s)\n");
+  progress.Start("duplicates", 10);
+  progress.Finish("again");
+  EXPECT_EQ(captured.Take(), "duplicates again (0.0 s)\n");
+}
+
 TEST(Progress, IsSilentBetweenPlainLinesOffATerminal) {
   CapturedProgress captured;
   captured.progress().Start("embed", 100);

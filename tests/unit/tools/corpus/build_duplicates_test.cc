@@ -11,7 +11,10 @@
 #include "tests/unit/tools/corpus/build_fixture.h"
 #include "tests/unit/tools/corpus/made_up_dataset.h"
 #include "tests/unit/tools/corpus/topic_encoder.h"
+#include "tools/corpus/array_file.h"
+#include "tools/corpus/cosine.h"
 #include "tools/corpus/document_store.h"
+#include "tools/corpus/embed.h"
 #include "tools/corpus/shingles.h"
 
 namespace lory::corpus {
@@ -69,6 +72,27 @@ struct BuildDuplicatesTest : BuildFixture {
     }
     return copies;
   }
+
+  // Pairs of trained documents that are near copies, by looking at every pair.
+  int NearCopiesThatAreTrained() {
+    const auto store = DocumentStore::Open(spec.output + "/stages/ingest");
+    const auto vectors =
+        ArrayFile<float>::Open(spec.output + "/stages/embed/" + kVectorsFile);
+    const std::string dropped = Read("stages/duplicates/dropped.bytes");
+    const int32_t dimensions = spec.embed_dimensions;
+    int pairs = 0;
+    for (int64_t i = 0; i < store->count(); ++i) {
+      for (int64_t j = 0; j < i; ++j) {
+        const float* rows = vectors->values().data();
+        pairs += !dropped[i] && !dropped[j] &&
+                 Cosine(rows + i * dimensions, rows + j * dimensions,
+                        dimensions) >= spec.near_duplicate &&
+                 Overlap(ShinglesOf(store->TextOf(i)),
+                         ShinglesOf(store->TextOf(j))) >= spec.shingle_overlap;
+      }
+    }
+    return pairs;
+  }
 };
 
 TEST_F(BuildDuplicatesTest, NoCopyIsTrainedThatVectorsDoNotSee) {
@@ -112,6 +136,33 @@ TEST_F(BuildDuplicatesTest, NothingLeftToTrainIsSaid) {
   spec.near_duplicate = 1;
   Build();
   EXPECT_OK(Verify());
+}
+
+// Of 120 near copies of one text: their lists have no room for all.
+TEST_F(BuildDuplicatesTest, FewOfManyNearCopiesStay) {
+  Random random(5);
+  const auto word = [&] { return absl::StrCat("word", random.Below(2000)); };
+  std::vector<std::string> text(150);
+  for (std::string& each : text) each = word();
+  std::string lines = TopicLines();
+  for (int copy = 0; copy < 120; ++copy) {
+    std::vector<std::string> own = text;
+    own[random.Below(own.size())] = word();
+    absl::StrAppend(&lines, "{\"id\":\"copy\",\"text\":\"",
+                    absl::StrJoin(own, " "), "\"}\n");
+  }
+  spec.inputs = {{.path = folder.Write("in.jsonl", lines)}};
+  spec.held_out_fraction = 0;
+  spec.near_duplicate = 0.8;
+  for (const int k : {1, 3, 10}) {
+    spec.neighbors.k = k;
+    Build();
+    EXPECT_EQ(NearCopiesThatAreTrained(), 0) << "k = " << k;
+    int copies = 0;
+    const auto documents = ReadDocumentIndex(spec.output + "/documents.jsonl");
+    for (const auto& document : *documents) copies += document.name == "copy";
+    EXPECT_LT(copies, 4) << "k = " << k;
+  }
 }
 
 // By products the longest vectors are everybody's neighbours, and copies of

@@ -79,8 +79,22 @@ TEST_F(BuildTest, AChangedOptionRedoesExactlyWhatDependsOnIt) {
   EXPECT_THAT(Build(), ElementsAre("duplicates"));
   spec.vocabulary_size = 280;
   EXPECT_THAT(Build(), ElementsAre("pack", "tokenize", "tokenizer"));
+}
+
+TEST_F(BuildTest, HowManyBadLinesAreAllowedRedoesNothing) {
+  spec.inputs = {
+      {.path = folder.Write("in.jsonl", TopicLines() + "no JSON\nnor this\n")}};
+  spec.max_errors = 2;
+  EXPECT_TRUE(Build().contains("ingest"));
   spec.max_errors = 3;
-  EXPECT_THAT(Build(), ElementsAre("ingest"));
+  EXPECT_THAT(Build(), ElementsAre());
+  spec.max_errors = 1;
+  EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("2 bad lines, more than 1 (max_errors)")));
+  captured.Take();
+  spec.max_errors = 2;
+  EXPECT_THAT(Build(), ElementsAre());
 }
 
 TEST_F(BuildTest, AKilledStageIsDoneAgainAndNothingElse) {
@@ -273,6 +287,13 @@ TEST_F(BuildTest, AMixtureRepeatsDocumentsInPassesAndIsSound) {
   EXPECT_THAT(BuildDataset(spec, {}, captured.progress()),
               StatusIs(absl::StatusCode::kInvalidArgument,
                        HasSubstr("domain d1 has no weight")));
+  // Told with its line, where a file has one.
+  spec.places = {{"mixture", "c.yaml:9"}, {"holdout_domains", "c.yaml:5"}};
+  EXPECT_THAT(BuildDataset(spec, {}, captured.progress()).status().message(),
+              HasSubstr("c.yaml:9: mixture: domain d1"));
+  spec.holdout_domains = {"none"};
+  EXPECT_THAT(BuildDataset(spec, {}, captured.progress()).status().message(),
+              HasSubstr("c.yaml:5: holdout_domains: no document"));
 }
 
 TEST_F(BuildTest, VerifyFindsADocumentThatIsThereTwice) {
@@ -286,6 +307,22 @@ TEST_F(BuildTest, VerifyFindsADocumentThatIsThereTwice) {
   folder.Write("out/documents.jsonl", lines);
   EXPECT_THAT(Verify(), StatusIs(absl::StatusCode::kDataLoss,
                                  HasSubstr("is there twice")));
+}
+
+TEST_F(BuildTest, WhatAnOrderDoesNotUseIsSaid) {
+  spec.order = DocumentOrder::kReleasedCode;
+  spec.graph = Graph::kDirected;
+  spec.neighbors.k = 3;
+  spec.places = {{"neighbors.k", "c.yaml:4"}};
+  ASSERT_OK(BuildDataset(spec, {}, captured.progress()));
+  const std::string said = captured.Take();
+  EXPECT_THAT(said, HasSubstr("c.yaml:4: neighbors.k: order: released-code "
+                              "looks at the 9 nearest, of which there are 3"));
+  EXPECT_THAT(said, HasSubstr("neighbors.graph: is not used by order: "
+                              "released-code"));
+  spec.order = DocumentOrder::kSimilarity;
+  ASSERT_OK(BuildDataset(spec, {}, captured.progress()));
+  EXPECT_EQ(captured.Take().find("neighbors.k"), std::string::npos);
 }
 
 TEST_F(BuildTest, SmallShardsAreNumberedThrough) {
@@ -322,6 +359,21 @@ TEST_F(BuildTest, VerifyFindsAnIndexThatIsNotThatOfTheShards) {
   folder.Write("out/documents.jsonl", lines);
   EXPECT_THAT(Verify(), StatusIs(absl::StatusCode::kDataLoss,
                                  HasSubstr("end mark inside")));
+}
+
+TEST_F(BuildTest, VerifyFindsPlacesOfSequencesThatAreNotThoseOfTheShards) {
+  Build();
+  std::string places = Read("sequences.i64");
+  std::swap(places[0], places[8]);
+  folder.Write("out/sequences.i64", places);
+  EXPECT_THAT(Verify(), StatusIs(absl::StatusCode::kDataLoss,
+                                 HasSubstr("says that sequence 0 begins at")));
+  folder.Write("out/sequences.i64", places.substr(8));
+  EXPECT_THAT(Verify(),
+              StatusIs(absl::StatusCode::kDataLoss, HasSubstr("sequences")));
+  // Older builds left none.
+  EXPECT_OK(io::LocalStorage().Remove(spec.output + "/sequences.i64"));
+  EXPECT_OK(Verify());
 }
 
 TEST_F(BuildTest, NeighborsByListsAreAsGoodAsTheyMustBe) {

@@ -145,6 +145,29 @@ TEST(CorpusSpec, ValuesOutOfRangeAreNamedWithTheRange) {
   ExpectError("seed: -1\n", "seed: is -1");
 }
 
+TEST(CorpusSpec, AWeightThatIsNoneIsNot0) {
+  for (const char* weight : {"-1", "nan", ".inf", "much"}) {
+    const auto spec =
+        ParseCorpusSpec(absl::StrCat("name: a\noutput: o\ninputs: [{path: i}]\n"
+                                     "mixture: {a: ",
+                                     weight, "}\n"),
+                        "f", "/");
+    EXPECT_THAT(spec.status().message(), HasSubstr("mixture.a: "));
+    EXPECT_THAT(spec.status().message(), Not(HasSubstr("all weights are 0")));
+  }
+}
+
+TEST(CorpusSpec, MistakesThatDocumentsShowHaveTheirLine) {
+  CorpusSpec spec;
+  spec.places = {{"mixture", "c.yaml:9"}};
+  const absl::Status wrong = absl::InvalidArgumentError("mixture: no domain x");
+  EXPECT_EQ(spec.At("mixture", wrong).message(),
+            "c.yaml:9: mixture: no domain x");
+  EXPECT_EQ(spec.At("order", wrong), wrong);
+  const absl::Status other = absl::ResourceExhaustedError("full");
+  EXPECT_EQ(spec.At("mixture", other), other);
+}
+
 TEST(CorpusSpec, ValuesOfTheWrongKindAreNamed) {
   ExpectError("seed: many\n", "seed: must be a whole number, not 'many'");
   ExpectError("seed: 1.5\n", "must be a whole number");

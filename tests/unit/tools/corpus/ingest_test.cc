@@ -1,5 +1,8 @@
 #include "tools/corpus/ingest.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +24,7 @@ using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 struct IngestTest : ::testing::Test {
   absl::StatusOr<StageResult> Run(const std::string& text,
@@ -238,8 +242,56 @@ TEST_F(IngestFolderTest, FoldersThatAreNotReadAreCounted) {
                                   folder.At("in/link.txt"));
   LORY_ASSERT_OK_AND_ASSIGN(const InputFiles after,
                             FilesOf(Input(InputFormat::kText)));
-  EXPECT_EQ(after.skipped, before.skipped + 2);
+  EXPECT_EQ(after.skipped.size(), before.skipped.size() + 2);
   EXPECT_EQ(after.files.size(), before.files.size() + 1);
+}
+
+TEST_F(IngestFolderTest, WhatIsNotReadIsNamed) {
+  ASSERT_EQ(::mkfifo(folder.At("in/f.jsonl").c_str(), 0600), 0);
+  LORY_ASSERT_OK_AND_ASSIGN(const StageResult result,
+                            Take(InputFormat::kJsonLines));
+  EXPECT_THAT(captured.Take(),
+              StartsWith("not read: f.jsonl (no plain file)\n"
+                         "not read: a/z.txt (no name of its format)\n"
+                         "not read: b.txt"));
+  EXPECT_THAT(*io::LocalStorage().Read(folder.At("out/skipped.jsonl")),
+              HasSubstr(R"({"name":"f.jsonl","why":"no plain file"})"));
+}
+
+TEST_F(IngestFolderTest, ALinkToNothingIsAnErrorWhereAFileWouldBeRead) {
+  const std::string link = folder.At("in/more.jsonl.gz");
+  std::filesystem::create_symlink("gone.jsonl.gz", link);
+  EXPECT_THAT(FilesOf(Input(InputFormat::kJsonLines)),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("more.jsonl.gz is a link to gone.jsonl.gz")));
+  std::filesystem::remove(link);
+  std::filesystem::create_symlink("more.jsonl.gz", link);  // to itself
+  EXPECT_THAT(FilesOf(Input(InputFormat::kJsonLines)),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("leads to no file")));
+  std::filesystem::rename(link, folder.At("in/more.png"));
+  EXPECT_OK(FilesOf(Input(InputFormat::kJsonLines)));
+  EXPECT_FALSE(FilesOf(Input(InputFormat::kText)).ok());
+}
+
+TEST_F(IngestFolderTest, AFolderThatCannotBeReadIsNamed) {
+  folder.Write("in/a/deep/x.jsonl", "{}");
+  namespace fs = std::filesystem;
+  fs::permissions(folder.At("in/a/deep"), fs::perms::none);
+  fs::permissions(folder.At("."), fs::perms::all);
+  // Root may read all.
+  const uid_t user = ::geteuid();
+  constexpr uid_t kNobody = 65534;
+  if (user == 0) {
+    ASSERT_EQ(::seteuid(kNobody), 0);
+  }
+  const auto found = FilesOf(Input(InputFormat::kJsonLines));
+  if (user == 0) {
+    ASSERT_EQ(::seteuid(0), 0);
+  }
+  fs::permissions(folder.At("in/a/deep"), fs::perms::all);
+  EXPECT_THAT(found, StatusIs(absl::StatusCode::kPermissionDenied,
+                              HasSubstr("/in/a/deep")));
 }
 
 TEST_F(IngestFolderTest, WhereTheBuildWritesIsNotRead) {
@@ -250,7 +302,7 @@ TEST_F(IngestFolderTest, WhereTheBuildWritesIsNotRead) {
   input.left_out = folder.At("in/../in/out/");
   LORY_ASSERT_OK_AND_ASSIGN(const InputFiles found, FilesOf(input));
   EXPECT_EQ(found.files.size(), all.files.size() - 2);
-  EXPECT_EQ(found.skipped, all.skipped + 1);
+  EXPECT_EQ(found.skipped.size(), all.skipped.size() + 1);
 }
 
 TEST_F(IngestFolderTest, ANameThatIsNotUtf8IsReportedToo) {

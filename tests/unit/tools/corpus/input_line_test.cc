@@ -78,6 +78,48 @@ TEST(ParseInputLine, KeysAreThoseItIsTold) {
                        HasSubstr("\"/meta/set\" must be")));
 }
 
+TEST(ParseInputLine, NothingOnTheWayOfAPointerComesTwice) {
+  const auto domain = [](absl::string_view line, const char* pointer) {
+    const auto parsed = ParseInputLine(line, {.domain = pointer});
+    return parsed.ok() ? parsed->domain
+                       : std::string(parsed.status().message());
+  };
+  EXPECT_EQ(
+      domain(R"({"meta":{"d":"a"},"meta":{"d":"b"},"text":"x"})", "/meta/d"),
+      "\"/meta\" comes twice");
+  EXPECT_EQ(domain(R"({"meta":{"d":"a","d":"b"},"text":"x"})", "/meta/d"),
+            "\"/meta/d\" comes twice");
+  EXPECT_EQ(domain(R"({"l":[0,{"d":"a","d":"b"}],"text":"x"})", "/l/1/d"),
+            "\"/l/1/d\" comes twice");
+  // What is not asked for may.
+  EXPECT_EQ(domain(R"({"z":1,"z":2,"meta":{"d":"a","e":1,"e":2},"text":"x"})",
+                   "/meta/d"),
+            "a");
+}
+
+TEST(ParseInputLine, APointerLeadsWhereTheStandardSays) {
+  const auto domain = [](const char* pointer) {
+    const auto line = ParseInputLine(
+        R"({"text":"x","l":["a",["b","c"],{"d":"e"}],"a/b":"f","m~n":"g",)"
+        R"("":{"":"h"},"~1":"i","t":"j"})",
+        {.domain = pointer});
+    return line.ok() ? line->domain : std::string(line.status().message());
+  };
+  EXPECT_EQ(domain("/l/0"), "a");
+  EXPECT_EQ(domain("/l/1/1"), "c");
+  EXPECT_EQ(domain("/l/2/d"), "e");
+  EXPECT_EQ(domain("/a~1b"), "f");
+  EXPECT_EQ(domain("/m~0n"), "g");
+  EXPECT_EQ(domain("//"), "h");
+  EXPECT_EQ(domain("/~01"), "i");
+  for (const char* nowhere : {"/l/3", "/l/-", "/l/d", "/t/0", "/none/d",
+                              "/l/0/d", "/l/2/e", "/l/00", "/"}) {
+    const std::string found = domain(nowhere);
+    EXPECT_TRUE(found.empty() || found == "\"/\" is no text")
+        << nowhere << ": " << found;
+  }
+}
+
 TEST(ParseInputLine, ANulInsideTheTextIsKept) {
   LORY_ASSERT_OK_AND_ASSIGN(const InputLine line,
                             ParseInputLine(R"({"text":"a\u0000b"})"));

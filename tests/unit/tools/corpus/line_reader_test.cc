@@ -14,6 +14,7 @@ namespace {
 
 using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -71,6 +72,15 @@ TEST_F(LineReaderTest, CompressedFilesThatAreCutOffAreDataLoss) {
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("a.zst")));
   EXPECT_THAT(LinesOf(folder.Write("b.zst", "no such thing")),
               StatusIs(absl::StatusCode::kDataLoss, HasSubstr("b.zst")));
+}
+
+TEST_F(LineReaderTest, AWindowThatIsTooLargeIsSaidWithAWayOut) {
+  // A frame of one empty block with a window of 256 MiB (RFC 8878).
+  const std::string frame("\x28\xb5\x2f\xfd\x00\x90\x01\x00\x00", 9);
+  EXPECT_THAT(LinesOf(folder.Write("a.zst", frame)),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       AllOf(HasSubstr("a.zst: "), HasSubstr("128 MiB"),
+                             HasSubstr("zstd --long=27"))));
 }
 
 TEST_F(LineReaderTest, AMissingFileIsNotFound) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/base/random.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -24,7 +25,8 @@ struct Table {
   NearTest test() const {
     return {
         .similarity = [this](int32_t a, int32_t b) { return similarity[a][b]; },
-        .overlap = [this](int32_t, int32_t) { return overlap; }};
+        .overlap = [this](int32_t, int32_t) { return overlap; },
+        .text_of = [](int32_t) { return ""; }};
   }
   // All others, in no order that matters.
   std::vector<Neighbor> neighbors() const {
@@ -46,8 +48,7 @@ std::vector<int32_t> DroppedOf(const std::vector<NearPair>& pairs) {
   return dropped;
 }
 
-std::vector<int32_t> DroppedBy(const Table& table,
-                               const NearDuplicateOptions& options,
+std::vector<int32_t> DroppedBy(const Table& table, const NearLimits& options,
                                const std::vector<uint8_t>& gone) {
   const int32_t k = static_cast<int32_t>(table.similarity.size()) - 1;
   return DroppedOf(
@@ -107,6 +108,115 @@ TEST(FindNearDuplicates, HoldsItsPromisesOnRandomTables) {
       EXPECT_GE(table.similarity[pair.dropped][pair.kept], .7);
     }
     EXPECT_FALSE(gone.contains(0));
+  }
+}
+
+// Documents in groups of near copies: all of one text, or each of the one
+// before. Similar are those of one group, by how many words they share.
+struct Groups {
+  static constexpr int kWords = 40;
+
+  Groups(Random& random, int count, bool in_chains) {
+    std::vector<std::vector<int>> first_of;
+    for (int i = 0; i < count; ++i) {
+      if (i == 0 || random.Below(30) == 0) {
+        first_of.emplace_back(kWords);
+        for (int& word : first_of.back()) word = NewWord();
+      }
+      const auto group = static_cast<int>(random.Below(first_of.size()));
+      std::vector<int> words = first_of[group];
+      for (int j = 0; j < 2; ++j) words[random.Below(kWords)] = NewWord();
+      if (in_chains) first_of[group] = words;
+      documents.push_back(words);
+      texts.push_back(absl::StrJoin(words, " "));
+    }
+  }
+  int NewWord() { return ++words_made; }
+
+  double Similarity(int32_t a, int32_t b) const {
+    int same = 0;
+    for (int i = 0; i < kWords; ++i) same += documents[a][i] == documents[b][i];
+    return static_cast<double>(same) / kWords;
+  }
+  NearTest test() const {
+    return {
+        .similarity = [this](int32_t a, int32_t b) { return Similarity(a, b); },
+        .overlap =
+            [this](int32_t a, int32_t b) {
+              return Overlap(ShinglesOf(texts[a]), ShinglesOf(texts[b]));
+            },
+        .text_of = [this](int32_t a) { return absl::string_view(texts[a]); }};
+  }
+  std::vector<Neighbor> NearestOf(int32_t k) const {
+    std::vector<Neighbor> lists;
+    const auto count = static_cast<int32_t>(texts.size());
+    for (int32_t i = 0; i < count; ++i) {
+      std::vector<Neighbor> others;
+      for (int32_t j = 0; j < count; ++j) {
+        if (j != i) others.push_back({j, static_cast<float>(Similarity(i, j))});
+      }
+      std::stable_sort(others.begin(), others.end(),
+                       [](const Neighbor& a, const Neighbor& b) {
+                         return a.similarity > b.similarity;
+                       });
+      lists.insert(lists.end(), others.begin(), others.begin() + k);
+    }
+    return lists;
+  }
+
+  int words_made = 0;
+  std::vector<std::vector<int>> documents;
+  std::vector<std::string> texts;
+};
+
+// Groups are larger than lists, and than what the index has room for.
+TEST(FindNearDuplicates, NoTwoStayThatAreCopiesHoweverManyThereAre) {
+  constexpr int kCount = 150;
+  Random random(5);
+  for (const int32_t k : {1, 3, 10}) {
+    for (const double overlap : {0.0, 0.5}) {
+      for (const bool in_chains : {false, true}) {
+        const Groups groups(random, kCount, in_chains);
+        std::vector<uint8_t> gone(kCount);
+        for (int i = 0; i < 10; ++i) gone[random.Below(kCount)] = 1;
+        const NearTest test = groups.test();
+        NearLimits limits = {.similarity = .8, .overlap = overlap};
+        const auto pairs = FindNearDuplicates(groups.NearestOf(k), k, gone,
+                                              limits, groups.test());
+        std::vector<uint8_t> away = gone;
+        for (const NearPair& pair : pairs) {
+          ASSERT_FALSE(away[pair.dropped]);
+          away[pair.dropped] = 1;
+        }
+        EXPECT_GT(pairs.size(), kCount / 10);
+        const auto are_near = [&](int32_t a, int32_t b) {
+          return test.similarity(a, b) >= limits.similarity &&
+                 test.overlap(a, b) >= overlap;
+        };
+        for (const NearPair& pair : pairs) {
+          EXPECT_FALSE(away[pair.kept]);
+          EXPECT_LT(pair.kept, pair.dropped);
+          EXPECT_TRUE(are_near(pair.kept, pair.dropped));
+        }
+        int together = 0;
+        for (int i = 0; i < kCount; ++i) {
+          for (int j = 0; j < i; ++j) {
+            together += !away[i] && !away[j] && are_near(i, j);
+          }
+        }
+        EXPECT_EQ(together, 0) << k << " " << overlap << " " << in_chains;
+        for (const int64_t index_bytes : {1, 20'000}) {
+          limits.index_bytes = index_bytes;
+          const auto in_parts = FindNearDuplicates(groups.NearestOf(k), k, gone,
+                                                   limits, groups.test());
+          ASSERT_EQ(in_parts.size(), pairs.size());
+          for (size_t i = 0; i < pairs.size(); ++i) {
+            EXPECT_EQ(in_parts[i].dropped, pairs[i].dropped);
+            EXPECT_EQ(in_parts[i].kept, pairs[i].kept);
+          }
+        }
+      }
+    }
   }
 }
 

@@ -10,6 +10,7 @@
 #include "tests/support/status_matchers.h"
 #include "tests/unit/tools/corpus/made_up_dataset.h"
 #include "tools/corpus/build.h"
+#include "tools/corpus/map.h"
 #include "tools/corpus/verify.h"
 
 namespace lory::corpus {
@@ -72,7 +73,7 @@ TEST_F(OutputGuardTest, WhatAnEarlierBuildLeftGoes) {
 }
 
 TEST_F(OutputGuardTest, AnInputThatWouldBeWrittenOverIsRefused) {
-  for (const char* file : {"documents.jsonl", "tokenizer.json",
+  for (const char* file : {"documents.jsonl", "sequences.i64", "tokenizer.json",
                            "train-00000.bin", "stages/ingest/in.jsonl"}) {
     InputInOutput(file);
     EXPECT_THAT(Build(),
@@ -105,6 +106,29 @@ TEST_F(OutputGuardTest, AModelThatWouldBeWrittenOverIsRefused) {
                                   HasSubstr("embed.model: ")))
         << model;
   }
+}
+
+TEST_F(OutputGuardTest, APictureTakesNoFilesPlace) {
+  ASSERT_OK(Build());
+  for (const char* file :
+       {"manifest.json", "train-00000.bin", "held-out-d0.idx", "tokenizer.json",
+        "sequences.i64", "stages/mine.svg", "stages/order/order.bin"}) {
+    const std::string path = absl::StrCat(spec.output, "/", file);
+    const auto before = io::LocalStorage().Read(path);
+    EXPECT_THAT(MapDataset(spec.output, {}, path),
+                StatusIs(absl::StatusCode::kInvalidArgument,
+                         HasSubstr("is the dataset's own")));
+    EXPECT_EQ(io::LocalStorage().Read(path).ok(), before.ok());
+    if (before.ok()) {
+      EXPECT_EQ(*io::LocalStorage().Read(path), *before);
+    }
+  }
+  EXPECT_THAT(MapDataset(spec.output, {}, folder.At("a.png")),
+              StatusIs(absl::StatusCode::kInvalidArgument,
+                       HasSubstr("a.png must end in .svg")));
+  EXPECT_FALSE(IsThere("a.png"));
+  EXPECT_OK(MapDataset(spec.output, {}, folder.At("out/map.svg")));
+  EXPECT_OK(VerifyDataset(spec.output, captured.progress()));
 }
 
 TEST_F(OutputGuardTest, AFolderWithFilesOfTheseNamesThatNoBuildMadeIsRefused) {

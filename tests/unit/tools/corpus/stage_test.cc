@@ -1,10 +1,12 @@
 #include "tools/corpus/stage.h"
 
 #include <unistd.h>
+#include <cerrno>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "common/base/status_macros.h"
+#include "common/io/errno_status.h"
 #include "common/io/storage.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -22,6 +24,7 @@ using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 struct StageTest : ::testing::Test {
   // A stage that writes `content` and counts its runs.
@@ -178,6 +181,24 @@ TEST_F(StageTest, AFailedStageNamesItselfAndIsNotTakenForDone) {
                              HasSubstr("it goes on with this stage"))));
   Run(Writing("x", 2));
   EXPECT_EQ(runs, 2);
+}
+
+TEST_F(StageTest, ALimitIsNotToldLikeAFullDisk) {
+  const auto failed = [this](int error) {
+    Stage failing = Writing("x");
+    failing.run = [error](const std::string&) -> absl::StatusOr<StageResult> {
+      return io::ErrnoStatus(error, "writing out");
+    };
+    StageRunner runner(folder.At("stages"), "", captured.progress());
+    return std::string(runner.Run(failing).status().message());
+  };
+  EXPECT_THAT(failed(EFBIG), AllOf(HasSubstr("ulimit -f"),
+                                   HasSubstr("it goes on with this stage"),
+                                   Not(HasSubstr("were free"))));
+  EXPECT_THAT(failed(EDQUOT), AllOf(HasSubstr("the quota is used up"),
+                                    HasSubstr("it goes on with this stage"),
+                                    Not(HasSubstr("were free"))));
+  EXPECT_THAT(failed(ENOSPC), HasSubstr("MB were free"));
 }
 
 TEST(BuildLock, ASecondBuildIsRefusedUntilTheFirstEnds) {

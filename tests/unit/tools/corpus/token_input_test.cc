@@ -346,7 +346,7 @@ TEST_F(TokenInputTest, FoldersAreSearchedForIndexes) {
   ASSERT_EQ(found.files.size(), 2u);
   EXPECT_EQ(found.files[0].name, "b.idx");
   EXPECT_EQ(found.files[1].name, "deep/a.idx");
-  EXPECT_EQ(found.skipped, 4);
+  EXPECT_EQ(found.skipped.size(), 4u);
   input.format = InputFormat::kMds;
   LORY_ASSERT_OK_AND_ASSIGN(const InputFiles indexes, FilesOf(input));
   ASSERT_EQ(indexes.files.size(), 1u);
@@ -380,7 +380,7 @@ TEST_F(TokenInputTest, AnIndexBeneathAnotherIsReadUnlessTheOuterOneHasIt) {
         FilesOf({.path = folder.At(path), .format = InputFormat::kMds});
     EXPECT_OK(files);
     for (const InputFile& file : files->files) found.push_back(file.name);
-    EXPECT_EQ(files->skipped, 1);  // the hidden one
+    EXPECT_EQ(files->skipped.size(), 1u);  // the hidden one
     return found;
   };
   EXPECT_THAT(names("in"), ElementsAre("index.json", "more/deep/index.json"));
