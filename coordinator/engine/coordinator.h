@@ -140,7 +140,7 @@ class Coordinator {
       const lory::v1::DeleteCheckpointRequest& request);
   // Reads every byte of it.
   absl::StatusOr<lory::v1::Checkpoint> VerifyCheckpoint(
-      const lory::v1::VerifyCheckpointRequest& request);
+      const lory::v1::GetCheckpointRequest& request);
 
   // ---- for daemons ----
   // Opens a stream with its first message; answers through `sink` from now on.

@@ -309,13 +309,9 @@ absl::StatusOr<Checkpoint> Coordinator::DeleteCheckpoint(
 }
 
 absl::StatusOr<Checkpoint> Coordinator::VerifyCheckpoint(
-    const lory::v1::VerifyCheckpointRequest& request) {
+    const lory::v1::GetCheckpointRequest& request) {
   const std::string& name = request.name();
-  Checkpoint checkpoint;
-  {
-    MutexLock lock(&mutex_);
-    LORY_ASSIGN_OR_RETURN(checkpoint, FindCheckpoint(name));
-  }
+  LORY_ASSIGN_OR_RETURN(const Checkpoint checkpoint, GetCheckpoint(name));
   if (checkpoint.state() == Checkpoint::DELETED) {
     return ErrorWithReason(
         absl::StatusCode::kFailedPrecondition, "CHECKPOINT_DELETED",
@@ -324,12 +320,10 @@ absl::StatusOr<Checkpoint> Coordinator::VerifyCheckpoint(
   // A storage that is not mounted has damaged nothing.
   const std::string folder = CheckpointsFolder(ParseCheckpointName(name)->job);
   const auto names = storage_.List(folder);
-  const bool none = !names.ok() || names->empty();
-  if (none && !request.storage_is_mounted()) {
-    return absl::UnavailableError(
-        absl::StrCat("no checkpoint is in ", folder,
-                     "; is the storage mounted? if it is, they are lost: "
-                     "`loryctl checkpoint verify --lost` says so"));
+  if ((!names.ok() || names->empty()) && !request.storage_is_mounted()) {
+    return absl::UnavailableError(absl::StrCat(
+        "no checkpoint is in ", folder, "; is the storage mounted? If it is, ",
+        "`loryctl checkpoint verify --lost` gives them up"));
   }
   LORY_ASSIGN_OR_RETURN(const std::string damage,
                         FindDamage(storage_, checkpoint));
@@ -416,7 +410,7 @@ void Coordinator::JudgeUnreadable() {
   }
   for (const auto& [job, suspect] : suspects) {
     const auto& [unreadable, generation] = suspect;
-    lory::v1::VerifyCheckpointRequest request;
+    lory::v1::GetCheckpointRequest request;
     request.set_name(unreadable.name);
     const absl::StatusOr<Checkpoint> seen = VerifyCheckpoint(request);
     MutexLock lock(&mutex_);

@@ -24,7 +24,7 @@ grpc::Status CheckpointServiceRpc::DeleteCheckpoint(
 }
 
 grpc::Status CheckpointServiceRpc::VerifyCheckpoint(
-    grpc::ServerContext*, const lory::v1::VerifyCheckpointRequest* request,
+    grpc::ServerContext*, const lory::v1::GetCheckpointRequest* request,
     lory::v1::Checkpoint* response) {
   return Finish(observer_, "VerifyCheckpoint",
                 coordinator_.VerifyCheckpoint(*request), response);

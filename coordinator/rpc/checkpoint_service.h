@@ -23,7 +23,7 @@ class CheckpointServiceRpc final : public lory::v1::CheckpointService::Service {
       grpc::ServerContext*, const lory::v1::DeleteCheckpointRequest* request,
       lory::v1::Checkpoint* response) override;
   grpc::Status VerifyCheckpoint(grpc::ServerContext*,
-                                const lory::v1::VerifyCheckpointRequest* request,
+                                const lory::v1::GetCheckpointRequest* request,
                                 lory::v1::Checkpoint* response) override;
 
  private:

@@ -163,7 +163,7 @@ absl::Status GetCheckpoint(Session& session, const CheckpointName& name) {
 }
 
 absl::Status VerifyCheckpoint(Session& session, const CheckpointName& name) {
-  lory::v1::VerifyCheckpointRequest request;
+  lory::v1::GetCheckpointRequest request;
   LORY_ASSIGN_OR_RETURN(*request.mutable_name(), Resolve(session, name, true));
   request.set_storage_is_mounted(name.lost);
   auto found = session.Call(&CheckpointStub::VerifyCheckpoint, request);

@@ -37,7 +37,7 @@ class CheckpointTroubleTest : public ::testing::Test {
   }
 
   absl::StatusOr<Checkpoint> Verify(int64_t step = 12, bool mounted = false) {
-    lory::v1::VerifyCheckpointRequest request;
+    lory::v1::GetCheckpointRequest request;
     request.set_name(absl::StrCat("jobs/tiny/checkpoints/", step));
     request.set_storage_is_mounted(mounted);
     return fleet_.core().VerifyCheckpoint(request);

@@ -347,7 +347,7 @@ class FakeService::Checkpoints final
     return Find(fake_.mutex_, fake_.checkpoints, request->name(), checkpoint);
   }
   Status VerifyCheckpoint(ServerContext*,
-                          const lory::v1::VerifyCheckpointRequest* request,
+                          const lory::v1::GetCheckpointRequest* request,
                           lory::v1::Checkpoint* checkpoint) override {
     if (auto status = fake_.Enter("VerifyCheckpoint", *request); !status.ok()) {
       return status;
