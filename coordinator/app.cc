@@ -71,7 +71,9 @@ absl::StatusOr<std::unique_ptr<App>> App::Start(const AppOptions& options) {
       core.storage_root,
       io::WritableFolder("--storage-root", options.storage_root));
   for (const std::string& root : options.data_roots) {
-    LORY_RETURN_IF_ERROR(io::ExistingFolder("--data-root", root).status());
+    // Jobs whose data is there go on.
+    const absl::Status there = io::ExistingFolder("--data-root", root).status();
+    if (!there.ok()) Log(LogLevel::kWarning, there.message());
   }
   LORY_ASSIGN_OR_RETURN(const std::string state, StateFolder(options.state));
   LORY_ASSIGN_OR_RETURN(app->journal_, SqliteJournal::Open(state));

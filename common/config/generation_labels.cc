@@ -28,6 +28,10 @@ std::vector<int64_t> EndTokensIn(const lory::v1::JobSpec& spec,
 
 }  // namespace
 
+bool IsGenerationLabel(absl::string_view label) {
+  return label == kTokenIdsLabel || label == kGenerationLabel;
+}
+
 void KeepGenerationLabels(const lory::v1::JobSpec& from,
                           lory::v1::JobSpec& to) {
   for (const char* label : {kTokenIdsLabel, kGenerationLabel}) {

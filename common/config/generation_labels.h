@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "lory/v1/job.pb.h"
 
 // What a Hugging Face folder said of the tokens around its texts and of how
@@ -15,6 +16,9 @@ namespace lory::config {
 inline constexpr char kTokenIdsLabel[] = "hugging_face_token_ids";
 // JSON of generation_config.json.
 inline constexpr char kGenerationLabel[] = "hugging_face_generation_config";
+
+// Whether a label is one of these, which no person writes.
+bool IsGenerationLabel(absl::string_view label);
 
 // Gives `to` those of `from` that it does not have itself.
 void KeepGenerationLabels(const lory::v1::JobSpec& from, lory::v1::JobSpec& to);

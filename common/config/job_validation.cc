@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "common/config/field_checks.h"
+#include "common/config/generation_labels.h"
 #include "common/config/model_shape.h"
 #include "common/config/optimizer_defaults.h"
 
@@ -23,7 +24,7 @@ constexpr int64_t kMaxDurationSeconds = 365 * 24 * 3600;
 constexpr char kModel[] = "spec.model.";
 constexpr size_t kMaxLabels = 64;
 constexpr size_t kMaxLabelKey = 63;
-constexpr size_t kMaxLabelValue = 4096;
+constexpr size_t kMaxLabelValue = 255;
 
 class Violations {
  public:
@@ -84,10 +85,12 @@ void CheckWorkers(const JobSpec& spec, Violations& found) {
 }
 
 void CheckLabels(const JobSpec& spec, Violations& found) {
-  if (spec.labels().size() > kMaxLabels) {
-    found.Add("labels", absl::StrCat("more than ", kMaxLabels));
-  }
+  size_t count = 0;
   for (const auto& [key, value] : spec.labels()) {
+    if (IsGenerationLabel(key)) continue;  // as long as others wrote it
+    if (++count == kMaxLabels + 1) {
+      found.Add("labels", absl::StrCat("more than ", kMaxLabels));
+    }
     if (key.empty() || key.size() > kMaxLabelKey ||
         value.size() > kMaxLabelValue) {
       found.Add("labels",

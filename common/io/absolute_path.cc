@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <system_error>
 
@@ -49,10 +48,14 @@ absl::StatusOr<std::string> WritableFolder(const std::string& flag,
   if (::faccessat(AT_FDCWD, whole.c_str(), W_OK | X_OK, AT_EACCESS) == 0) {
     return whole;
   }
-  return absl::FailedPreconditionError(
-      absl::StrCat(flag, ": ", path, " cannot be written by user ", ::geteuid(),
-                   ": ", std::strerror(errno),
-                   "; give it to that user with `chown`, or start as another"));
+  const int error = errno;
+  const absl::Status why = ErrnoStatus(
+      error, absl::StrCat(path, " cannot be written by user ", ::geteuid()));
+  return absl::FailedPreconditionError(absl::StrCat(
+      flag, ": ", why.message(),
+      error == EACCES ? "; give it to that user with `chown`, or start as "
+                        "another"
+                      : ""));
 }
 
 }  // namespace lory::io

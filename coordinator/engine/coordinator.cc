@@ -239,7 +239,6 @@ void Coordinator::AfterStateChange(const JobState& job) {
   if (job.state != Job::PAUSED) {
     fresh.barred = std::move(run.barred);
     fresh.failed_starts = std::move(run.failed_starts);
-    fresh.exits_without_progress = run.exits_without_progress;
   }
   fresh.last_checkpoint = clock_.MonotonicNow();
   const Checkpoint* newest = job.NewestCheckpoint();

@@ -53,7 +53,8 @@ int64_t StoppedAt(const View& view, const JobState& job) {
   return step;
 }
 
-bool AnyStateHeld(const View& view, const JobState& job) {
+// Above step `above`.
+bool AnyStateHeld(const View& view, const JobState& job, int64_t above = -1) {
   for (const SlotKey& key : view.sessions.LeasesOf(job.name)) {
     const TrainerStatus* status = view.sessions.FindTrainer(key, job.name);
     const WorkerSession* worker = view.sessions.FindWorker(key.worker);
@@ -61,7 +62,7 @@ bool AnyStateHeld(const View& view, const JobState& job) {
       if (!WorkerLost(view, key.worker)) return true;  // it may come back
       continue;
     }
-    if (status != nullptr && status->applied_step() >= 0) return true;
+    if (status != nullptr && status->applied_step() > above) return true;
   }
   return false;
 }
@@ -102,8 +103,14 @@ bool HasProgress(const View& view, const JobState& job) {
   return false;
 }
 
-// No member of the started generation came to hold a state, and none will: each
-// gave up or is gone, as where the checkpoint cannot be read.
+// The step that is saved; -1: none.
+int64_t SavedStep(const JobState& job) {
+  const lory::v1::Checkpoint* newest = job.NewestCheckpoint();
+  return newest == nullptr ? -1 : newest->step();
+}
+
+// No member of the started generation holds more than is saved, and none will:
+// each gave up or is gone, as where the checkpoint cannot be read.
 bool NobodyCameUp(const View& view, const JobState& job) {
   for (const SlotKey& key : job.started.members) {
     const WorkerSession* worker = view.sessions.FindWorker(key.worker);
@@ -111,7 +118,7 @@ bool NobodyCameUp(const View& view, const JobState& job) {
     const TrainerStatus* status = view.sessions.FindTrainer(key, job.name);
     if (status == nullptr || HasEnded(*status)) continue;
     if (status->phase() != TrainerStatus::BROKEN ||
-        status->applied_step() >= 0) {
+        status->applied_step() > SavedStep(job)) {
       return false;
     }
   }
@@ -134,7 +141,7 @@ Plan PlanStop(const View& view, const JobState& job, const JobRun& run) {
     }
     return {};
   }
-  if (AnyStateHeld(view, job)) return {};
+  if (AnyStateHeld(view, job, SavedStep(job))) return {};
   return Go(job, next,
             pausing ? "paused on request; no trainer held a newer state"
                     : run.evicted);
@@ -257,8 +264,11 @@ Plan PlanBarred(const View& view, const JobState& job) {
   for (const auto& [key, bar] : run->barred) {
     if (bar.told) continue;
     plan.reason = absl::StrCat(
-        ToString(key), " is not used for this job until its daemon is started ",
-        "again: the job failed there and nowhere else: ", bar.error);
+        ToString(key), " is not used for this job ",
+        bar.for_good ? "until its daemon is started again: the job failed "
+                       "there and nowhere else: "
+                     : "for some minutes: no trainer of it starts there: ",
+        bar.error);
     lory::internal::v1::JournalRecord record;
     record.mutable_job_event_added()->set_job(job.name);
     auto* event = record.mutable_job_event_added()->mutable_event();

@@ -28,8 +28,10 @@ std::string Obstacle(const View& view, const SlotKey& key,
   if (Drains(view, key.worker)) return "it drains";
   if (!Attends(view, key.worker)) return "its daemon does not attend";
   if (const JobRun::Bar* bar = FindBar(view.sessions, key, job)) {
-    return absl::StrCat("the job failed there and nowhere else: ", bar->error,
-                        "; mend that and start its daemon again");
+    return absl::StrCat(bar->for_good
+                            ? "the job failed there and nowhere else: "
+                            : "for some minutes, as no trainer starts there: ",
+                        bar->error, "; mend that and start its daemon again");
   }
   const WorkerSession* worker = view.sessions.FindWorker(key.worker);
   const auto found = worker->trainers.find(key.slot);

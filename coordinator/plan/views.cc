@@ -75,7 +75,11 @@ void FillProgress(const View& view, const JobState& job, Job& out) {
   JobProgress* progress = out.mutable_progress();
   const bool heard = run != nullptr && (run->progress.step() > 0 ||
                                         run->progress.has_evaluation());
-  *progress = heard ? run->progress : job.progress;
+  if (heard) {
+    *progress = run->progress;
+  } else if (!HoldsSlots(job.state)) {
+    *progress = job.progress;
+  }
   progress->set_step_count(job.spec.step_count());
   const lory::v1::Checkpoint* newest = job.NewestCheckpoint();
   int64_t step = newest == nullptr ? 0 : newest->step();

@@ -17,7 +17,10 @@ using ::lory::v1::TrainerStatus;
 constexpr int kHostsThatProve = 3;
 
 // Trainers that cannot start in a slot, one after the other, are no accident.
-constexpr int kStartsThatProve = 2;
+constexpr int kStartsThatProve = 3;
+constexpr absl::Duration kInARow = absl::Minutes(10);
+// What kept them from starting may pass, such as a mount that hangs.
+constexpr absl::Duration kBarOfStarts = absl::Minutes(5);
 
 // Slots of other hosts that the job may use, free or not.
 int SlotsElsewhere(const SlotKey& key, const std::string& job,
@@ -32,12 +35,14 @@ int SlotsElsewhere(const SlotKey& key, const std::string& job,
   return count;
 }
 
-// Other hosts that are barred from the job for the same error.
+// Other hosts that are barred from the job for the same error, or where no
+// trainer started: those errors name their host.
 int HostsAlike(const SlotKey& key, const TrainerStatus& failed,
                const JobRun& run, const Sessions& sessions) {
   std::set<std::string> hosts;
   for (const auto& [slot, bar] : run.barred) {
-    if (slot.worker != key.worker && bar.error == failed.error() &&
+    if (slot.worker != key.worker &&
+        (bar.error == failed.error() || !bar.for_good) &&
         FindBar(sessions, slot, failed.job()) != nullptr) {
       hosts.insert(slot.worker);
     }
@@ -84,10 +89,22 @@ bool FailedToStart(const TrainerStatus& status) {
   return by_itself && status.generation() == 0;
 }
 
+// How many in a row did not start in the slot, with this one; 0: it did.
+int CountFailedStart(const WorkerSession& session, const SlotKey& key,
+                     const TrainerStatus& status, absl::Time now, JobRun& run) {
+  if (!FailedToStart(status)) return 0;
+  JobRun::FailedStarts& starts = run.failed_starts[key];
+  if (starts.daemon != session.incarnation || now - starts.last > kInARow) {
+    starts = {.daemon = session.incarnation};
+  }
+  starts.last = now;
+  return ++starts.count;
+}
+
 // Counts the end of a process once, and takes its slot back: whatever comes
 // there next is another trainer. `replaced`: that one is there already.
 void ObserveEnd(const JobState& job, const SlotKey& key,
-                const TrainerStatus& status, bool replaced,
+                const TrainerStatus& status, bool replaced, absl::Time now,
                 Sessions& sessions) {
   WorkerSession& session = sessions.workers[key.worker];
   TrainerStatus& last = session.ended[key.slot];
@@ -102,16 +119,23 @@ void ObserveEnd(const JobState& job, const SlotKey& key,
   JobRun& run = sessions.runs[status.job()];
   const bool permanent =
       status.phase() == TrainerStatus::FAILED && status.error_is_permanent();
-  const int starts = FailedToStart(status) ? ++run.failed_starts[key] : 0;
+  const int starts = CountFailedStart(session, key, status, now, run);
   if ((permanent || starts >= kStartsThatProve) &&
       IsHostsFault(key, status, job, run, sessions)) {
-    run.barred[key] = {.daemon = session.incarnation, .error = status.error()};
+    run.failed_starts.erase(key);
+    run.barred[key] = {
+        .daemon = session.incarnation,
+        .error = status.error(),
+        .for_good = permanent,
+        .end = permanent ? absl::InfiniteFuture() : now + kBarOfStarts};
     return;
   }
   CountFailure(key, std::min(status.generation(), job.started.number), run);
   run.last_error = status.error().empty()
                        ? absl::StrCat("exit status ", status.exit_status())
                        : status.error();
+  // Those of a slot count across the queue, to which each sends the job.
+  run.exits_without_progress = std::max(run.exits_without_progress, starts);
   if (permanent) run.permanent_error = run.last_error;
 }
 
@@ -278,7 +302,7 @@ void Observe(const CoordinatorState& state, absl::Time now,
                                other.incarnation() != status.incarnation() &&
                                other.phase() != TrainerStatus::EXITED;
                       });
-      ObserveEnd(*job, key, status, replaced, sessions);
+      ObserveEnd(*job, key, status, replaced, now, sessions);
     }
   }
   // A condemned process is forgotten when its slot shows another, or none.
@@ -307,6 +331,14 @@ void LeaseMembers(const CoordinatorState& state, Sessions& sessions) {
 
 void FollowJob(const JobState& job, absl::Time now, Sessions& sessions) {
   JobRun& run = sessions.runs[job.name];
+  std::erase_if(run.barred,
+                [now](const auto& entry) { return entry.second.end <= now; });
+  for (const SlotKey& key : job.started.members) {
+    const TrainerStatus* status = sessions.FindTrainer(key, job.name);
+    if (status != nullptr && !HasEnded(*status) && status->generation() > 0) {
+      run.failed_starts.erase(key);
+    }
+  }
   BindMembers(job, now, sessions, run);
   FollowProgress(job, now, sessions, run);
   bool broken = false, joiner = false;

@@ -46,15 +46,24 @@ struct WorkerSession {
 struct JobRun {
   // A slot that failed for good, or again and again before it trained, where
   // others did not: its host is not fit for this job. Until its daemon is
-  // started anew, or the job is paused.
+  // started anew, or the job is paused; where the error was not for good
+  // also no longer than until `end`.
   struct Bar {
     std::string daemon;  // incarnation
     std::string error;
+    bool for_good = true;  // the error, not that no trainer started
+    absl::Time end = absl::InfiniteFuture();
     bool told = false;  // an event says so
   };
   std::map<SlotKey, Bar> barred;
-  // Trainers in a row that ended in a slot before a generation took them.
-  std::map<SlotKey, int> failed_starts;
+  // Trainers in a row that ended by themselves in a slot before a generation
+  // took them.
+  struct FailedStarts {
+    std::string daemon;  // incarnation
+    int count = 0;
+    absl::Time last;
+  };
+  std::map<SlotKey, FailedStarts> failed_starts;
 
   // Processes that are the members of the newest generation, by rank; empty:
   // not known yet.

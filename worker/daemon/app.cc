@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 #include <memory>
 #include <thread>
@@ -18,6 +17,7 @@
 #include "common/base/stop_signals.h"
 #include "common/http/http_server.h"
 #include "common/io/absolute_path.h"
+#include "common/io/errno_status.h"
 #include "common/io/storage.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/server.h"
@@ -203,9 +203,10 @@ absl::Status App::CheckHost() const {
     LORY_RETURN_IF_ERROR(io::ExistingFolder("--data-root", root).status());
   }
   if (::access(flags_.trainer.c_str(), X_OK) == 0) return absl::OkStatus();
+  const absl::Status why =
+      io::ErrnoStatus(errno, absl::StrCat("--trainer: ", flags_.trainer));
   return absl::FailedPreconditionError(
-      absl::StrCat("--trainer: ", flags_.trainer, ": ", std::strerror(errno),
-                   "; give the path of lory-trainer"));
+      absl::StrCat(why.message(), "; give the path of lory-trainer"));
 }
 
 absl::Status App::Start() {

@@ -68,61 +68,75 @@ bool DatasetCheck::WaitUntilDone(absl::Duration limit) {
   return true;
 }
 
+void DatasetCheck::LookAgain() {
+  MutexLock lock(&mutex_);
+  if (!status_.ok()) return;
+  look_wanted_ = true;
+  done_ = false;
+  changed_.NotifyAll();
+}
+
 void DatasetCheck::Run(const std::stop_token& stop) {
   setpriority(PRIO_PROCESS, static_cast<id_t>(syscall(SYS_gettid)), 10);
-  absl::Status status;
-  for (const File& file : files_) {
-    status = CheckFile(file, stop);
-    if (!status.ok()) break;
+  const std::stop_callback wake(stop, [this] {
+    MutexLock lock(&mutex_);
+    changed_.NotifyAll();
+  });
+  absl::Status status = CheckAll(stop);
+  Say(status);
+  while (status.ok() && AwaitLook(stop)) {
+    status = CheckWritten(stop);
+    Say(status);
   }
+}
+
+void DatasetCheck::Say(absl::Status status) {
   MutexLock lock(&mutex_);
   status_ = std::move(status);
-  done_ = true;
+  done_ = !status_.ok() || !look_wanted_;
   changed_.NotifyAll();
+}
+
+bool DatasetCheck::AwaitLook(const std::stop_token& stop) {
+  MutexLock lock(&mutex_);
+  while (!look_wanted_ && !stop.stop_requested()) changed_.Wait(&mutex_);
+  look_wanted_ = false;
+  return !stop.stop_requested();
+}
+
+absl::Status DatasetCheck::CheckAll(const std::stop_token& stop) {
+  for (File& file : files_) {
+    file.marks = io::FileMarks::Of({file.path});
+    LORY_RETURN_IF_ERROR(CheckFile(file, stop));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DatasetCheck::CheckWritten(const std::stop_token& stop) {
+  for (File& file : files_) {
+    if (file.marks.FindWritten().empty()) continue;
+    const io::FileMarks marks = io::FileMarks::Of({file.path});
+    const absl::Status status = CheckFile(file, stop);
+    if (absl::IsDataLoss(status)) return status;
+    // What cannot be read now has altered nothing; the next look tries again.
+    if (status.ok()) file.marks = marks;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status DatasetCheck::CheckFile(const File& file,
                                      const std::stop_token& stop) {
   LORY_ASSIGN_OR_RETURN(const std::string line, LineOf(file.path, file.sha256));
-  if (options_.known.count(line) == 0) {
-    return ReadFile(file, line, stop, [this] { ++pieces_read_; });
-  }
-  MutexLock lock(&mutex_);
-  sound_[file.path] = line;
-  return absl::OkStatus();
-}
-
-absl::Status DatasetCheck::ReadFile(const File& file, const std::string& line,
-                                    const std::stop_token& stop,
-                                    const std::function<void()>& progress) {
-  LORY_ASSIGN_OR_RETURN(const std::string found,
-                        io::FileSha256Hex(file.path, stop, progress));
+  if (options_.known.count(line) > 0) return absl::OkStatus();
+  LORY_ASSIGN_OR_RETURN(
+      const std::string found,
+      io::FileSha256Hex(file.path, stop, [this] { ++pieces_read_; }));
   if (found != file.sha256) {
     return absl::DataLossError(absl::StrCat(file.path, ": SHA-256 is ", found,
                                             ", the manifest says ", file.sha256,
                                             ": altered since it was built"));
   }
-  MutexLock lock(&mutex_);
   if (options_.on_sound != nullptr) options_.on_sound(line);
-  sound_[file.path] = line;
-  return absl::OkStatus();
-}
-
-absl::Status DatasetCheck::CheckAgain(const std::function<void()>& progress) {
-  for (const File& file : files_) {
-    std::string before;
-    {
-      MutexLock lock(&mutex_);
-      if (!status_.ok()) return status_;
-      const auto found = sound_.find(file.path);
-      if (found == sound_.end()) continue;  // will be read, or was just now
-      before = found->second;
-    }
-    LORY_ASSIGN_OR_RETURN(const std::string line,
-                          LineOf(file.path, file.sha256));
-    if (line == before) continue;
-    LORY_RETURN_IF_ERROR(ReadFile(file, line, /*stop=*/{}, progress));
-  }
   return absl::OkStatus();
 }
 

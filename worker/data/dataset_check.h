@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <set>
 #include <stop_token>
 #include <string>
@@ -15,6 +14,7 @@
 #include "absl/time/time.h"
 #include "common/base/mutex.h"
 #include "common/data/dataset_manifest.h"
+#include "common/io/file_marks.h"
 
 namespace lory::data {
 
@@ -28,9 +28,8 @@ class DatasetCheck {
     // What `on_sound` was told by earlier checks: a file that is still the
     // same to the file system is not read again.
     std::set<std::string> known;
-    // Told, on the check's thread or that of CheckAgain, one at a time, of each
-    // file found sound: its hash, what tells it apart (device, inode, size,
-    // time of change) and its path.
+    // Told, on the check's thread, of each file found sound: its hash, what
+    // tells it apart (device, inode, size, time of change) and its path.
     std::function<void(const std::string& line)> on_sound;
   };
 
@@ -40,11 +39,11 @@ class DatasetCheck {
   // operating system's error: it cannot be read.
   absl::Status status();
 
-  // Looks at every file found sound so far, and reads those again that the file
-  // system says were written to since: a mapped shard shows what others write
-  // into it. `progress` is called while it reads. DATA_LOSS: one is altered;
-  // names it. Otherwise as status().
-  absl::Status CheckAgain(const std::function<void()>& progress);
+  // Has the files looked at once more, in the check's thread: those that were
+  // written to since they were read are read again, for a mapped shard shows
+  // what others write into it. Until that is done WaitUntilDone says that it is
+  // not. Does not wait.
+  void LookAgain();
 
   // Pieces of files read so far: grows for as long as it gets on.
   int64_t pieces_read() const { return pieces_read_; }
@@ -56,17 +55,20 @@ class DatasetCheck {
  private:
   struct File {
     std::string path;
-    std::string sha256;  // hex
+    std::string sha256;   // hex
+    io::FileMarks marks;  // taken before it was read
   };
 
   void Run(const std::stop_token& stop);
+  absl::Status CheckAll(const std::stop_token& stop);
+  absl::Status CheckWritten(const std::stop_token& stop);
   absl::Status CheckFile(const File& file, const std::stop_token& stop);
-  // Reads the file, which is as `line` says.
-  absl::Status ReadFile(const File& file, const std::string& line,
-                        const std::stop_token& stop,
-                        const std::function<void()>& progress);
+  // Says what a look found, unless another is wanted by now.
+  void Say(absl::Status status);
+  // False: the check is to end.
+  bool AwaitLook(const std::stop_token& stop);
 
-  std::vector<File> files_;
+  std::vector<File> files_;  // of the thread alone, once it runs
   const Options options_;
   std::atomic<int64_t> pieces_read_ = 0;
 
@@ -74,8 +76,7 @@ class DatasetCheck {
   CondVar changed_;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
   bool done_ ABSL_GUARDED_BY(mutex_) = false;
-  // By path: what told a file apart when it was found sound.
-  std::map<std::string, std::string> sound_ ABSL_GUARDED_BY(mutex_);
+  bool look_wanted_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::jthread thread_;  // last: ends before what it uses
 };

@@ -197,9 +197,9 @@ absl::Status HttpApi::Stream(Open& open, const lory::http::BodyWriter& write,
   if (with_usage) {
     json["choices"] = ordered_json::array();
     json["usage"] = UsageOf(open.choices);
-    send(json);
+    if (!send(json)) return absl::CancelledError("the reader left");
   }
-  write("data: [DONE]\n\n");
+  write("data: [DONE]\n\n");  // all was said: who left has it
   return absl::OkStatus();
 }
 

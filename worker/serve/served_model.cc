@@ -68,7 +68,7 @@ absl::StatusOr<std::unique_ptr<ServedModel>> ServedModel::Open(
     parts.push_back(
         absl::StrCat(model->manifest_.checkpoint.folder(), "/", part.file()));
   }
-  model->files_ = FileMarks::Of(parts);
+  model->files_ = lory::io::FileMarks::Of(parts);
   const absl::Status loaded =
       lory::train::GuardTorch("loading", [&] { return model->Load(slots); });
   if (!loaded.ok()) return lory::checkpoint::ExplainUnreadable(loaded, folder);
@@ -239,6 +239,16 @@ int64_t ServedModel::KeptBytes() const {
   return shape_.expert_count * shape_.width *
          shape_.feed_forward_spec.soft_moe().slots_per_expert() *
          static_cast<int64_t>(sizeof(float));
+}
+
+absl::Status ServedModel::CheckFiles() const {
+  const std::string written = has_experts() ? files_.FindWritten() : "";
+  if (written.empty()) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(
+      written,
+      " was written to while it is served, its experts can no longer be "
+      "trusted; start lory-server again, and write other checkpoints to "
+      "folders of their own"));
 }
 
 }  // namespace lory::serve

@@ -12,11 +12,11 @@
 #include "absl/status/statusor.h"
 #include "common/config/model_shape.h"
 #include "common/data/checkpoint_manifest.h"
+#include "common/io/file_marks.h"
 #include "worker/checkpoint/checkpoint_reader.h"
 #include "worker/model/parameter_store.h"
 #include "worker/model/router.h"
 #include "worker/ops/rotary.h"
-#include "worker/serve/file_marks.h"
 
 namespace lory::serve {
 
@@ -101,9 +101,7 @@ class ServedModel {
   // that was cut ends the process, and after, before the weights are used.
   //
   // DATA_LOSS: a part was written to. Dense models are in memory: always OK.
-  absl::Status CheckFiles() const {
-    return has_experts() ? files_.Check() : absl::OkStatus();
-  }
+  absl::Status CheckFiles() const;
 
   // Memory of the merged weights of one layer.
   int64_t LayerBytes() const;
@@ -128,7 +126,7 @@ class ServedModel {
 
   lory::data::CheckpointManifest manifest_;
   lory::config::ModelShape shape_;
-  FileMarks files_;
+  lory::io::FileMarks files_;
   std::unique_ptr<lory::checkpoint::CheckpointReader> reader_;
   at::Tensor embedding_VD_;
   at::Tensor norm_D_;

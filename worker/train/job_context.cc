@@ -137,12 +137,6 @@ absl::Status CheckData(JobContext& job) {
   return SayWhatMends(job.check->status(), job.manifest_path, job.spec);
 }
 
-absl::Status CheckDataAgain(JobContext& job,
-                            const std::function<void()>& progress) {
-  return SayWhatMends(job.check->CheckAgain(progress), job.manifest_path,
-                      job.spec);
-}
-
 absl::Status ExplainError(JobContext& job, const absl::Status& status) {
   if (ReasonOf(status) != "TOKEN_OUT_OF_RANGE") return status;
   LORY_RETURN_IF_ERROR(CheckData(job));  // an altered byte explains more

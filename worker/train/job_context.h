@@ -61,12 +61,6 @@ absl::StatusOr<std::unique_ptr<JobContext>> OpenJob(
 // names the file and what mends it.
 absl::Status CheckData(JobContext& job);
 
-// The same of files that were written to since they were found sound, which
-// are read again: whoever saves a state vouches for what it was trained on.
-// `progress` is called while it reads.
-absl::Status CheckDataAgain(JobContext& job,
-                            const std::function<void()>& progress);
-
 // What to tell of an error that training met: one of the dataset gets what
 // mends it, and keeps its reason only when the files are as they were built, so
 // that no host is at fault. Others stay as they are.

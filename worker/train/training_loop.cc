@@ -64,9 +64,7 @@ absl::StatusOr<TrainingLoop::End> TrainingLoop::Run() {
     // While one is being written the next is put off, by all: a slow disk must
     // not hold training up.
     const bool saves = checkpoint_due_ && !decision.writing;
-    if (saves || decision.stop) {
-      LORY_RETURN_IF_ERROR(CheckDataAgain(job_, [&] { board_.Progress(); }));
-    }
+    if (saves || decision.stop) job_.check->LookAgain();
     if (decision.stop) {
       if (!SecureState(decision)) return End::kLeft;
       ReportPhase(TrainerStatus::STOPPED);
@@ -307,13 +305,13 @@ absl::Status TrainingLoop::Evaluate() {
 
 absl::StatusOr<TrainingLoop::End> TrainingLoop::Finish() {
   LORY_RETURN_IF_ERROR(Evaluate());
+  job_.check->LookAgain();
   while (!job_.check->WaitUntilDone(kLook)) {
     board_.Progress();
     Absorb();
     if (leave_ || board_.closed()) return End::kLeft;
   }
   LORY_RETURN_IF_ERROR(CheckData(job_));
-  LORY_RETURN_IF_ERROR(CheckDataAgain(job_, [&] { board_.Progress(); }));
   const bool evaluates = job_.spec.kind() == lory::v1::JobSpec::EVALUATE;
   if (!evaluates && !SecureState({})) return End::kLeft;
   ReportPhase(TrainerStatus::FINISHED);

@@ -129,6 +129,31 @@ TEST_F(UnfitHostTest, AHostWhereNoTrainerStartsLeavesTheJobToOthers) {
   }
 }
 
+TEST_F(UnfitHostTest, ABarOfAHostWhereNoTrainerStartedPasses) {
+  Begin(1, Fleet::Spec(1, 2, 100'000));
+  fleet_.AddWorker("w1");
+  fleet_.daemons()["w1"].unfit = "the mount hangs";
+  fleet_.daemons()["w1"].unfit_for_good = false;
+  ASSERT_TRUE(fleet_.RunUntil([&] { return BarsTold() == 1; }));
+  EXPECT_TRUE(absl::StrContains(Explained(), "for some minutes"));
+  fleet_.daemons()["w1"].unfit.clear();
+  EXPECT_EQ(fleet_.Job("tiny").members_size(), 1);
+  fleet_.clock().Advance(absl::Minutes(5));
+  EXPECT_TRUE(
+      fleet_.RunUntil([&] { return fleet_.Job("tiny").members_size() == 2; }));
+}
+
+TEST_F(UnfitHostTest, WhatStartsNowhereFailsAfterThreeHostsWhateverItsWords) {
+  for (const char* name : {"w0", "w1", "w2", "w3", "w4"}) {
+    fleet_.AddWorker(name);
+    fleet_.daemons()[name].unfit = absl::StrCat("/verified/", name, ".txt");
+    fleet_.daemons()[name].unfit_for_good = false;
+  }
+  ASSERT_OK(fleet_.Submit("tiny", Fleet::Spec(1, 1)));
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::FAILED));
+  EXPECT_LE(BarsTold(), 2);
+}
+
 TEST_F(UnfitHostTest, WhatCannotStartAnywhereFailsTheJobAndSaysWhy) {
   fleet_.AddWorker("w0");
   fleet_.daemons()["w0"].unfit = "making a folder: permission denied";

@@ -1,10 +1,8 @@
-#include "worker/serve/file_marks.h"
+#include "common/io/file_marks.h"
 
 #include <sys/stat.h>
 
-#include "absl/strings/str_cat.h"
-
-namespace lory::serve {
+namespace lory::io {
 namespace {
 
 int64_t WrittenAt(const struct stat& status) {
@@ -25,7 +23,7 @@ FileMarks FileMarks::Of(const std::vector<std::string>& paths) {
   return taken;
 }
 
-absl::Status FileMarks::Check() const {
+std::string FileMarks::FindWritten() const {
   for (const Mark& mark : marks_) {
     struct stat status = {};
     if (::stat(mark.path.c_str(), &status) != 0) continue;
@@ -33,13 +31,9 @@ absl::Status FileMarks::Check() const {
     if (status.st_size == mark.size && WrittenAt(status) == mark.written) {
       continue;
     }
-    return absl::DataLossError(absl::StrCat(
-        mark.path,
-        " was written to while it is served, its experts can no longer be "
-        "trusted; start lory-server again, and write other checkpoints to "
-        "folders of their own"));
+    return mark.path;
   }
-  return absl::OkStatus();
+  return "";
 }
 
-}  // namespace lory::serve
+}  // namespace lory::io

@@ -1,5 +1,5 @@
-#ifndef LORY_WORKER_SERVE_FILE_MARKS_H_
-#define LORY_WORKER_SERVE_FILE_MARKS_H_
+#ifndef LORY_COMMON_IO_FILE_MARKS_H_
+#define LORY_COMMON_IO_FILE_MARKS_H_
 
 #include <sys/types.h>
 
@@ -7,9 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
-
-namespace lory::serve {
+namespace lory::io {
 
 // How files stood when they were opened: whoever maps a file sees what others
 // write into it. Immutable.
@@ -18,9 +16,10 @@ class FileMarks {
   // What cannot be looked at is left to whoever opens it.
   static FileMarks Of(const std::vector<std::string>& paths);
 
-  // DATA_LOSS: a file was written to since; names it. One that was replaced or
-  // removed is still mapped as it was. Looks at each: microseconds.
-  absl::Status Check() const;
+  // The first file that was written to since; empty: none was. One that was
+  // replaced or removed, or cannot be looked at now, is still mapped as it was.
+  // Looks at each: microseconds on a local disk.
+  std::string FindWritten() const;
 
  private:
   struct Mark {
@@ -34,6 +33,6 @@ class FileMarks {
   std::vector<Mark> marks_;
 };
 
-}  // namespace lory::serve
+}  // namespace lory::io
 
-#endif  // LORY_WORKER_SERVE_FILE_MARKS_H_
+#endif  // LORY_COMMON_IO_FILE_MARKS_H_
