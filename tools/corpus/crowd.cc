@@ -63,13 +63,13 @@ void Crowd::FindEarlier() {
                 ShingleIndex::Lookup lookup(*index_);
                 for (int64_t n = begin; n < end; ++n) {
                   if (earlier_[n] == kNotLookedFor) continue;
-                  earlier_[n] =
-                      lookup
-                          .First(index_->set(static_cast<int32_t>(n)),
-                                 [&](int32_t i) {
-                                   return i < n && IsNear(part_[i], part_[n]);
-                                 })
-                          .set;
+                  const auto number = static_cast<int32_t>(n);
+                  earlier_[n] = lookup
+                                    .First(index_->set(number), number,
+                                           [&](int32_t i) {
+                                             return IsNear(part_[i], part_[n]);
+                                           })
+                                    .set;
                 }
               });
 }
@@ -85,16 +85,16 @@ int32_t Crowd::StayingCopyOf(int32_t document) {
     }
     return kNoMember;
   }
-  const auto n =
-      std::lower_bound(part_.begin(), part_.end(), document) - part_.begin();
+  const auto n = static_cast<int32_t>(
+      std::lower_bound(part_.begin(), part_.end(), document) - part_.begin());
   if (earlier_[n] == kNoMember) return kNoMember;
   if (earlier_[n] >= 0 && kept_for_[part_[earlier_[n]]] < 0) {
     return part_[earlier_[n]];
   }
   const int32_t set = lookup_
-                          ->First(index_->set(static_cast<int32_t>(n)),
+                          ->First(index_->set(n), n,
                                   [&](int32_t i) {
-                                    return i < n && kept_for_[part_[i]] < 0 &&
+                                    return kept_for_[part_[i]] < 0 &&
                                            IsNear(part_[i], document);
                                   })
                           .set;
@@ -109,6 +109,7 @@ void Crowd::Finish() {
       if (found_[i] != kNoMember) continue;
       const int32_t set = lookup
                               .First(ShinglesOf(test_.text_of(members_[i])),
+                                     static_cast<int32_t>(part_.size()),
                                      [&](int32_t other) {
                                        return kept_for_[part_[other]] < 0 &&
                                               IsNear(part_[other], members_[i]);

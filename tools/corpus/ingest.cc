@@ -105,9 +105,9 @@ class Ingestion {
     LORY_RETURN_IF_ERROR(io::LocalStorage().Write(
         absl::StrCat(folder_, "/", kDuplicatesFile), duplicate_lines_));
     result.files.push_back(kDuplicatesFile);
+    // No file of the stage: what is not read redoes nothing.
     LORY_RETURN_IF_ERROR(io::LocalStorage().Write(
         absl::StrCat(folder_, "/", kSkippedFile), skipped_lines_));
-    result.files.push_back(kSkippedFile);
     for (const auto& [name, count] :
          {std::pair{"documents", writer_->document_count()},
           {"domains", writer_->domain_count()},

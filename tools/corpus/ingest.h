@@ -14,7 +14,8 @@ namespace lory::corpus {
 
 // The first duplicates, a line of JSON each: where, and whose text it is.
 inline constexpr char kDuplicatesFile[] = "duplicates.jsonl";
-// The first files and folders that were not read, a line of JSON each.
+// The first files and folders that were not read, a line of JSON each. Only for
+// people, as of the last time that the stage ran: nothing depends on it.
 inline constexpr char kSkippedFile[] = "skipped.jsonl";
 
 // Reads all inputs into a document store under `folder`: bad lines are

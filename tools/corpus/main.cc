@@ -1,5 +1,6 @@
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <iostream>
@@ -204,4 +205,8 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace lory::corpus
 
-int main(int argc, char** argv) { return lory::corpus::Main(argc, argv); }
+int main(int argc, char** argv) {
+  // A file that reaches ulimit -f is an error with words, not the end.
+  std::signal(SIGXFSZ, SIG_IGN);
+  return lory::corpus::Main(argc, argv);
+}

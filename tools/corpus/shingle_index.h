@@ -39,15 +39,17 @@ ShingleSets GatherShingles(
     const std::function<absl::string_view(int32_t)>& text_of);
 
 // Finds those of many sets of shingles that overlap much with another set,
-// without looking at the rest. Exact: two sets that share enough also share one
-// of their rarest shingles, and only those are listed (prefix filtering;
-// Bayardo, Ma and Srikant, 2007). Immutable; thread-safe.
+// without looking at the rest. Exact: two sets that share enough also share
+// some of their rarest shingles, and only those are listed (prefix filtering;
+// Bayardo, Ma and Srikant, 2007). How many of them, and which, says how much
+// two sets can share at most (positional filtering; Xiao and others, 2008).
+// Immutable; thread-safe.
 class ShingleIndex {
  public:
   // Memory for each shingle of `sets`, at most, also while it is made: 8 in
   // its set, 8 among those that are sorted, 4 to count it, 2 for its bucket, 4
-  // for its list and 4 in it.
-  static constexpr int64_t kBytesAShingle = 32;
+  // for its list and 8 in it.
+  static constexpr int64_t kBytesAShingle = 36;
 
   // At most 2^31 shingles; `overlap` above 0.
   ShingleIndex(ShingleSets sets, double overlap);
@@ -61,25 +63,39 @@ class ShingleIndex {
   // seen. Thread-compatible; the index lives longer.
   class Lookup {
    public:
-    explicit Lookup(const ShingleIndex& index)
-        : index_(index), is_seen_(index.sets_.count()) {}
+    explicit Lookup(const ShingleIndex& index) : index_(index) {}
 
     // The first set, by number, that overlaps with `shingles` by at least the
-    // index' overlap. Later ones are not looked at: where all are alike, one
-    // is.
+    // index' overlap. Later ones are hardly looked at: where all are alike, one
+    // is. An empty set overlaps with none.
     Match First(std::span<const uint64_t> shingles);
-    // The first of those that `accepts`, which is asked before shingles are
-    // compared.
-    Match First(std::span<const uint64_t> shingles,
+    // The first below `end` that `accepts`, which is asked for those that may
+    // overlap enough, before shingles are compared.
+    Match First(std::span<const uint64_t> shingles, int32_t end,
                 const std::function<bool(int32_t)>& accepts);
 
     // How many sets have been compared in all.
     int64_t compared() const { return compared_; }
 
    private:
+    // What is left of a list, and where its shingle is in the set looked up.
+    struct Rest {
+      int32_t next = 0, end = 0;
+      int32_t rank = 0;
+    };
+    // Listed shingles that a set shares, and the last of them in both.
+    struct Shared {
+      int32_t count = 0;
+      int32_t rank = 0, other_rank = 0;
+    };
+
+    void CountShared(int32_t begin, int32_t end);
+    void ListCandidates(int64_t size, int64_t last_place, int32_t begin);
+
     const ShingleIndex& index_;
-    std::vector<bool> is_seen_;
-    std::vector<int32_t> seen_;
+    std::vector<Rest> rests_;
+    std::vector<Shared> shared_;  // by number, from a begin on
+    std::vector<int32_t> touched_, candidates_;
     int64_t compared_ = 0;
   };
 
@@ -91,9 +107,23 @@ class ShingleIndex {
   void ListSets();
   // Of a shingle among those there are; -1: no set has it.
   int64_t PlaceOf(uint64_t shingle) const;
-  // Places of the rarest shingles of a set, as many as two sets that overlap
-  // enough cannot all miss; without those that no set has.
-  std::vector<int64_t> PrefixOf(std::span<const uint64_t> shingles) const;
+  // Places of the rarest shingles of a set, the rarest first, as many as two
+  // sets that overlap enough cannot all miss. Those that no set has are the
+  // rarest of all and left out: their number is where the ranks begin.
+  struct Prefix {
+    std::vector<int64_t> places;
+    int32_t first_rank = 0;
+  };
+  Prefix PrefixOf(std::span<const uint64_t> shingles) const;
+  // How many shingles of a set of `size` another must share to overlap enough.
+  int64_t LeastShared(int64_t size) const;
+  // Whether shingles at `place` come before those at `other`, by rarity.
+  bool IsRarer(int64_t place, int64_t other) const;
+
+  struct Listed {
+    int32_t set = 0;
+    int32_t rank = 0;  // of the shingle in the set
+  };
 
   const ShingleSets sets_;
   const double overlap_;
@@ -102,7 +132,8 @@ class ShingleIndex {
   int bucket_shift_ = 63;               // shingles by their first bits
   std::vector<int32_t> bucket_begins_;  // places, one more than buckets
   std::vector<int32_t> list_begins_;    // by place, and the end of all
-  std::vector<int32_t> listed_;         // sets whose prefix has it
+  std::vector<Listed> listed_;          // sets whose prefix has it
+  std::vector<int32_t> last_places_;    // of prefixes, by set; -1: empty
 };
 
 }  // namespace lory::corpus

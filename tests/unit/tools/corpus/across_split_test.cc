@@ -108,6 +108,34 @@ TEST(ShingleIndex, ComparesLittleOfWhatOnlyTheVectorsAgreeOn) {
   EXPECT_EQ(lookup.First(sets[7]).set, 7);
 }
 
+// Of texts of ten words each pair shares some runs of five, but never enough.
+TEST(ShingleIndex, AsksForFewOfManyThatShareALittle) {
+  constexpr int kCount = 1500;
+  Random random(8);
+  std::vector<std::vector<uint64_t>> sets;
+  for (int i = 0; i < kCount; ++i) {
+    std::string text;
+    for (uint64_t j = 250 + random.Below(250); j > 0; --j) {
+      absl::StrAppend(&text, "word", random.Below(10), " ");
+    }
+    sets.push_back(ShinglesOf(text));
+  }
+  for (const double overlap : {0.3, 0.5, 0.8}) {
+    const ShingleIndex index(Gathered(sets), overlap);
+    ShingleIndex::Lookup lookup(index);
+    int64_t asked = 0;
+    for (int32_t i = 0; i < kCount; ++i) {
+      const auto match = lookup.First(sets[i], i, [&](int32_t) {
+        ++asked;
+        return true;
+      });
+      EXPECT_EQ(match.set, -1);
+    }
+    EXPECT_LT(asked, kCount) << overlap;
+    EXPECT_EQ(lookup.First(sets[kCount - 1]).set, kCount - 1);
+  }
+}
+
 TEST(AcrossSplit, ReadsNothingWhereNothingIsHeldOut) {
   std::atomic<int64_t> done = 0;
   const NearSide train = {0, 1};
