@@ -311,12 +311,18 @@ TEST_F(DaemonTest, PathsOutsideTheRootsFailTheJob) {
   EXPECT_EQ(failed->process_id(), 0);
 }
 
-TEST_F(DaemonTest, AMissingTrainerIsReportedAsAnEnd) {
-  const auto daemon = StartDaemon("work", "/none/lory-trainer");
+TEST_F(DaemonTest, ATrainerThatHasGoneIsReportedAsAnEnd) {
+  const std::string trainer = folder.At("lory-trainer");
+  std::filesystem::create_symlink(LORY_FAKE_TRAINER_BINARY, trainer);
+  const auto daemon = StartDaemon("work", trainer);
+  // It has looked at its flags by now.
+  ASSERT_TRUE(coordinator.WaitFor(
+      [this](const auto&) { return coordinator.hello_count() > 0; }));
+  std::filesystem::remove(trainer);
   coordinator.SetDesired({Wanted()});
   const auto exited = WaitForPhase(TrainerStatus::EXITED);
   ASSERT_TRUE(exited.has_value());
-  EXPECT_THAT(exited->error(), HasSubstr("/none/lory-trainer"));
+  EXPECT_THAT(exited->error(), HasSubstr(trainer));
 }
 
 TEST_F(DaemonTest, LastWordsComeWithTheEnd) {

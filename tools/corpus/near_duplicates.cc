@@ -248,7 +248,8 @@ absl::StatusOr<StageResult> DropNearDuplicates(
   for (const int32_t document : train) {
     gone.push_back(dropped[document]);
   }
-  // Quicker by far, each, than what was counted before.
+  // Quicker, each, than what was counted before, but where many documents are
+  // alike: comparing those is not counted.
   progress.Start("duplicates", static_cast<int64_t>(inputs.neighbors.size()),
                  "neighbors");
   const NearTest among = {

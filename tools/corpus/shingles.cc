@@ -30,7 +30,7 @@ double Overlap(std::span<const uint64_t> a, std::span<const uint64_t> b) {
     j += step_b;
   }
   const size_t all = a.size() + b.size() - shared;
-  return all == 0 ? 1 : static_cast<double>(shared) / static_cast<double>(all);
+  return all == 0 ? 0 : static_cast<double>(shared) / static_cast<double>(all);
 }
 
 }  // namespace lory::corpus

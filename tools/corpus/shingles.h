@@ -17,7 +17,8 @@ inline constexpr int kShingleWords = 5;
 // shorter text the one run it is. Words as in WordHashesOf; none: empty.
 std::vector<uint64_t> ShinglesOf(absl::string_view text);
 
-// Shared shingles over all shingles, from 0 to 1; of two empty sets 1.
+// Shared shingles over all shingles, from 0 to 1; of two empty sets 0:
+// texts without a word share none.
 double Overlap(std::span<const uint64_t> a, std::span<const uint64_t> b);
 
 }  // namespace lory::corpus

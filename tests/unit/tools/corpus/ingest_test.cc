@@ -22,8 +22,10 @@ namespace {
 using ::lory::testing::CapturedProgress;
 using ::lory::testing::StatusIs;
 using ::lory::testing::TemporaryFolder;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 struct IngestTest : ::testing::Test {
@@ -256,6 +258,8 @@ TEST_F(IngestFolderTest, WhatIsNotReadIsNamed) {
                          "not read: b.txt"));
   EXPECT_THAT(*io::LocalStorage().Read(folder.At("out/skipped.jsonl")),
               HasSubstr(R"({"name":"f.jsonl","why":"no plain file"})"));
+  // What is not read is no reason to do later stages again.
+  EXPECT_THAT(result.files, Not(Contains("skipped.jsonl")));
 }
 
 TEST_F(IngestFolderTest, ALinkToNothingIsAnErrorWhereAFileWouldBeRead) {
