@@ -204,6 +204,7 @@ absl::Status HttpApi::Stream(Open& open, const lory::http::BodyWriter& write,
 }
 
 void HttpApi::Count(const Open& open, const absl::Status& status) {
+  open.Leave();  // what is counted as cancelled works no more
   front_.metrics.Answered("completions", status.code(),
                           front_.clock.MonotonicNow() - open.since);
 }

@@ -42,7 +42,8 @@ class HttpApi {
     std::vector<std::shared_ptr<Generation>> generations;  // all into `pieces`
     std::vector<CompletionChoice> choices;                 // one of each
 
-    ~Open() {  // whoever leaves early
+    ~Open() { Leave(); }  // whoever leaves early
+    void Leave() const {
       for (const auto& generation : generations) generation->Cancel();
     }
   };
