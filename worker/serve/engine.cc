@@ -325,12 +325,14 @@ absl::Status Engine::Draw(Active& active, std::span<const float> logits,
   if (request.score) {
     piece.scores.push_back(ScoreToken(logits, token, request.top_count));
   }
-  if (end_tokens_.contains(token)) {
+  if (token == tokenizer_.end_of_document_id()) {
     piece.finish = FinishReason::kStop;
   } else {
+    // Special tokens have no text; another that ends is shown, as transformers
+    // and vLLM show it.
     piece.text =
         active.text.Add(tokenizer_.TokenText(static_cast<int32_t>(token)));
-    if (active.text.stopped()) {
+    if (active.text.stopped() || end_tokens_.contains(token)) {
       piece.finish = FinishReason::kStop;
     } else if (active.made == request.max_tokens) {
       piece.finish = FinishReason::kLength;
