@@ -212,7 +212,7 @@ void AddPlotCommand(CommandLine& line, CLI::App& job) {
   CLI::App& verb = line.AddVerb(
       job, "plot", "Draw the loss of a job, or another number, by step",
       {"loryctl job plot tiny", "loryctl job plot tiny --live",
-       "loryctl job plot tiny --field gradient_norm",
+       "loryctl job plot tiny --field active_share",
        "loryctl job plot tiny --file /storage/jobs/tiny/metrics/steps.jsonl"},
       [=](Session& session) { return Plot(session, *options); });
   verb.add_option("name", options->name, "name of the job")->required();

@@ -47,7 +47,8 @@ def parse_arguments():
                         help="let everybody live")
     parser.add_argument("--min-active", type=float, default=0, metavar="SHARE",
                         help="fail when a smaller share of all layers' experts "
-                        "was active on held-out text (default: 0)")
+                        "was active, in training or in the model that came "
+                        "of it (default: 0)")
     parser.add_argument("--keep", action="store_true",
                         help="leave coordinator and workers running")
     return parser.parse_args()
@@ -173,27 +174,36 @@ def summarise(manifest, job, first, last, killing, samples, seconds):
             f"{math.log(len(weights)):.2f}  active {layer.get('active_share', 0):.0%}  "
             + " ".join(f"{w:.2f}" for w in weights))
     active, count = active_experts(job)
-    say(f"  {active} of {count} are active on the held-out text")
+    say(f"  {active} of {count} are active on the text that was evaluated")
 
 
 def active_experts(job):
-    """How many experts some held-out segment gave more than 2/E, and of how
-    many, over all layers."""
+    """How many experts some segment of the corpus that was evaluated, held out or
+    trained on, gave more than 2/E, and of how many, over all layers."""
     used = {}
-    for domain in job["progress"].get("evaluation", {}).get("domains", []):
-        for layer in domain.get("routing", []):
+    evaluation = job["progress"].get("evaluation", {})
+    for text in evaluation.get("domains", []) + [evaluation.get("train", {})]:
+        for layer in text.get("routing", []):
             for expert, fraction in enumerate(layer["active_fraction"]):
                 place = layer.get("layer", 0), expert
                 used[place] = used.get(place, False) or fraction > 0
     return sum(used.values()), len(used)
 
 
+def active_in_training(job):
+    """The same of the last steps' window, as in the paper's figure 9."""
+    layers = job["progress"].get("routing", [])
+    counts = [len(layer["weight_mean"]) for layer in layers]
+    return (sum(round(layer.get("active_share", 0) * count)
+                for layer, count in zip(layers, counts)), sum(counts))
+
+
 def check_experts(job, least):
     """ServiceError when fewer experts are used than should be."""
-    active, count = active_experts(job)
-    if active < least * count or (least and not count):
-        raise ServiceError(f"{active} of {count} experts are active; at least "
-                           f"{least:.0%} were to be (--min-active)")
+    for active, count in active_in_training(job), active_experts(job):
+        if active < least * count or (least and not count):
+            raise ServiceError(f"{active} of {count} experts are active; at least "
+                               f"{least:.0%} were to be (--min-active)")
 
 
 def next_steps(service, options, manifest):

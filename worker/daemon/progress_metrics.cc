@@ -173,7 +173,7 @@ void DeclareProgress(Registry& registry) {
        "Mean entropy of a layer's routing weights; at most ln(experts)."},
       {"lory_trainer_active_experts_ratio",
        "Share of a layer's experts that were given more than 2/E by at least "
-       "one segment of the window."},
+       "one segment of the last ten steps or 40,000 segments."},
       {"lory_trainer_unrouted_ratio",
        "Share of segments or tokens that no expert of a layer took."},
       {"lory_trainer_expert_load_ratio",

@@ -123,18 +123,22 @@ std::string TraceLine(int64_t step, int64_t generation,
 
 std::string MetricsLine(int64_t generation,
                         const lory::v1::JobProgress& progress) {
-  const Json line = {
-      {"step", progress.step()},
-      {"loss", Number(progress.loss())},
-      {"auxiliary_loss", Number(progress.auxiliary_loss())},
-      {"learning_rate", Number(progress.learning_rate())},
-      {"gradient_norm", Number(progress.gradient_norm())},
-      {"tokens_per_second", Number(progress.tokens_per_second())},
-      {"step_seconds", Number(progress.step_times().total_seconds())},
-      {"checkpoint_seconds",
-       Number(progress.step_times().checkpoint_seconds())},
-      {"generation", generation},
-      {"dense_phase", progress.dense_phase()}};
+  Json line = {{"step", progress.step()},
+               {"loss", Number(progress.loss())},
+               {"auxiliary_loss", Number(progress.auxiliary_loss())},
+               {"learning_rate", Number(progress.learning_rate())},
+               {"gradient_norm", Number(progress.gradient_norm())},
+               {"tokens_per_second", Number(progress.tokens_per_second())},
+               {"step_seconds", Number(progress.step_times().total_seconds())},
+               {"checkpoint_seconds",
+                Number(progress.step_times().checkpoint_seconds())},
+               {"generation", generation},
+               {"dense_phase", progress.dense_phase()}};
+  double active_share = 0;
+  for (const lory::v1::LayerRouting& layer : progress.routing()) {
+    active_share += layer.active_share() / progress.routing_size();
+  }
+  if (!progress.routing().empty()) line["active_share"] = active_share;
   return line.dump();
 }
 

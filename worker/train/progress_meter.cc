@@ -7,7 +7,7 @@
 namespace lory::train {
 namespace {
 
-// Steps that medians and routing look back over.
+// Steps that medians and mean routing look back over.
 constexpr size_t kSteps = 16;
 constexpr absl::Duration kSpeedWindow = absl::Seconds(10);
 constexpr size_t kSpeedSteps = 1000;
@@ -39,6 +39,7 @@ void ProgressMeter::Add(StepReport report) {
       steps_.back().routing.layer_count() != report.routing.layer_count()) {
     steps_.clear();
   }
+  expert_use_.Add(report.routing);
   steps_.push_back(std::move(report));
   if (steps_.size() > kSteps) steps_.pop_front();
 }

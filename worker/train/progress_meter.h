@@ -8,6 +8,7 @@
 #include "absl/time/time.h"
 #include "lory/v1/job.pb.h"
 #include "worker/model/routing_stats.h"
+#include "worker/train/expert_use.h"
 
 namespace lory::train {
 
@@ -36,9 +37,12 @@ class ProgressMeter {
   double step_seconds() const;
   // Sums over the last steps.
   lory::model::RoutingStats routing() const;
+  // Over more of them: see there.
+  const ExpertUse& expert_use() const { return expert_use_; }
 
  private:
   std::deque<StepReport> steps_;  // newest last
+  ExpertUse expert_use_;
   // End of the last step before those in speed_steps_ of the newest.
   std::optional<absl::Time> speed_start_;
   std::deque<std::pair<absl::Time, int64_t>> speed_;  // ends and tokens

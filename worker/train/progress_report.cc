@@ -31,6 +31,7 @@ lory::v1::JobProgress DescribeProgress(const JobContext& job,
   progress.mutable_remaining_time()->set_nanos(
       static_cast<int32_t>((remaining - whole) * 1e9));
   for (auto& layer : DescribeRouting(meter.routing())) {
+    layer.set_active_share(meter.expert_use().ActiveShare(layer.layer()));
     *progress.add_routing() = std::move(layer);
   }
   progress.set_nonfinite_step_count(state.nonfinite_count);

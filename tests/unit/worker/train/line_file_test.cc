@@ -66,6 +66,16 @@ TEST(MetricsLine, ALossThatIsNoNumberIsNull) {
               ::testing::HasSubstr(R"("step":7,"loss":null,)"));
 }
 
+TEST(MetricsLine, ActiveExpertsAreThoseOfAllLayers) {
+  lory::v1::JobProgress progress;
+  EXPECT_THAT(MetricsLine(2, progress),
+              ::testing::Not(::testing::HasSubstr("active_share")));
+  progress.add_routing()->set_active_share(0.5);
+  progress.add_routing()->set_active_share(1);
+  EXPECT_THAT(MetricsLine(2, progress),
+              ::testing::HasSubstr(R"("active_share":0.75)"));
+}
+
 TEST(MetricsLine, SaysHowLongACheckpointStoppedTraining) {
   lory::v1::JobProgress progress;
   progress.mutable_step_times()->set_total_seconds(0.5);
