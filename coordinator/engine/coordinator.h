@@ -122,6 +122,9 @@ class Coordinator {
       const lory::v1::WorkerVerbRequest& request);
   absl::StatusOr<lory::v1::Worker> UndrainWorker(
       const lory::v1::WorkerVerbRequest& request);
+  // Forgets a worker that is gone.
+  absl::StatusOr<lory::v1::Worker> DeleteWorker(
+      const lory::v1::WorkerVerbRequest& request);
 
   // ---- for people: datasets; these read manifests ----
   absl::StatusOr<lory::v1::Dataset> CreateDataset(
@@ -266,6 +269,8 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<lory::v1::Worker> SetDrain(
       const lory::v1::WorkerVerbRequest& request, bool drain);
+  bool KnowsWorker(const std::string& name) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckAttach(const lory::v1::WorkerHello& hello)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<lory::v1::Dataset> ReadDataset(const std::string& path) const;

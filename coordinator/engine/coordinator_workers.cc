@@ -9,6 +9,7 @@
 #include "coordinator/engine/coordinator.h"
 #include "coordinator/engine/page_token.h"
 #include "coordinator/plan/views.h"
+#include "coordinator/plan/worker_plan.h"
 #include "coordinator/state/names.h"
 
 // The coordinator's half for daemons, and workers as people see them.
@@ -44,7 +45,19 @@ absl::Status CheckHello(const lory::v1::AttendRequest& message) {
   return absl::OkStatus();
 }
 
+absl::Status NoWorker(const std::string& name) {
+  return ErrorWithReason(
+      absl::StatusCode::kNotFound, "WORKER_NOT_FOUND",
+      absl::StrCat("no worker '", name,
+                   "' has attended; `loryctl worker list` shows all"));
+}
+
 }  // namespace
+
+bool Coordinator::KnowsWorker(const std::string& name) const {
+  return sessions_.FindWorker(name) != nullptr ||
+         state_.draining_workers.count(name) > 0;
+}
 
 absl::Status Coordinator::CheckAttach(const lory::v1::WorkerHello& hello) {
   const std::string name = absl::StrCat(kWorkers, hello.worker_id());
@@ -154,13 +167,7 @@ void Coordinator::Detach(int64_t stream, absl::string_view reason) {
 absl::StatusOr<lory::v1::Worker> Coordinator::GetWorker(
     const std::string& name) {
   MutexLock lock(&mutex_);
-  if (sessions_.FindWorker(name) == nullptr &&
-      state_.draining_workers.count(name) == 0) {
-    return ErrorWithReason(
-        absl::StatusCode::kNotFound, "WORKER_NOT_FOUND",
-        absl::StrCat("no worker '", name,
-                     "' has attended; `loryctl worker list` shows all"));
-  }
+  if (!KnowsWorker(name)) return NoWorker(name);
   return BuildWorker(CurrentView(), name);
 }
 
@@ -192,9 +199,7 @@ absl::StatusOr<lory::v1::Worker> Coordinator::SetDrain(
     LORY_ASSIGN_OR_RETURN(const std::optional<std::string> answered,
                           FindAnswered(method, request, request.request_id()));
     const bool drains = state_.draining_workers.count(request.name()) > 0;
-    const bool known =
-        drains || sessions_.FindWorker(request.name()) != nullptr;
-    if (known && !answered) {
+    if (KnowsWorker(request.name()) && !answered) {
       std::vector<Record> records;
       if (drains != drain) {
         Record record;
@@ -218,6 +223,34 @@ absl::StatusOr<lory::v1::Worker> Coordinator::DrainWorker(
 absl::StatusOr<lory::v1::Worker> Coordinator::UndrainWorker(
     const lory::v1::WorkerVerbRequest& request) {
   return SetDrain(request, /*drain=*/false);
+}
+
+absl::StatusOr<lory::v1::Worker> Coordinator::DeleteWorker(
+    const lory::v1::WorkerVerbRequest& request) {
+  constexpr absl::string_view kMethod = "DeleteWorker";
+  MutexLock lock(&mutex_);
+  LORY_ASSIGN_OR_RETURN(const std::optional<std::string> answered,
+                        FindAnswered(kMethod, request, request.request_id()));
+  if (answered) {
+    lory::v1::Worker worker;
+    worker.set_name(*answered);
+    return worker;
+  }
+  if (!KnowsWorker(request.name())) return NoWorker(request.name());
+  Evaluate();  // jobs let go of who was lost since the last look
+  LORY_ASSIGN_OR_RETURN(Plan plan,
+                        PlanWorkerDeletion(CurrentView(), request.name()));
+  lory::v1::Worker worker = BuildWorker(CurrentView(), request.name());
+  LORY_RETURN_IF_ERROR(CommitCall(kMethod, request, request.request_id(),
+                                  request.name(), std::move(plan.events)));
+  // Its session is in no journal: one that comes back begins another.
+  sessions_.workers.erase(request.name());
+  Log(LogLevel::kInfo, "worker deleted",
+      {{"worker", worker.name()}, {"reason", plan.reason}});
+  ++change_count_;
+  changed_.NotifyAll();
+  Evaluate();
+  return worker;
 }
 
 }  // namespace lory::coordinator

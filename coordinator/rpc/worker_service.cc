@@ -44,4 +44,11 @@ grpc::Status WorkerAdminServiceRpc::UndrainWorker(
                 coordinator_.UndrainWorker(*request), response);
 }
 
+grpc::Status WorkerAdminServiceRpc::DeleteWorker(
+    grpc::ServerContext*, const lory::v1::WorkerVerbRequest* request,
+    lory::v1::Worker* response) {
+  return Finish(observer_, "DeleteWorker", coordinator_.DeleteWorker(*request),
+                response);
+}
+
 }  // namespace lory::coordinator

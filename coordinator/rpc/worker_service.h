@@ -47,6 +47,9 @@ class WorkerAdminServiceRpc final
   grpc::Status UndrainWorker(grpc::ServerContext*,
                              const lory::v1::WorkerVerbRequest* request,
                              lory::v1::Worker* response) override;
+  grpc::Status DeleteWorker(grpc::ServerContext*,
+                            const lory::v1::WorkerVerbRequest* request,
+                            lory::v1::Worker* response) override;
 
  private:
   Coordinator& coordinator_;

@@ -98,6 +98,13 @@ class History {
 
   void Drain(bool drain) {
     lory::v1::WorkerVerbRequest request;
+  void DeleteWorker() {
+    lory::v1::WorkerVerbRequest request;
+    request.set_name(absl::StrCat("workers/", AnyWorker()));
+    IgnoreStatus(fleet_.core().DeleteWorker(request).status(),
+                 "the worker may be alive");
+  }
+
     request.set_name(absl::StrCat("workers/", AnyWorker()));
     IgnoreStatus(drain ? fleet_.core().DrainWorker(request).status()
                        : fleet_.core().UndrainWorker(request).status(),
@@ -229,6 +236,7 @@ class History {
     if (Below(20) == 0) Drain(false);
   }
 
+    if (Below(20) == 0) DeleteWorker();
   void Heal() {
     if (!fleet_.coordinator_up()) fleet_.StartCoordinator();
     fleet_.storage().FillDiskFor("");

@@ -121,21 +121,42 @@ absl::Status GetWorker(Session& session, const std::string& name) {
                        [&] { PrintWorker(session, *worker); });
 }
 
-absl::Status Change(Session& session, const std::vector<std::string>& names,
-                    bool drain) {
+// What Drain, Undrain and Delete have in common.
+struct WorkerVerb {
+  const char* name;
+  const char* description;
+  grpc::Status (WorkerStub::*method)(grpc::ClientContext*,
+                                     const lory::v1::WorkerVerbRequest&,
+                                     Worker*);
+};
+
+constexpr WorkerVerb kVerbs[] = {
+    {"drain", "Let a worker out; its jobs go on without it, or wait",
+     &WorkerStub::DrainWorker},
+    {"undrain", "Let a drained worker take work again",
+     &WorkerStub::UndrainWorker},
+    {"delete", "Forget a worker that is LOST; one that comes back is taken in",
+     &WorkerStub::DeleteWorker},
+};
+
+absl::Status DoVerb(Session& session, const WorkerVerb& verb,
+                    const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     lory::v1::WorkerVerbRequest request;
     request.set_name(FullName("workers", name));
     request.set_request_id(RandomUuid());
-    auto worker = session.Call(
-        drain ? &WorkerStub::DrainWorker : &WorkerStub::UndrainWorker, request);
+    auto worker = session.Call(verb.method, request);
     if (!worker.ok()) {
       return WithHint(worker.status(), absl::StatusCode::kNotFound, kFind);
     }
     session.out() << worker->name() << "\n";
-    session.err() << ShortName(worker->name()) << ": "
-                  << Worker::State_Name(worker->state()) << ", "
-                  << worker->reason() << "\n";
+    session.err() << ShortName(worker->name());
+    if (verb.method == &WorkerStub::DeleteWorker) {
+      session.err() << " is forgotten\n";
+    } else {
+      session.err() << ": " << Worker::State_Name(worker->state()) << ", "
+                    << worker->reason() << "\n";
+    }
   }
   return absl::OkStatus();
 }
@@ -153,18 +174,16 @@ void AddWorkerCommands(CommandLine& line) {
                [=](Session& session) { return GetWorker(session, *name); })
       .add_option("name", *name, "name of the worker")
       ->required();
-  auto names = std::make_shared<std::vector<std::string>>();
-  line.AddVerb(worker, "drain",
-               "Let a worker out; its jobs go on without it, or wait",
-               {"loryctl worker drain worker-a"},
-               [=](Session& session) { return Change(session, *names, true); })
-      .add_option("name", *names, "names of workers")
-      ->required();
-  line.AddVerb(worker, "undrain", "Let a drained worker take work again",
-               {"loryctl worker undrain worker-a"},
-               [=](Session& session) { return Change(session, *names, false); })
-      .add_option("name", *names, "names of workers")
-      ->required();
+  for (const WorkerVerb& verb : kVerbs) {
+    auto names = std::make_shared<std::vector<std::string>>();
+    line.AddVerb(worker, verb.name, verb.description,
+                 {absl::StrCat("loryctl worker ", verb.name, " worker-a")},
+                 [names, &verb](Session& session) {
+                   return DoVerb(session, verb, *names);
+                 })
+        .add_option("name", *names, "names of workers")
+        ->required();
+  }
 }
 
 }  // namespace lory::ctl

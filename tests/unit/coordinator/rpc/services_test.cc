@@ -138,6 +138,9 @@ TEST_F(ServicesTest, UnknownNamesAreNotFoundAndSayWhereToLook) {
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kNotFound,
                                HasSubstr("`loryctl worker list`")));
   EXPECT_EQ(ReasonOf(status), "WORKER_NOT_FOUND");
+  status = Call(&WorkerAdminService::Stub::DeleteWorker, *workers, worker, {});
+  EXPECT_EQ(ReasonOf(status), "WORKER_NOT_FOUND");
+  EXPECT_EQ(observer.count("DeleteWorker", grpc::NOT_FOUND), 1);
 
   auto datasets_stub = Stub<DatasetService>();
   lory::v1::GetDatasetRequest dataset;

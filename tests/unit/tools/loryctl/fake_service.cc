@@ -279,6 +279,14 @@ class FakeService::Workers final
     }
     return Find(fake_.mutex_, fake_.workers, request->name(), worker);
   }
+  Status DeleteWorker(ServerContext*,
+                      const lory::v1::WorkerVerbRequest* request,
+                      lory::v1::Worker* worker) override {
+    if (auto status = fake_.Enter("DeleteWorker", *request); !status.ok()) {
+      return status;
+    }
+    return Find(fake_.mutex_, fake_.workers, request->name(), worker);
+  }
 
  private:
   FakeService& fake_;

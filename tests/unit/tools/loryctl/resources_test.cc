@@ -100,6 +100,22 @@ TEST_F(ResourcesTest, DrainAndUndrainNameTheWorker) {
                           StartsWith("UndrainWorker ")));
 }
 
+TEST_F(ResourcesTest, AWorkerThatIsGoneIsForgottenAndALivingOneIsNot) {
+  fake.workers = {WorkerNamed("worker-a", Worker::LOST)};
+  const Outcome gone = Ctl("worker delete worker-a");
+  EXPECT_EQ(gone.out, "workers/worker-a\n");
+  EXPECT_EQ(gone.err, "worker-a is forgotten\n");
+  EXPECT_THAT(
+      fake.requests(),
+      ElementsAre(StartsWith("DeleteWorker name: \"workers/worker-a\"")));
+  fake.errors["DeleteWorker"] =
+      ErrorWithReason(absl::StatusCode::kFailedPrecondition, "WORKER_ALIVE",
+                      "workers/worker-a attends");
+  const Outcome alive = Ctl("worker delete worker-a");
+  EXPECT_EQ(alive.code, 5);
+  EXPECT_THAT(alive.err, HasSubstr("reason: WORKER_ALIVE"));
+}
+
 Dataset Demo() {
   Dataset dataset;
   dataset.set_name("datasets/demo");
