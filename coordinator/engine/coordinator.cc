@@ -236,7 +236,7 @@ void Coordinator::AfterStateChange(const JobState& job) {
   fresh.step_seconds = run.step_seconds;
   fresh.checkpoint_order = run.checkpoint_order;
   fresh.last_error = std::move(run.last_error);
-  if (job.state != Job::PAUSED) {
+  if (job.state != Job::PAUSED && !IsFinal(job.state)) {
     fresh.barred = std::move(run.barred);
     fresh.failed_starts = std::move(run.failed_starts);
   }

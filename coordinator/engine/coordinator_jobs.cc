@@ -13,6 +13,7 @@
 #include "coordinator/engine/page_token.h"
 #include "coordinator/plan/desired_state.h"
 #include "coordinator/plan/records.h"
+#include "coordinator/plan/resume_plan.h"
 #include "coordinator/plan/retention_plan.h"
 #include "coordinator/plan/schedule_plan.h"
 #include "coordinator/plan/views.h"
@@ -193,12 +194,10 @@ absl::StatusOr<Job> Coordinator::ResumeJob(
     const lory::v1::JobVerbRequest& request) {
   return ActOnJob(
       "ResumeJob", request,
-      [](const JobState& job) -> absl::StatusOr<std::vector<Record>> {
-        if (job.state != Job::PAUSED) {
-          return WrongState(job, "only a paused job can be resumed");
-        }
-        return std::vector<Record>{
-            StateChange(job.name, Job::QUEUED, "resumed on request")};
+      [this](const JobState& job) -> absl::StatusOr<std::vector<Record>> {
+        mutex_.AssertHeld();
+        LORY_ASSIGN_OR_RETURN(Plan plan, PlanResume(state_, job));
+        return std::move(plan.events);
       });
 }
 
@@ -271,7 +270,11 @@ absl::StatusOr<lory::v1::ExplainJobResponse> Coordinator::ExplainJob(
   const Job shown = BuildJob(view, *job, reasons_[name]);
   response.add_sentences(absl::StrCat(name, " is ", Job::State_Name(job->state),
                                       ": ", shown.reason(), "."));
-  if (IsFinal(job->state)) return response;
+  if (IsFinal(job->state)) {
+    std::string how = ExplainResume(state_, *job);
+    if (!how.empty()) response.add_sentences(std::move(how));
+    return response;
+  }
   if (job->generation.live()) {
     response.add_sentences(absl::StrCat(
         "Its newest generation is ", job->generation.number, " with ",

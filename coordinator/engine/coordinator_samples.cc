@@ -40,7 +40,7 @@ void Coordinator::TakeSampleClaims() {
       continue;
     }
     // The name of the data that an ended job trained on is another's by now.
-    if (TimeOf(dataset->second.create_time()) > job.create_time) continue;
+    if (dataset->second.manifest_sha256() != job.dataset_sha256) continue;
     const auto check =
         sample_orders_
             .try_emplace(name, static_cast<uint64_t>(job.spec.seed()),

@@ -209,7 +209,11 @@ Plan PlanJob(const View& view, const JobState& job) {
   const JobRun* run = view.sessions.FindRun(job.name);
   if (run == nullptr) return {};
   if (!run->permanent_error.empty()) {
-    return Go(job, Job::FAILED, run->permanent_error, GenerationEnded::EXIT);
+    Plan plan =
+        Go(job, Job::FAILED, run->permanent_error, GenerationEnded::EXIT);
+    plan.events.back().mutable_job_state_changed()->set_error_is_of_job(
+        run->error_is_of_job);
+    return plan;
   }
   if (run->exits_without_progress >= view.options.exit_limit) {
     return Go(job, Job::FAILED,

@@ -104,6 +104,10 @@ class Change {
     created.name = job.name();
     created.create_order = ++state_.jobs_created;
     created.spec = job.spec();
+    const auto dataset = state_.datasets.find(job.spec().dataset());
+    if (dataset != state_.datasets.end()) {
+      created.dataset_sha256 = dataset->second.manifest_sha256();
+    }
     if (job.has_initial_checkpoint()) {
       created.initial_checkpoint = job.initial_checkpoint();
     }
@@ -129,14 +133,22 @@ class Change {
     }
     const Job::State before = job->state;
     if (!same) {
-      const bool idle = before == Job::PAUSED || before == Job::QUEUED;
+      const bool idle =
+          before == Job::PAUSED || before == Job::QUEUED || IsFinal(before);
       if (idle && job->start_time) job->idle_time += time_ - job->state_time;
       job->state_time = time_;
     }
     job->state = event.state();
     job->reason = event.reason();
+    job->error_is_of_job = event.error_is_of_job();
     if (event.has_progress()) job->progress = event.progress();
-    if (IsFinal(job->state)) job->end_time = time_;
+    if (IsFinal(job->state)) {
+      job->end_time = time_;
+    } else if (IsFinal(before)) {
+      // What it failed of is over: its next generation recovers from nothing.
+      job->end_time.reset();
+      job->generation.ended_by_fault = false;
+    }
     if (same) return absl::OkStatus();
     AddEvent(*job, time_, StateEvent(*job));
     if (before == Job::RECOVERING && job->state == Job::RUNNING &&

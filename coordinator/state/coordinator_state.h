@@ -72,10 +72,14 @@ struct JobState {
   std::string name;          // jobs/{job}
   int64_t create_order = 0;  // 1 for the first job ever created
   lory::v1::JobSpec spec;
+  // Of the dataset's manifest when the job was created: its identity.
+  std::string dataset_sha256;
   // What it begins from, with the path of its folder; nothing: random weights.
   std::optional<lory::v1::Checkpoint> initial_checkpoint;
   lory::v1::Job::State state = lory::v1::Job::QUEUED;
   std::string reason;
+  // FAILED: because of what it computes, so that it would fail again.
+  bool error_is_of_job = false;
   // The last generation of the deleted job that had this name; 0: none had.
   int64_t generations_before = 0;
   GenerationState generation;

@@ -137,8 +137,8 @@ std::string FindViolationBetween(const CoordinatorState& before,
       }
       continue;
     }
-    if (IsFinal(old.state) && job->state != old.state) {
-      return absl::StrCat(name, " left a final state");
+    if (old.state == Job::SUCCEEDED && job->state != old.state) {
+      return absl::StrCat(name, " had SUCCEEDED");
     }
     if (job->generation.number < old.generation.number ||
         job->started.number < old.started.number) {
@@ -170,8 +170,10 @@ std::string Describe(const CoordinatorState& state) {
                     Job::State_Name(job.state), " '", job.reason, "' ",
                     job.recovery_count, " ", absl::FormatTime(job.create_time),
                     " ", absl::FormatTime(job.state_time), " ",
-                    absl::FormatDuration(job.idle_time), "\n",
-                    job.spec.ShortDebugString(), "\n");
+                    absl::FormatDuration(job.idle_time), " ",
+                    absl::FormatTime(job.end_time.value_or(job.create_time)),
+                    " ", job.error_is_of_job, "\n", job.spec.ShortDebugString(),
+                    " ", job.dataset_sha256, "\n");
     const GenerationState& generation = job.generation;
     absl::StrAppend(&text, " after ", job.generations_before, " generation ",
                     generation.number, " ", static_cast<int>(generation.phase),

@@ -37,6 +37,8 @@ constexpr JobTransition kTransitions[] = {
     {Job::PAUSED, Job::QUEUED, "resume"},
     {Job::PAUSED, Job::CANCELLED, "cancel"},
     {Job::CANCELLING, Job::CANCELLED, "its trainers are gone"},
+    {Job::CANCELLED, Job::QUEUED, "resume, with a checkpoint"},
+    {Job::FAILED, Job::QUEUED, "resume, once what it failed of is mended"},
 };
 
 }  // namespace

@@ -19,7 +19,8 @@ std::span<const JobTransition> JobTransitions();
 
 bool TransitionAllowed(lory::v1::Job::State from, lory::v1::Job::State to);
 
-// SUCCEEDED, CANCELLED and FAILED: nothing leads out.
+// SUCCEEDED, CANCELLED and FAILED: it has ended. A person may resume it from
+// the latter two.
 bool IsFinal(lory::v1::Job::State state);
 
 // States in which a job has trainers, or is owed them.

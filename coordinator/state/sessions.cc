@@ -136,7 +136,10 @@ void ObserveEnd(const JobState& job, const SlotKey& key,
                        : status.error();
   // Those of a slot count across the queue, to which each sends the job.
   run.exits_without_progress = std::max(run.exits_without_progress, starts);
-  if (permanent) run.permanent_error = run.last_error;
+  if (permanent) {
+    run.permanent_error = run.last_error;
+    run.error_is_of_job = status.error_is_of_job();
+  }
 }
 
 // Whether it trained for a deleted job that had the same name.

@@ -105,6 +105,7 @@ struct JobRun {
   std::string last_error;
   // Not empty: the job must fail, for nobody is left who could do better.
   std::string permanent_error;
+  bool error_is_of_job = false;  // it would come again on any host
 
   absl::Time opened_time;  // when the newest generation was opened
   // First BROKEN member of it; InfiniteFuture: none.

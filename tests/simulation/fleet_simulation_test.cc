@@ -62,17 +62,19 @@ class History {
             GoOnReplacing();
             return false;
           }
-          if (job.state() == Job::PAUSED)
+          // Hosts that were not fit, and at some time no other: mended by now.
+          const bool unfit =
+              job.state() == Job::FAILED && job.reason() == kUnfit;
+          if (job.state() == Job::PAUSED || unfit)
             Verb(&coordinator::Coordinator::ResumeJob);
-          return job.state() == Job::SUCCEEDED || job.state() == Job::FAILED;
+          return job.state() == Job::SUCCEEDED ||
+                 (job.state() == Job::FAILED && !unfit);
         },
         2000);
     if (std::string wrong = fleet_.CheckInvariants(); !wrong.empty()) {
       return wrong;
     }
     const Job job = fleet_.Job("sim");
-    // Hosts that were not fit, and at some time no other.
-    if (job.state() == Job::FAILED && job.reason() == kUnfit) return "";
     if (!ended || job.state() != Job::SUCCEEDED) {
       return absl::StrCat("no end after the faults stopped: ",
                           job.ShortDebugString());
@@ -96,8 +98,6 @@ class History {
                  "the job's state may not allow it now");
   }
 
-  void Drain(bool drain) {
-    lory::v1::WorkerVerbRequest request;
   void DeleteWorker() {
     lory::v1::WorkerVerbRequest request;
     request.set_name(absl::StrCat("workers/", AnyWorker()));
@@ -105,6 +105,8 @@ class History {
                  "the worker may be alive");
   }
 
+  void Drain(bool drain) {
+    lory::v1::WorkerVerbRequest request;
     request.set_name(absl::StrCat("workers/", AnyWorker()));
     IgnoreStatus(drain ? fleet_.core().DrainWorker(request).status()
                        : fleet_.core().UndrainWorker(request).status(),
@@ -234,9 +236,9 @@ class History {
     if (replaced_ && Below(3) == 0) GoOnReplacing();
     if (Below(20) == 0) Verb(&coordinator::Coordinator::ResumeJob);
     if (Below(20) == 0) Drain(false);
+    if (Below(20) == 0) DeleteWorker();
   }
 
-    if (Below(20) == 0) DeleteWorker();
   void Heal() {
     if (!fleet_.coordinator_up()) fleet_.StartCoordinator();
     fleet_.storage().FillDiskFor("");

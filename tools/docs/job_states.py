@@ -36,6 +36,13 @@ def transitions():
     return re.findall(r'\{Job::(\w+), Job::(\w+),\s*"([^"]+)"\}', text)
 
 
+def finals():
+    """The states of IsFinal in job_state.cc."""
+    text = (ROOT / "coordinator/state/job_state.cc").read_text()
+    body = re.search(r"bool IsFinal.*?\n\}", text, re.DOTALL).group(0)
+    return re.findall(r"Job::(\w+)(?= \|\||;)", body)
+
+
 def generated():
     table = transitions()
     lines = ["| state | meaning |", "|---|---|"]
@@ -43,9 +50,7 @@ def generated():
     lines += ["", "```mermaid", "stateDiagram-v2",
               "    [*] --> QUEUED: submit"]
     lines += [f"    {a} --> {b}: {when}" for a, b, when in table]
-    left = {a for a, _, _ in table}
-    lines += [f"    {state} --> [*]" for state, _ in states()
-              if state not in left]
+    lines += [f"    {state} --> [*]" for state in finals()]
     lines += ["```", "", "| from | to | when |", "|---|---|---|"]
     lines += [f"| {a} | {b} | {when} |" for a, b, when in table]
     return "\n".join(lines)

@@ -109,10 +109,12 @@ struct JobVerb {
 constexpr JobVerb kVerbs[] = {
     {"pause", "Checkpoint a job and release its slots", "pauses",
      "loryctl job get NAME", &JobStub::PauseJob},
-    {"resume", "Queue a paused job again", "goes on", "loryctl job get NAME",
-     &JobStub::ResumeJob},
-    {"cancel", "Stop a job for good; its checkpoints stay", "is cancelled",
-     "loryctl job get NAME", &JobStub::CancelJob},
+    {"resume",
+     "Queue a paused, failed or cancelled job again, from its newest "
+     "checkpoint",
+     "goes on", "loryctl job explain NAME", &JobStub::ResumeJob},
+    {"cancel", "Stop a job and its trainers; its checkpoints stay",
+     "is cancelled", "loryctl job get NAME", &JobStub::CancelJob},
     {"delete", "Remove an ended job and its files from storage", "is deleted",
      "cancel it first: loryctl job cancel NAME", &JobStub::DeleteJob},
 };

@@ -30,7 +30,8 @@ constexpr std::pair<Job::State, Job::State> kTransitions[] = {
     {Job::PAUSING, Job::PAUSED},       {Job::PAUSING, Job::CANCELLING},
     {Job::PAUSING, Job::SUCCEEDED},    {Job::PAUSING, Job::FAILED},
     {Job::PAUSED, Job::QUEUED},        {Job::PAUSED, Job::CANCELLED},
-    {Job::CANCELLING, Job::CANCELLED},
+    {Job::CANCELLING, Job::CANCELLED}, {Job::CANCELLED, Job::QUEUED},
+    {Job::FAILED, Job::QUEUED},
 };
 
 // `spec` without what people may change while the job lives.

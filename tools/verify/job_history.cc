@@ -130,6 +130,11 @@ absl::StatusOr<JobHistory> CollectHistory(
     if (record.has_dataset_created()) {
       const auto& dataset = record.dataset_created().dataset();
       datasets[dataset.name()] = dataset;
+      // The same content, registered where it lies now.
+      if (dataset.name() == history.dataset.name() &&
+          dataset.manifest_sha256() == history.dataset.manifest_sha256()) {
+        history.dataset = dataset;
+      }
     } else if (record.has_job_created()) {
       const Job& created = record.job_created().job();
       if (created.name() == name) {

@@ -71,6 +71,20 @@ TEST_F(JobPlanTest, APermanentErrorFailsIt) {
   EXPECT_EQ(reason, "wrong vocabulary");
 }
 
+TEST_F(JobPlanTest, TheJournalSaysWhetherItWouldFailAgain) {
+  job.state = Job::RUNNING;
+  JobRun& run = sessions.runs[job.name];
+  run.permanent_error = "the loss is not finite";
+  for (const bool of_job : {false, true}) {
+    run.error_is_of_job = of_job;
+    Follow(job);
+    const Plan plan = PlanJob(view(), job);
+    const auto& event = plan.events.back().job_state_changed();
+    EXPECT_EQ(event.state(), Job::FAILED);
+    EXPECT_EQ(event.error_is_of_job(), of_job);
+  }
+}
+
 TEST_F(JobPlanTest, ExitsWithoutAStepInBetweenFailIt) {
   job.state = Job::RECOVERING;
   sessions.runs[job.name].exits_without_progress = options.exit_limit - 1;

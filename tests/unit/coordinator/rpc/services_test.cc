@@ -241,6 +241,10 @@ TEST_F(ServicesTest, WhatIsWrongInTheStateIsSaid) {
   EXPECT_THAT(status, StatusIs(absl::StatusCode::kFailedPrecondition,
                                HasSubstr("jobs/tiny is QUEUED")));
   EXPECT_EQ(ReasonOf(status), "JOB_STATE");
+  ASSERT_OK(Call(&JobService::Stub::CancelJob, *job_stub, verb, {}));
+  EXPECT_THAT(Call(&JobService::Stub::ResumeJob, *job_stub, verb, {}),
+              StatusIs(absl::StatusCode::kFailedPrecondition,
+                       HasSubstr("has no checkpoint to go on from")));
 }
 
 TEST_F(ServicesTest, ItSaysItsVersionAndItsTime) {

@@ -40,9 +40,12 @@ class StateTest : public ::testing::Test {
   CoordinatorState state_;
 };
 
-TEST(JobState, NothingLeadsOutOfAFinalState) {
+TEST(JobState, OnlyAResumeLeadsOutOfAFinalStateAndNothingOutOfSuccess) {
   for (const JobTransition& transition : JobTransitions()) {
-    EXPECT_FALSE(IsFinal(transition.from)) << transition.when;
+    EXPECT_NE(transition.from, Job::SUCCEEDED) << transition.when;
+    if (!IsFinal(transition.from)) continue;
+    EXPECT_EQ(transition.to, Job::QUEUED) << transition.when;
+    EXPECT_THAT(transition.when, HasSubstr("resume"));
   }
 }
 
@@ -55,7 +58,7 @@ TEST(JobState, EveryStateIsReachedAndEveryOtherIsLeft) {
       left |= transition.from == state;
     }
     EXPECT_TRUE(reached) << Job::State_Name(state);
-    EXPECT_NE(left, IsFinal(state)) << Job::State_Name(state);
+    EXPECT_NE(left, state == Job::SUCCEEDED) << Job::State_Name(state);
   }
 }
 
@@ -126,6 +129,56 @@ TEST_F(StateTest, PausesAreNoTimeOfTraining) {
   at(51, Job::QUEUED);
   at(60, Job::STARTING);
   EXPECT_EQ(state_.jobs["jobs/a"].idle_time, absl::Seconds(39));
+}
+
+TEST_F(StateTest, AResumedJobHasNotEndedAndRecoversFromNothing) {
+  const auto at = [&](int second, JournalRecord record) {
+    record.mutable_time()->set_seconds(second);
+    ASSERT_OK(state_.Apply(record));
+    EXPECT_EQ(FindViolation(state_), "");
+  };
+  const JobState& job = state_.jobs["jobs/a"];
+  at(10, StateChange("jobs/a", Job::STARTING, ""));
+  at(11, OpenGeneration("jobs/a", 1, {{"workers/w", 0}}, ""));
+  at(12, Started("jobs/a", 1));
+  at(13, StateChange("jobs/a", Job::RUNNING, ""));
+  at(20, EndGeneration(job, GenerationEnded::EXIT, "the disk is full"));
+  JournalRecord failed = StateChange("jobs/a", Job::FAILED, "the disk is full");
+  failed.mutable_job_state_changed()->set_error_is_of_job(true);
+  at(20, failed);
+  EXPECT_TRUE(job.error_is_of_job);
+  EXPECT_EQ(job.end_time, absl::FromUnixSeconds(20));
+  const CoordinatorState before = state_;
+  at(80, StateChange("jobs/a", Job::QUEUED, "resumed on request"));
+  EXPECT_EQ(FindViolationBetween(before, state_), "");
+  EXPECT_FALSE(job.error_is_of_job);
+  EXPECT_FALSE(job.end_time.has_value());
+  EXPECT_EQ(job.idle_time, absl::Seconds(60));
+  at(90, StateChange("jobs/a", Job::STARTING, ""));
+  EXPECT_EQ(job.idle_time, absl::Seconds(70));
+  at(91, OpenGeneration("jobs/a", 2, {{"workers/w", 0}}, ""));
+  EXPECT_FALSE(job.generation.urgent);
+  // What was told stays.
+  EXPECT_THAT(job.events[6].message(), HasSubstr("FAILED: the disk is full"));
+  EXPECT_THAT(job.events[7].message(), HasSubstr("QUEUED: resumed"));
+}
+
+TEST_F(StateTest, AJobRemembersWhichContentsItsDatasetHad) {
+  JournalRecord dataset;
+  dataset.mutable_dataset_created()->mutable_dataset()->set_name("datasets/d");
+  dataset.mutable_dataset_created()->mutable_dataset()->set_manifest_sha256(
+      "one");
+  ASSERT_OK(state_.Apply(dataset));
+  JournalRecord created = Created("jobs/b"), deleted;
+  created.mutable_job_created()->mutable_job()->mutable_spec()->set_dataset(
+      "datasets/d");
+  ASSERT_OK(state_.Apply(created));
+  deleted.mutable_dataset_deleted()->set_dataset("datasets/d");
+  ASSERT_OK(state_.Apply(deleted));
+  dataset.mutable_dataset_created()->mutable_dataset()->set_manifest_sha256(
+      "two");
+  ASSERT_OK(state_.Apply(dataset));
+  EXPECT_EQ(state_.FindJob("jobs/b")->dataset_sha256, "one");
 }
 
 TEST_F(StateTest, WhatIsKeptOfDeletedJobsIsBounded) {

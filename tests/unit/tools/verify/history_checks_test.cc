@@ -88,6 +88,40 @@ TEST(CheckStates, RefusesToComeBackFromAFinalState) {
               ElementsAre(HasSubstr("SUCCEEDED to RUNNING")));
 }
 
+TEST(CheckStates, LetAJobThatFailedOrWasCancelledBeQueuedAgain) {
+  MadeUpRun run;
+  while (!run.records.back().has_job_state_changed() ||
+         run.records.back().job_state_changed().state() != Job::RUNNING) {
+    run.records.pop_back();
+  }
+  for (const Job::State state :
+       {Job::FAILED, Job::QUEUED, Job::CANCELLED, Job::QUEUED}) {
+    run.AddState(state);
+  }
+  EXPECT_THAT(CheckStates(run.History()).failures(), IsEmpty());
+  run.AddState(Job::STARTING);
+  run.AddState(Job::FAILED);
+  run.AddState(Job::STARTING);
+  EXPECT_THAT(CheckStates(run.History()).failures(),
+              ElementsAre(HasSubstr("FAILED to STARTING")));
+}
+
+TEST(CollectHistory, ADatasetIsWhereItsContentWasRegisteredLast) {
+  MadeUpRun run;
+  const auto add = [&](const std::string& path, const std::string& sha256) {
+    auto* dataset =
+        run.records.emplace_back().mutable_dataset_created()->mutable_dataset();
+    *dataset = run.History().dataset;
+    dataset->set_manifest_path(path);
+    dataset->set_manifest_sha256(sha256);
+  };
+  const std::string identity = run.History().dataset.manifest_sha256();
+  add("/elsewhere/manifest.json", identity);
+  EXPECT_EQ(run.History().dataset.manifest_path(), "/elsewhere/manifest.json");
+  add("/other/manifest.json", "of other contents");
+  EXPECT_EQ(run.History().dataset.manifest_path(), "/elsewhere/manifest.json");
+}
+
 TEST(CheckStates, TakesANewReasonForNoTransition) {
   MadeUpRun run;
   run.AddState(Job::SUCCEEDED);
