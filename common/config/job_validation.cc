@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "absl/time/time.h"
 #include "common/config/field_checks.h"
 #include "common/config/generation_labels.h"
 #include "common/config/model_shape.h"
@@ -20,7 +21,8 @@ namespace {
 
 using ::lory::v1::JobSpec;
 
-constexpr int64_t kMaxDurationSeconds = 365 * 24 * 3600;
+constexpr absl::Duration kShortestInterval = absl::Seconds(1);
+constexpr absl::Duration kLongestInterval = absl::Hours(365 * 24);
 constexpr char kModel[] = "spec.model.";
 constexpr size_t kMaxLabels = 64;
 constexpr size_t kMaxLabelKey = 63;
@@ -178,6 +180,17 @@ void CheckKind(const JobSpec& spec, Violations& found) {
   }
 }
 
+void CheckInterval(const lory::v1::CheckpointSpec& spec, Violations& found) {
+  if (!spec.has_every()) return;
+  const absl::Duration every = absl::Seconds(spec.every().seconds()) +
+                               absl::Nanoseconds(spec.every().nanos());
+  if (every >= kShortestInterval && every <= kLongestInterval) return;
+  found.Add("checkpoint.every",
+            absl::StrCat(absl::FormatDuration(every), " is not in ",
+                         absl::FormatDuration(kShortestInterval), "..",
+                         absl::FormatDuration(kLongestInterval)));
+}
+
 // What an evaluation has no use for must not be there.
 void CheckEvaluationOnly(const JobSpec& spec, Violations& found) {
   constexpr char kNoSteps[] = "a job of kind EVALUATE takes no steps";
@@ -212,16 +225,16 @@ std::vector<FieldViolation> FindJobViolations(const JobSpec& spec) {
     found.Range("micro_batch_sequences", spec.micro_batch_sequences(), 1, 4096);
   }
   CheckWorkers(spec, found);
+  if (spec.seed() < 0) {
+    found.Add("seed", absl::StrCat(spec.seed(), " is below 0"));
+  }
   found.Range("priority", spec.priority(), -1000, 1000);
   found.Range("threads", spec.threads(), 0, 4096);
   found.Range("checkpoint.every_steps", spec.checkpoint().every_steps(), 0,
               100'000'000);
   found.Range("checkpoint.keep_count", spec.checkpoint().keep_count(), 0,
               10'000);
-  if (spec.checkpoint().has_every()) {
-    found.Range("checkpoint.every", spec.checkpoint().every().seconds(), 1,
-                kMaxDurationSeconds);
-  }
+  CheckInterval(spec.checkpoint(), found);
   found.Range("evaluation.every_steps", spec.evaluation().every_steps(), 0,
               100'000'000);
   found.Range("evaluation.sequences_per_domain",

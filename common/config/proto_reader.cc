@@ -220,7 +220,7 @@ class FieldReader {
                                lacks_unit ? " lacks a unit: "
                                           : " is not a "
                                             "duration: ",
-                               "write 500ms, 30s, 5m or 1h30m"));
+                               "write 30s, 5m or 1h30m"));
     }
     if (duration < absl::ZeroDuration()) {
       return Fail(value.line, path,

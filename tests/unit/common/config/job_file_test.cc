@@ -213,7 +213,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadValue{"labels: [a]", "a list where a map belongs"},
         BadValue{"labels: {a: {b: c}}", "labels.a: a map where a text"},
         BadValue{"numerics: FAST", "'FAST' is not one of fast, exact"},
-        BadValue{"checkpoint: {every: 30}", "'30' lacks a unit: write 500ms"},
+        BadValue{"checkpoint: {every: 30}", "'30' lacks a unit: write 30s"},
         BadValue{"checkpoint: {every: soon}", "'soon' is not a duration"},
         BadValue{"checkpoint: {every: inf}", "is not a duration"},
         BadValue{"checkpoint: {every: -3s}", "'-3s' is negative"},

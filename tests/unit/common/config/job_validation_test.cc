@@ -133,6 +133,27 @@ TEST(ValidateJobSpec, NamesTheFieldOfEachMistake) {
   spec = Good();
   spec.set_priority(2000);
   EXPECT_EQ(FieldAtFault(spec), "spec.priority");
+  spec = Good();
+  spec.set_seed(-3);
+  EXPECT_EQ(FieldAtFault(spec), "spec.seed");
+}
+
+TEST(ValidateJobSpec, ASpanOfTimeIsToldAsItWasWritten) {
+  JobSpec spec = Good();
+  auto& every = *spec.mutable_checkpoint()->mutable_every();
+  const auto told = [&] {
+    const auto violations = FieldViolationsOf(ValidateJobSpec(spec));
+    return violations.empty() ? "" : violations[0].description;
+  };
+  every.set_nanos(500'000'000);
+  EXPECT_EQ(told(), "500ms is not in 1s..8760h");
+  every.set_nanos(0);
+  EXPECT_EQ(told(), "0 is not in 1s..8760h");
+  every.set_seconds(9000 * 3600);
+  EXPECT_EQ(told(), "9000h is not in 1s..8760h");
+  every.set_seconds(1);
+  every.set_nanos(500'000'000);
+  EXPECT_EQ(told(), "");
 }
 
 TEST(ValidateJobSpec, NamesAllMistakesAtOnce) {
