@@ -27,9 +27,11 @@ Exit codes: 0 stopped on request; 1 could not start, or the journal can no
 longer be written; 2 wrong flags.)";
 
 void AddPlaces(flags::Command& line, AppOptions& options) {
-  line.Add("--listen", options.listen, "Where gRPC is served; port 0: any");
+  line.Add("--listen", options.listen, "Where gRPC is served; port 0: any")
+      .Address();
   line.Add("--http", options.http,
-           "Where status page, /metrics and /healthz are served; port 0: any");
+           "Where status page, /metrics and /healthz are served; port 0: any")
+      .Address();
   line.Add("--http-token-file", options.http_token_file,
            "File with a secret that readers of --http must show; needed beyond "
            "loopback");

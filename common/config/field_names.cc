@@ -11,7 +11,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "common/config/edit_distance.h"
+#include "common/base/edit_distance.h"
 #include "lory/v1/job.pb.h"
 
 namespace lory::config {

@@ -1,14 +1,18 @@
 #include "common/flags/command_line.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/base/address.h"
 #include "common/flags/value_checks.h"
+#include "common/flags/wrong_usage.h"
 
 namespace lory::flags {
 
@@ -56,6 +60,23 @@ Flag& Flag::Size() {
     int64_t count = 0;
     return absl::SimpleAtoi(bytes, &count) ? std::string()
                                            : bytes + " bytes are too many";
+  });
+}
+
+Flag& Flag::Address() {
+  TypeName("HOST:PORT");
+  return Check([](const std::string& text) {
+    if (absl::StartsWith(text, "unix:")) return std::string();
+    const HostPort parts = SplitHostPort(text);
+    int32_t port = -1;
+    // The host of an IPv6 address without a port ends in a colon.
+    const bool is_address = !parts.host.empty() && parts.host.back() != ':' &&
+                            absl::SimpleAtoi(parts.port, &port) && port >= 0 &&
+                            port <= 65535;
+    return is_address
+               ? std::string()
+               : absl::StrCat("'", text,
+                              "' is not HOST:PORT, such as 127.0.0.1:7440");
   });
 }
 
@@ -160,7 +181,8 @@ std::optional<int> CommandLine::Parse(int argc, const char* const* argv) {
   try {
     app().parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code = app().exit(error);
+    const int code =
+        ReportParseError(app(), error, {argv + std::min(1, argc), argv + argc});
     return code == 0 ? 0 : usage_exit_.value_or(code);
   }
   return std::nullopt;

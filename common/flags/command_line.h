@@ -33,6 +33,7 @@ class Flag {
   Flag& NotNegative();
   Flag& OneOf(const std::vector<std::string>& values);
   Flag& Size();                       // also 512MB, 2GB
+  Flag& Address();                    // HOST:PORT, or unix:PATH
   Flag& Excludes(const Flag& other);  // not both
   // `wrong` says what is wrong with a text, or nothing.
   Flag& Check(std::function<std::string(const std::string&)> wrong);

@@ -6,7 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/config/edit_distance.h"
+#include "common/base/edit_distance.h"
 #include "tools/corpus/corpus_spec.h"
 
 namespace lory::corpus {
@@ -20,7 +20,7 @@ std::string Unknown(const std::string& word,
                     const std::vector<SpecReader::Key>& keys) {
   std::vector<std::string> names;
   for (const SpecReader::Key& key : keys) names.push_back(key.name);
-  const std::string near = config::ClosestWord(word, names);
+  const std::string near = ClosestWord(word, names);
   return near.empty() ? absl::StrCat("unknown key; known are ",
                                      absl::StrJoin(names, ", "))
                       : absl::StrCat("unknown key; did you mean ", near, "?");

@@ -1,13 +1,11 @@
 #include "tools/loryctl/command_line.h"
 
-#include <algorithm>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "common/config/edit_distance.h"
 #include "common/flags/value_checks.h"
+#include "common/flags/wrong_usage.h"
 #include "tools/loryctl/exit_code.h"
 
 namespace lory::ctl {
@@ -139,41 +137,10 @@ int CommandLine::ReportParseError(const CLI::ParseError& error,
   if (error.get_exit_code() == 0) {  // --help
     return root_->exit(error, environment.out, environment.err);
   }
-  environment.err << "error: " << error.what() << SuggestWord(arguments)
-                  << "\ntry: " << CommandPath(*root_) << " --help\n";
+  const std::string wrong = flags::WrongCommand(*root_, arguments);
+  environment.err << "error: " << error.what() << (wrong.empty() ? "" : ": ")
+                  << wrong << "\ntry: " << CommandPath(*root_) << " --help\n";
   return static_cast<int>(ExitCode::kUsage);
-}
-
-std::string CommandLine::SuggestWord(
-    const std::vector<std::string>& arguments) const {
-  // Walks down as the parser did; the first word that is no command of its
-  // parent is the one to help with.
-  const CLI::App* app = root_.get();
-  bool is_value = false;  // of a global option; all but --help take one
-  for (const std::string& argument : arguments) {
-    if (std::exchange(is_value, false)) continue;
-    const auto children = app->get_subcommands(
-        [](const CLI::App* child) { return !child->get_group().empty(); });
-    if (children.empty() || argument.empty()) return "";
-    const auto next = std::find_if(
-        children.begin(), children.end(),
-        [&](const CLI::App* child) { return child->check_name(argument); });
-    if (next != children.end()) {
-      app = *next;
-      continue;
-    }
-    if (argument.front() == '-') {
-      is_value = !absl::StrContains(argument, '=');
-      continue;
-    }
-    std::vector<std::string> names;
-    for (const CLI::App* child : children) names.push_back(child->get_name());
-    const std::string best = config::ClosestWord(argument, names);
-    if (!best.empty()) return absl::StrCat("; did you mean ", best, "?");
-    return absl::StrCat(": '", argument, "' is none of ",
-                        absl::StrJoin(names, ", "));
-  }
-  return "";
 }
 
 int RunLoryctl(const std::vector<std::string>& arguments,

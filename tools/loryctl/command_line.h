@@ -41,7 +41,6 @@ class CommandLine {
   int ReportParseError(const CLI::ParseError& error,
                        const std::vector<std::string>& arguments,
                        Environment& environment);
-  std::string SuggestWord(const std::vector<std::string>& arguments) const;
 
   std::unique_ptr<CLI::App> root_;
   Settings settings_;

@@ -11,8 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "common/base/edit_distance.h"
 #include "common/base/status_macros.h"
-#include "common/config/edit_distance.h"
 #include "common/config/origins.h"
 #include "common/config/yaml_tree.h"
 #include "common/io/storage.h"
@@ -86,7 +86,7 @@ class StudyReader {
   void CheckKey(const YamlEntry& entry, const std::string& path,
                 const std::vector<std::string>& known) {
     if (std::count(known.begin(), known.end(), entry.key) != 0) return;
-    const std::string best = config::ClosestWord(entry.key, known);
+    const std::string best = ClosestWord(entry.key, known);
     Fail(entry.line, absl::StrCat(path, entry.key),
          best.empty() ? absl::StrCat("unknown key; known are ",
                                      absl::StrJoin(known, ", "))
@@ -241,7 +241,7 @@ class StudyReader {
     }
     const auto found = std::find(names.begin(), names.end(), wanted);
     if (found != names.end()) return static_cast<size_t>(found - names.begin());
-    const std::string best = config::ClosestWord(wanted, names);
+    const std::string best = ClosestWord(wanted, names);
     Fail(line, key,
          best.empty() ? absl::StrCat("'", wanted, "' is none of the variants ",
                                      absl::StrJoin(names, ", "))

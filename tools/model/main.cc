@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <string>
 
+#include "common/flags/wrong_usage.h"
 #include "tools/model/commands.h"
 
 namespace lory::surgery {
@@ -61,7 +62,9 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kWrongUsage;
+    const int code =
+        flags::ReportParseError(app, error, {argv + 1, argv + argc});
+    return code == 0 ? 0 : kWrongUsage;
   }
   return Run(chosen);
 }
@@ -69,4 +72,6 @@ int Main(int argc, char** argv) {
 }  // namespace
 }  // namespace lory::surgery
 
-int main(int argc, char** argv) { return lory::surgery::Main(argc, argv); }
+int main(int argc, char** argv) {
+  return lory::surgery::Main(argc, argv);
+}

@@ -52,12 +52,6 @@ std::string CheckId(const std::string& text) {
                       "and hyphens, 1 to 63 of them");
 }
 
-std::string CheckAddress(const std::string& text) {
-  const HostPort parts = SplitHostPort(text);
-  if (!parts.host.empty() && !parts.port.empty()) return "";
-  return absl::StrCat("'", text, "' is not an address: give HOST:PORT");
-}
-
 std::string FolderOfThisBinary() {
   char path[PATH_MAX] = {};
   const ssize_t size = ::readlink("/proc/self/exe", path, sizeof(path) - 1);
@@ -88,8 +82,7 @@ std::string ResolveAdvertisedHost(Flags& flags) {
 
 void AddPlaces(flags::Command& line, Flags& flags) {
   line.Add("--coordinator", flags.coordinator, "Where the coordinator listens")
-      .TypeName("HOST:PORT")
-      .Check(CheckAddress)
+      .Address()
       .Required();
   line.Add("--name", flags.name,
            "Name of this worker, its own in the cluster; default: the host's")
@@ -97,13 +90,11 @@ void AddPlaces(flags::Command& line, Flags& flags) {
       .Check(CheckId);
   line.Add("--listen", flags.listen,
            "Where to answer people and the coordinator; port 0: any")
-      .TypeName("HOST:PORT")
-      .Check(CheckAddress)
+      .Address()
       .ShowDefault();
   line.Add("--http", flags.http,
            "Where to serve /metrics and /healthz; port 0: any")
-      .TypeName("HOST:PORT")
-      .Check(CheckAddress)
+      .Address()
       .ShowDefault();
   line.Add("--http-token-file", flags.http_token_file,
            "File with a secret that readers of --http must show; needed "

@@ -41,8 +41,10 @@ void AddLimits(flags::Command& line, AppOptions& options) {
 }
 
 void AddAddresses(flags::Command& line, AppOptions& options) {
-  line.Add("--listen", options.listen, "Where gRPC is served; port 0: any");
-  line.Add("--http", options.http, "Where HTTP is served; port 0: any");
+  line.Add("--listen", options.listen, "Where gRPC is served; port 0: any")
+      .Address();
+  line.Add("--http", options.http, "Where HTTP is served; port 0: any")
+      .Address();
   line.Add("--http-token-file", options.http_token_file,
            "File with a secret that clients of --http must show; needed beyond "
            "loopback");

@@ -1,6 +1,6 @@
 #include "common/config/field_names.h"
 
-#include "common/config/edit_distance.h"
+#include "common/base/edit_distance.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "lory/v1/job.pb.h"

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -12,6 +13,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::internal::CaptureStderr;
 using ::testing::internal::CaptureStdout;
 using ::testing::internal::GetCapturedStderr;
@@ -101,6 +103,22 @@ TEST(CommandLine, WrongValuesAreNamed) {
   EXPECT_EQ(Parse(line, {"--name", "w"}), std::nullopt);
 }
 
+TEST(CommandLine, AddressesHaveAHostAndAPort) {
+  std::string listen;
+  CommandLine line({});
+  line.Add("--listen", listen).Address();
+  for (const char* wrong : {"7440", "localhost", "127.0.0.1:", ":7440", "::1",
+                            "h:http", "h:-1", "h:65536", "[::1]"}) {
+    EXPECT_THAT(Complaint(line, {"--listen", wrong}),
+                HasSubstr(absl::StrCat("--listen: '", wrong,
+                                       "' is not HOST:PORT, such as ")));
+  }
+  for (const char* good : {"127.0.0.1:0", "[::1]:0", "lory.example:65535",
+                           "unix:/run/lory.sock"}) {
+    EXPECT_EQ(Parse(line, {"--listen", good}), std::nullopt) << good;
+  }
+}
+
 TEST(CommandLine, DurationsMustBeDurationsAndLongEnough) {
   absl::Duration limit = absl::Minutes(1);
   absl::Duration positive = absl::Minutes(1);
@@ -159,6 +177,31 @@ TEST(CommandLine, ExactlyOneCommandMustBeGiven) {
   EXPECT_FALSE(list.given());
   EXPECT_EQ(folder, "data");
   EXPECT_EQ(format, "json");
+}
+
+TEST(CommandLine, AWordThatIsNoCommandIsNamed) {
+  std::string format, folder;
+  CommandLine line({.flags_after_command = true});
+  line.Add("-o,--output", format);
+  bool quick = false;
+  line.AddSwitch("--quick", quick, "");
+  line.AddCommand("build", "Builds").Add("FOLDER", folder).Required();
+  line.AddCommand("inspect", "Looks");
+  for (const std::vector<const char*>& words :
+       {std::vector<const char*>{"buidl", "data"},
+        {"-o", "json", "buidl"},
+        {"--output=json", "--quick", "buidl"}}) {
+    EXPECT_THAT(Complaint(line, words),
+                HasSubstr("'buidl' is no command; did you mean build?"));
+  }
+  EXPECT_THAT(Complaint(line, {"frobnicate"}),
+              HasSubstr("'frobnicate' is none of build, inspect"));
+  // What is no command's business is told as before.
+  for (const std::vector<const char*>& words :
+       {std::vector<const char*>{"build"}, {"build", "buidl", "inspekt"}, {}}) {
+    EXPECT_THAT(Complaint(line, words), AllOf(Not(HasSubstr("did you mean")),
+                                              Not(HasSubstr("is none of"))));
+  }
 }
 
 TEST(CommandLine, WrongUsageEndsAsTheProgramSays) {

@@ -1,9 +1,9 @@
-#include "common/config/edit_distance.h"
+#include "common/base/edit_distance.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace lory::config {
+namespace lory {
 
 int EditDistance(absl::string_view a, absl::string_view b) {
   // Optimal string alignment: three rows of the usual table.
@@ -38,4 +38,4 @@ std::string ClosestWord(absl::string_view wrong,
   return best;
 }
 
-}  // namespace lory::config
+}  // namespace lory

@@ -1,12 +1,12 @@
-#ifndef LORY_COMMON_CONFIG_EDIT_DISTANCE_H_
-#define LORY_COMMON_CONFIG_EDIT_DISTANCE_H_
+#ifndef LORY_COMMON_BASE_EDIT_DISTANCE_H_
+#define LORY_COMMON_BASE_EDIT_DISTANCE_H_
 
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
 
-namespace lory::config {
+namespace lory {
 
 // Edits (insert, delete, replace, swap of neighbours) from one to the other.
 int EditDistance(absl::string_view a, absl::string_view b);
@@ -16,6 +16,6 @@ int EditDistance(absl::string_view a, absl::string_view b);
 std::string ClosestWord(absl::string_view wrong,
                         const std::vector<std::string>& words);
 
-}  // namespace lory::config
+}  // namespace lory
 
-#endif  // LORY_COMMON_CONFIG_EDIT_DISTANCE_H_
+#endif  // LORY_COMMON_BASE_EDIT_DISTANCE_H_
