@@ -9,6 +9,7 @@
 #include "coordinator/flags.h"
 
 int main(int argc, char** argv) {
+  lory::IgnoreFileSizeSignal();
   using lory::Log;
   using lory::LogLevel;
   namespace coordinator = lory::coordinator;

@@ -22,6 +22,8 @@ int StopSignals() {
   return fd;
 }
 
+void IgnoreFileSizeSignal() { ::signal(SIGXFSZ, SIG_IGN); }
+
 void WaitUntilReadable(int fd) {
   pollfd waited = {.fd = fd, .events = POLLIN, .revents = 0};
   while (::poll(&waited, 1, -1) < 0 && errno == EINTR) {

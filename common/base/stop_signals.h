@@ -9,6 +9,11 @@ namespace lory {
 // is an error from then on, no signal.
 int StopSignals();
 
+// Writing beyond `ulimit -f` is an error from then on, too, which is told with
+// the file's name; the signal would end the process without a word. For the
+// beginning of every main.
+void IgnoreFileSizeSignal();
+
 // Blocks until `fd` is readable.
 void WaitUntilReadable(int fd);
 

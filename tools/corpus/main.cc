@@ -1,6 +1,5 @@
 #include <unistd.h>
 
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <iostream>
@@ -12,8 +11,10 @@
 #include "common/base/clock.h"
 #include "common/base/progress.h"
 #include "common/base/status_macros.h"
+#include "common/base/stop_signals.h"
 #include "common/flags/command_line.h"
 #include "common/io/absolute_path.h"
+#include "common/io/standard_output.h"
 #include "common/text/tokenizer_file.h"
 #include "tools/corpus/build.h"
 #include "tools/corpus/compare.h"
@@ -61,8 +62,7 @@ int ExitCodeOf(const absl::Status& status) {
 }
 
 int Print(const absl::StatusOr<std::string>& text) {
-  if (text.ok()) std::fputs(text->c_str(), stdout);
-  return ExitCodeOf(text.status());
+  return ExitCodeOf(text.ok() ? io::WriteStandardOutput(*text) : text.status());
 }
 
 // What the command line can change in a spec.
@@ -206,7 +206,6 @@ int Main(int argc, char** argv) {
 }  // namespace lory::corpus
 
 int main(int argc, char** argv) {
-  // A file that reaches ulimit -f is an error with words, not the end.
-  std::signal(SIGXFSZ, SIG_IGN);
+  lory::IgnoreFileSizeSignal();
   return lory::corpus::Main(argc, argv);
 }

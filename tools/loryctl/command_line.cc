@@ -127,6 +127,11 @@ int CommandLine::Run(std::vector<std::string> arguments,
   }
   if (status.ok()) status = action_(session);
   environment.out.flush();
+  if (status.ok() && !environment.out) {
+    status = absl::InternalError(
+        "not all could be written to standard output: is the disk full, or a "
+        "limit reached?");
+  }
   if (!status.ok()) environment.err << ErrorText(status);
   return static_cast<int>(ExitCodeOf(status));
 }

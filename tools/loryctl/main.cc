@@ -54,6 +54,7 @@ bool WaitForStop(absl::Duration duration) {
 }  // namespace lory::ctl
 
 int main(int argc, char** argv) {
+  lory::IgnoreFileSizeSignal();
   using lory::ctl::Environment;
   std::ios::sync_with_stdio(false);
   Environment environment{

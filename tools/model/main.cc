@@ -4,7 +4,9 @@
 #include <cstdio>
 #include <string>
 
+#include "common/base/stop_signals.h"
 #include "common/flags/wrong_usage.h"
+#include "common/io/standard_output.h"
 #include "tools/model/commands.h"
 
 namespace lory::surgery {
@@ -40,13 +42,12 @@ bool IsMistake(const absl::Status& status) {
 
 int Run(const Command& command) {
   const absl::StatusOr<Answer> answer = command.run();
-  if (answer.ok()) {
-    std::fwrite(answer->text.data(), 1, answer->text.size(), stdout);
-    return answer->is_different ? 1 : 0;
-  }
+  const absl::Status status =
+      answer.ok() ? io::WriteStandardOutput(answer->text) : answer.status();
+  if (status.ok()) return answer->is_different ? 1 : 0;
   std::fprintf(stderr, "lory-model: %s\n",
-               std::string(answer.status().message()).c_str());
-  if (command.compares || IsMistake(answer.status())) return kWrongUsage;
+               std::string(status.message()).c_str());
+  if (command.compares || IsMistake(status)) return kWrongUsage;
   return kFailed;
 }
 
@@ -73,5 +74,6 @@ int Main(int argc, char** argv) {
 }  // namespace lory::surgery
 
 int main(int argc, char** argv) {
+  lory::IgnoreFileSizeSignal();
   return lory::surgery::Main(argc, argv);
 }

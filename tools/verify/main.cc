@@ -3,7 +3,9 @@
 #include <cstdio>
 #include <string>
 
+#include "common/base/stop_signals.h"
 #include "common/flags/command_line.h"
+#include "common/io/standard_output.h"
 #include "tools/verify/audit.h"
 
 namespace {
@@ -23,20 +25,22 @@ Exit codes: 0 every invariant holds, 1 one does not or nothing could be read,
 
 int Print(const absl::StatusOr<lory::verify::Report>& report,
           const std::string& format) {
-  if (!report.ok()) {
-    std::fprintf(stderr, "lory-verify: %s\n",
-                 std::string(report.status().message()).c_str());
-    return 1;
+  absl::Status status = report.status();
+  if (report.ok()) {
+    status = lory::io::WriteStandardOutput(format == "json"
+                                               ? lory::verify::ToJson(*report)
+                                               : lory::verify::ToText(*report));
   }
-  const std::string text = format == "json" ? lory::verify::ToJson(*report)
-                                            : lory::verify::ToText(*report);
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  return report->ok() ? 0 : 1;
+  if (status.ok()) return report->ok() ? 0 : 1;
+  std::fprintf(stderr, "lory-verify: %s\n",
+               std::string(status.message()).c_str());
+  return 1;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  lory::IgnoreFileSizeSignal();
   lory::flags::CommandLine line(
       {.about = "Checks the invariants of a training run, from its files",
        .footer = kFooter,

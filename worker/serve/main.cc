@@ -31,6 +31,7 @@ bool IsFirst(int wanted, int other) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  lory::IgnoreFileSizeSignal();
   using lory::Log;
   using lory::LogLevel;
   namespace serve = lory::serve;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "common/base/stop_signals.h"
 #include "common/flags/command_line.h"
 #include "worker/train/app.h"
 
@@ -23,6 +24,7 @@ bool TieToParent(int64_t parent_pid) {
 int main(int argc, char** argv) {
   // Before anything else that could take time: see TieToParent.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  lory::IgnoreFileSizeSignal();
 
   lory::train::Flags flags;
   lory::flags::CommandLine line(

@@ -2,11 +2,13 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
 
 #include "gtest/gtest.h"
 
@@ -46,6 +48,26 @@ TEST(StopSignals, AClosedConnectionIsAnErrorOnly) {
   EXPECT_EQ(errno, EPIPE);
   ::close(ends[1]);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+TEST(IgnoreFileSizeSignal, AFileThatReachesTheLimitIsAnErrorOnly) {
+  rlimit before;
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto old_handler = ::signal(SIGXFSZ, SIG_DFL);
+  IgnoreFileSizeSignal();
+  std::FILE* file = std::tmpfile();
+  ASSERT_NE(file, nullptr);
+  const rlimit small = {.rlim_cur = 2, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
+  const ssize_t whole = ::write(::fileno(file), "ab", 2);
+  const ssize_t beyond = ::write(::fileno(file), "c", 1);
+  const int error = errno;
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ::signal(SIGXFSZ, old_handler);
+  std::fclose(file);
+  EXPECT_EQ(whole, 2);
+  EXPECT_EQ(beyond, -1);
+  EXPECT_EQ(error, EFBIG);
 }
 
 }  // namespace
