@@ -29,6 +29,8 @@ ExitCode ExitCodeOf(const absl::Status& status) {
   if (absl::SimpleAtoi(PayloadOf(status, kExitCode), &chosen)) {
     return static_cast<ExitCode>(chosen);
   }
+  // A value that a later release takes is a wrong one for this.
+  if (ReasonOf(status) == "NUMERICS_UNIMPLEMENTED") return ExitCode::kUsage;
   switch (status.code()) {
     case absl::StatusCode::kOk:
       return ExitCode::kOk;
@@ -88,12 +90,18 @@ absl::Status WithExitCode(absl::Status status, ExitCode code) {
 
 std::string ErrorText(const absl::Status& status) {
   std::string message(status.message());
-  // The service lists its fields in the message already; one that does not is
-  // helped here.
+  // The service lists its fields in the message already, by their own names;
+  // one that does not is helped here.
   for (const FieldViolation& violation : FieldViolationsOf(status)) {
     const std::string key = config::KeyPathOf(violation.field);
-    if (absl::StrContains(message, key)) continue;
-    absl::StrAppend(&message, "\n", key, ": ", violation.description);
+    const std::string told =
+        absl::StrCat(violation.field, ": ", violation.description);
+    const std::string shown = absl::StrCat(key, ": ", violation.description);
+    if (key != violation.field && absl::StrContains(message, told)) {
+      message = absl::StrReplaceAll(message, {{told, shown}});
+    } else if (!absl::StrContains(message, key)) {
+      absl::StrAppend(&message, "\n", shown);
+    }
   }
   if (message.empty()) message = absl::StatusCodeToString(status.code());
   std::string text = absl::StrCat(

@@ -3,13 +3,20 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "common/base/check.h"
 
 namespace lory::ctl {
 namespace {
 
 constexpr int kGap = 2;
+// With less room than this a last column would say nothing.
+constexpr int kLeastOfLast = 10;
+// How far the last column is set in where it has a line of its own.
+constexpr int kIndentOfLast = 4;
 
 absl::string_view CodeOf(Color color) {
   switch (color) {
@@ -42,6 +49,11 @@ int DisplayWidth(absl::string_view text) {
       text.begin(), text.end(), [](char c) { return !IsContinuation(c); }));
 }
 
+std::string OneLine(absl::string_view text) {
+  return absl::StrJoin(
+      absl::StrSplit(text, absl::ByAnyChar(" \t\r\n"), absl::SkipEmpty()), " ");
+}
+
 std::string Clipped(absl::string_view text, int width) {
   if (DisplayWidth(text) <= width) return std::string(text);
   const int kept = std::max(0, width - 3);
@@ -64,6 +76,10 @@ Table::Table(std::vector<std::string> titles) {
 
 void Table::Add(std::vector<Cell> row) {
   LORY_CHECK(row.size() == titles_.size());
+  for (Cell& cell : row) {
+    // Elsewhere spaces may draw something.
+    if (absl::StrContains(cell.text, '\n')) cell.text = OneLine(cell.text);
+  }
   rows_.push_back(std::move(row));
 }
 
@@ -76,20 +92,28 @@ void Table::Print(const Environment& environment, int indent) const {
   };
   measure(titles_);
   for (const auto& row : rows_) measure(row);
-  PrintRow(environment, indent, widths, titles_);
-  for (const auto& row : rows_) PrintRow(environment, indent, widths, row);
+  int used = indent;
+  for (size_t i = 0; i + 1 < widths.size(); ++i) used += widths[i] + kGap;
+  const bool breaks =
+      environment.out_is_terminal && widths.size() > 1 &&
+      environment.columns - used < std::min(kLeastOfLast, widths.back());
+  PrintRow(environment, indent, widths, breaks, titles_);
+  for (const auto& row : rows_) {
+    PrintRow(environment, indent, widths, breaks, row);
+  }
 }
 
 void Table::PrintRow(const Environment& environment, int indent,
-                     const std::vector<int>& widths,
+                     const std::vector<int>& widths, bool breaks,
                      const std::vector<Cell>& row) const {
   std::string line(indent, ' ');
   int used = indent;
-  for (size_t i = 0; i < row.size(); ++i) {
+  const size_t count = breaks ? row.size() - 1 : row.size();
+  for (size_t i = 0; i < count; ++i) {
     std::string text = row[i].text;
     const bool is_last = i + 1 == row.size();
     if (is_last && environment.out_is_terminal) {
-      text = Clipped(text, std::max(10, environment.columns - used));
+      text = Clipped(text, environment.columns - used);
     }
     const int padding = std::max(0, widths[i] - DisplayWidth(text));
     if (flush_right_[i]) line.append(padding, ' ');
@@ -101,6 +125,13 @@ void Table::PrintRow(const Environment& environment, int indent,
   }
   while (!line.empty() && line.back() == ' ') line.pop_back();
   environment.out << line << "\n";
+  if (!breaks || &row == &titles_ || row.back().text.empty()) return;
+  const int margin = indent + kIndentOfLast;
+  environment.out << std::string(margin, ' ')
+                  << Colored(
+                         environment, row.back().color,
+                         Clipped(row.back().text, environment.columns - margin))
+                  << "\n";
 }
 
 }  // namespace lory::ctl

@@ -19,6 +19,9 @@ std::string Colored(const Environment& environment, Color color,
 // Columns that `text` takes on a screen: characters, not bytes.
 int DisplayWidth(absl::string_view text);
 
+// `text` in one line, with single spaces for what lay between its words.
+std::string OneLine(absl::string_view text);
+
 // At most `width` columns of `text`; what is cut off ends in "...".
 std::string Clipped(absl::string_view text, int width);
 
@@ -32,7 +35,9 @@ struct Cell {
 };
 
 // Rows in columns as wide as they must be, two spaces apart. On a terminal the
-// last column is cut at the right edge; elsewhere nothing is.
+// last column is cut at the right edge, and has a line of its own where the
+// others leave no room for it; elsewhere nothing is. A cell of several lines is
+// shown in one.
 class Table {
  public:
   // A title that starts with '>' sets its column flush right.
@@ -45,7 +50,7 @@ class Table {
 
  private:
   void PrintRow(const Environment& environment, int indent,
-                const std::vector<int>& widths,
+                const std::vector<int>& widths, bool breaks,
                 const std::vector<Cell>& row) const;
 
   std::vector<Cell> titles_;

@@ -1,5 +1,6 @@
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -143,6 +144,28 @@ TEST_F(JobCommandsTest, ALongReasonIsCutAtTheEdgeOfATerminalOnly) {
   EXPECT_THAT(Ctl("job list").out, HasSubstr(std::string(200, 'x')));
 }
 
+TEST_F(JobCommandsTest, AReasonWithoutRoomHasALineOfItsOwn) {
+  fake.jobs = {Named(std::string(30, 'n'), Job::RUNNING)};
+  fake.jobs[0].set_reason(std::string(200, 'x'));
+  const Terminal terminal{.is_terminal = true,
+                          .variables = {{"NO_COLOR", "1"}}};
+  const std::string out = Ctl("job list", terminal).out;
+  const std::vector<std::string> lines = absl::StrSplit(out, '\n');
+  EXPECT_THAT(lines,
+              ElementsAre(AllOf(StartsWith("NAME "), Not(HasSubstr("REASON"))),
+                          StartsWith(std::string(30, 'n')),
+                          "    " + std::string(73, 'x') + "...", ""));
+}
+
+TEST_F(JobCommandsTest, AReasonOfSeveralLinesIsOneInATable) {
+  fake.jobs = {TrainingJob()};
+  fake.jobs[0].set_reason("it ended:\n  at a\n\tat b\n");
+  EXPECT_THAT(Ctl("job list").out, HasSubstr("  it ended: at a at b\n"));
+  EXPECT_EQ(
+      nlohmann::json::parse(Ctl("job list -o json").out)["jobs"][0]["reason"],
+      "it ended:\n  at a\n\tat b\n");
+}
+
 TEST_F(JobCommandsTest, GetPrintsTheJobFileThatWouldSubmitItAgain) {
   fake.jobs = {TrainingJob()};
   const Outcome outcome = Ctl("job get tiny --job-file");
@@ -192,6 +215,17 @@ TEST_F(JobCommandsTest, UpdateSendsOnlyWhatWasGiven) {
                   HasSubstr("spec { max_workers: 4 priority: -3 }"),
                   HasSubstr("paths: \"max_workers\" paths: \"priority\""))));
   EXPECT_EQ(Ctl("job update tiny").code, 2);
+}
+
+TEST_F(JobCommandsTest, WhatAnUpdateMayNotIsToldOnceByTheKeyOfTheFile) {
+  fake.errors["UpdateJob"] =
+      FieldErrors({{"spec.micro_batch_count", "4 is below max_workers (8)"},
+                   {"spec.max_workers", "8 are too many today"}});
+  const Outcome outcome = Ctl("job update tiny --max-workers 8");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.err,
+            "error: micro_batches: 4 is below max_workers (8)\n"
+            "       max_workers: 8 are too many today\n");
 }
 
 TEST_F(JobCommandsTest, ExplainPrintsSentences) {
