@@ -256,6 +256,7 @@ absl::Status RunStudy(Session& session, const StudyOptions& options) {
   LORY_ASSIGN_OR_RETURN(std::vector<StudyJob> jobs, PlanStudy(session, study));
   LORY_RETURN_IF_ERROR(RefreshStudy(session, jobs));
   if (options.dry_run) return PrintStudyPlan(session, study, jobs);
+  LORY_RETURN_IF_ERROR(MakeStudyFolder(StudyFolder(study, options.folder)));
   LORY_RETURN_IF_ERROR(StudyRun(session, options, jobs).Run());
   LORY_RETURN_IF_ERROR(ReportStudy(session, study, options, jobs));
   return StudyVerdict(jobs);

@@ -143,6 +143,12 @@ absl::Status CheckStudyFolder(const std::string& folder,
   io::Storage& storage = io::LocalStorage();
   const std::string tables = absl::StrCat(folder, "/", kTables);
   std::error_code error;
+  if (fs::exists(folder, error) && !fs::is_directory(folder, error)) {
+    return WithHint(
+        absl::InvalidArgumentError(absl::StrCat(
+            folder, " is a file, where a folder of results belongs")),
+        "--to FOLDER");
+  }
   if (fs::exists(tables, error)) {
     LORY_ASSIGN_OR_RETURN(const std::string text, storage.Read(tables));
     return IsOf(study, text) ? absl::OkStatus() : NotOurs(tables, study);
@@ -153,6 +159,13 @@ absl::Status CheckStudyFolder(const std::string& folder,
     if (fs::exists(path, error)) return NotOurs(path, study);
   }
   return absl::OkStatus();
+}
+
+absl::Status MakeStudyFolder(const std::string& folder) {
+  // What is never committed leaves nothing behind.
+  const auto file =
+      io::LocalStorage().Create(absl::StrCat(folder, "/", kTables));
+  return WithHint(file.status(), "--to FOLDER, which can be written");
 }
 
 absl::StatusOr<std::string> WriteStudyFolder(const std::string& folder,

@@ -19,8 +19,13 @@ std::string StudyFolder(const StudyFile& study, const std::string& to);
 // do not matter. Reads the disk.
 //
 // ALREADY_EXISTS: a file is another study's, or somebody's own; names it.
+// INVALID_ARGUMENT: `folder` is a file.
 absl::Status CheckStudyFolder(const std::string& folder,
                               const StudyFile& study);
+
+// Makes `folder` if it is not there; OK: files can be made in it, too. Errors
+// are those of storage.
+absl::Status MakeStudyFolder(const std::string& folder);
 
 // Writes the three, but keeps what stands outside of the marks of results.md;
 // `time` is when the jobs were looked at. One without marks, of which nobody

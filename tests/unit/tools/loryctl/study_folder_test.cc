@@ -136,6 +136,23 @@ TEST_F(StudyFolderTest, TablesWithoutMarksAreKeptBesideTheNew) {
   EXPECT_EQ(Result("results.md.before-3"), "");
 }
 
+TEST_F(StudyFolderTest, AFolderThatCannotBeIsToldBeforeAnythingIsSubmitted) {
+  const std::string file = folder.Write("notes.txt", "mine");
+  for (const std::string& to : {file, file + "/results"}) {
+    const Outcome outcome = Study("run", kStudy, {"--to", to});
+    EXPECT_NE(outcome.code, 0);
+    EXPECT_THAT(outcome.err, HasSubstr("notes.txt"));
+  }
+  // Where no process makes anything, not even root's.
+  const Outcome outcome = Study("run", kStudy, {"--to", "/proc/results"});
+  EXPECT_NE(outcome.code, 0);
+  EXPECT_THAT(outcome.err, HasSubstr("/proc/results"));
+  EXPECT_THAT(Submitted(), IsEmpty());
+  EXPECT_EQ(Study("run", kStudy, {"--to", file}).err,
+            "error: notes.txt is a file, where a folder of results belongs\n"
+            "try: --to FOLDER\n");
+}
+
 TEST_F(StudyFolderTest, APlanDoesNotMindWhatLiesThere) {
   folder.Write("small.results/results.md", "mine");
   const Outcome outcome = Study("run", kStudy, {"--dry-run"});
