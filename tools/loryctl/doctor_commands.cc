@@ -1,3 +1,4 @@
+#include <map>
 #include <string>
 #include <vector>
 
@@ -11,14 +12,18 @@
 #include "tools/loryctl/certificates.h"
 #include "tools/loryctl/command_line.h"
 #include "tools/loryctl/exit_code.h"
+#include "tools/loryctl/job_view.h"
 #include "tools/loryctl/table.h"
 #include "tools/loryctl/words.h"
 
 namespace lory::ctl {
 namespace {
 
+using ::lory::v1::Job;
+using ::lory::v1::JobEvent;
 using ::lory::v1::JobService;
 using ::lory::v1::ServerInfoService;
+using ::lory::v1::TrainerStatus;
 using ::lory::v1::Worker;
 using ::lory::v1::WorkerAdminService;
 
@@ -80,7 +85,8 @@ class Doctor {
             " ms"));
     int failed = 0;
     for (const auto& job : jobs->jobs()) {
-      failed += job.state() == lory::v1::Job::FAILED;
+      failed += job.state() == Job::FAILED;
+      if (!IsFinal(job.state())) going_.push_back(job.name());
     }
     Say(failed == 0 ? Finding::kGood : Finding::kWarning, "jobs",
         absl::StrCat(jobs->jobs_size(),
@@ -123,13 +129,17 @@ class Doctor {
   }
 
   void Workers() {
-    const auto workers = session_.Call(&WorkerAdminService::Stub::ListWorkers,
-                                       lory::v1::ListWorkersRequest());
+    lory::v1::ListWorkersRequest request;
+    request.set_page_size(kPageSize);
+    const auto workers =
+        session_.Call(&WorkerAdminService::Stub::ListWorkers, request);
     if (!workers.ok()) {
       return Say(Finding::kBad, "workers", workers.status().message());
     }
     std::vector<std::string> lost, others;
+    bool takes_work = false;
     for (const Worker& worker : workers->workers()) {
+      takes_work |= worker.state() == Worker::READY;
       if (worker.state() == Worker::LOST) {
         lost.push_back(ShortName(worker.name()));
       } else if (!server_version_.empty() &&
@@ -138,21 +148,67 @@ class Doctor {
                                       worker.description().version()));
       }
     }
-    Say(lost.empty() ? Finding::kGood : Finding::kWarning, "workers",
-        absl::StrCat(workers->workers_size(),
-                     lost.empty() ? ", none lost"
-                                  : absl::StrCat(", lost: ",
-                                                 absl::StrJoin(lost, ", "))));
-    if (others.empty()) return;
-    Say(Finding::kWarning, "workers",
-        absl::StrCat("the coordinator has ", server_version_, ", but ",
-                     absl::StrJoin(others, ", "),
-                     ": install the same release on all"));
+    Say(lost.empty() && takes_work ? Finding::kGood : Finding::kWarning,
+        "workers",
+        absl::StrCat(
+            workers->workers_size(),
+            lost.empty() ? ", none lost"
+                         : absl::StrCat(", lost: ", absl::StrJoin(lost, ", ")),
+            takes_work ? "" : ", but none takes work: loryctl worker list"));
+    if (!others.empty()) {
+      Say(Finding::kWarning, "workers",
+          absl::StrCat("the coordinator has ", server_version_, ", but ",
+                       absl::StrJoin(others, ", "),
+                       ": install the same release on all"));
+    }
+    for (const Worker& worker : workers->workers()) TrainersOf(worker);
+  }
+
+  // Where no trainer of a job that goes on starts, as its events tell.
+  void Barred() {
+    const absl::Time now = session_.environment().clock.WallNow();
+    for (const std::string& job : going_) {
+      lory::v1::ListJobEventsRequest request;
+      request.set_parent(job);
+      std::map<std::string, JobEvent> newest;  // by what they say
+      do {
+        const auto page =
+            session_.Call(&JobService::Stub::ListJobEvents, request);
+        if (!page.ok()) {
+          Say(Finding::kBad, "trainers", page.status().message());
+          break;
+        }
+        for (const JobEvent& event : page->events()) {
+          if (event.kind() != JobEvent::SLOT_BARRED) continue;
+          newest[event.message()] = event;
+        }
+        request.set_page_token(page->next_page_token());
+      } while (!request.page_token().empty());
+      for (const auto& [message, event] : newest) {
+        Say(Finding::kWarning, "trainers",
+            absl::StrCat(ShortName(job), ", ", Age(event.time(), now),
+                         " ago: ", OneLine(message)));
+      }
+    }
   }
 
   int bad() const { return bad_; }
 
  private:
+  // Those of a worker that could not go on, or did not start.
+  void TrainersOf(const Worker& worker) {
+    for (const TrainerStatus& trainer : worker.trainers()) {
+      const bool failed = trainer.phase() == TrainerStatus::FAILED ||
+                          (trainer.phase() == TrainerStatus::EXITED &&
+                           trainer.exit_status() != 0);
+      if (!failed || trainer.error().empty()) continue;
+      Say(Finding::kWarning, "trainers",
+          absl::StrCat(ShortName(worker.name()), " slot ", trainer.slot(),
+                       ", of ", ShortName(trainer.job()), ": ",
+                       OneLine(trainer.error())));
+    }
+  }
+
   void Certificate(const std::string& path) {
     if (path.empty()) {
       return Say(Finding::kBad, "certificates",
@@ -182,7 +238,8 @@ class Doctor {
   }
 
   Session& session_;
-  std::string server_version_;  // empty: it does not say
+  std::string server_version_;      // empty: it does not say
+  std::vector<std::string> going_;  // jobs that have not ended
   int bad_ = 0;
 };
 
@@ -199,6 +256,7 @@ absl::Status Examine(Session& session) {
   if (!reached.ok()) return reached;
   doctor.Server();
   doctor.Workers();
+  doctor.Barred();
   if (doctor.bad() == 0) return absl::OkStatus();
   return absl::InternalError("not all is well");
 }
@@ -208,7 +266,7 @@ absl::Status Examine(Session& session) {
 void AddDoctorCommand(CommandLine& line) {
   line.AddVerb(line.root(), "doctor",
                "Look for what is wrong: connection, certificates, versions, "
-               "clocks",
+               "clocks, workers, trainers",
                {"loryctl doctor", "loryctl doctor --server train-1:7440"},
                Examine);
 }

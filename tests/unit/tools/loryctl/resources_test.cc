@@ -20,6 +20,7 @@ using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 struct ResourcesTest : ::testing::Test {
@@ -230,6 +231,48 @@ TEST_F(ResourcesTest, TheDoctorLooksAtEverything) {
                 "\n"),
             HasSubstr("clocks         the coordinator's and this host's "
                       "differ by 1.0s\n")));
+}
+
+TEST_F(ResourcesTest, TheDoctorTellsWhereNoTrainerStarts) {
+  Worker bad = WorkerNamed("worker-a", Worker::READY);
+  TrainerStatus* trainer = bad.mutable_trainers(0);
+  trainer->set_phase(TrainerStatus::EXITED);
+  trainer->set_error("exited with status 127:\nno libtorch.so");
+  trainer->set_exit_status(127);
+  fake.workers = {bad, WorkerNamed("worker-b", Worker::READY)};
+  fake.jobs = {TrainingJob()};
+  for (const int64_t seconds : {999'000, 999'900}) {
+    lory::v1::JobEvent barred;
+    barred.set_kind(lory::v1::JobEvent::SLOT_BARRED);
+    barred.mutable_time()->set_seconds(seconds);
+    barred.set_message("worker-a slot 0 is not used for this job");
+    fake.events.push_back(barred);
+  }
+  fake.events.emplace_back().set_message("worker-b is fine");
+  const Outcome outcome = Ctl("doctor");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(
+      outcome.out,
+      AllOf(HasSubstr("warning  trainers       worker-a slot 0, of tiny: "
+                      "exited with status 127: no libtorch.so\n"),
+            HasSubstr("warning  trainers       tiny, 1m40s ago: worker-a slot "
+                      "0 is not used for this job\n"),
+            Not(HasSubstr("16m40s")), Not(HasSubstr("worker-b"))));
+  // Of jobs that have ended nothing can be mended.
+  fake.Change([this] {
+    fake.jobs[0].set_state(lory::v1::Job::SUCCEEDED);
+    fake.workers[0].mutable_trainers(0)->clear_error();
+  });
+  EXPECT_THAT(Ctl("doctor").out, Not(HasSubstr("trainers")));
+}
+
+TEST_F(ResourcesTest, TheDoctorTellsThatNoWorkerTakesWork) {
+  fake.workers = {WorkerNamed("worker-b", Worker::DRAINED)};
+  EXPECT_THAT(Ctl("doctor").out,
+              HasSubstr("warning  workers        1, none lost, but none takes "
+                        "work: loryctl worker list\n"));
+  fake.Change([this] { fake.workers.clear(); });
+  EXPECT_THAT(Ctl("doctor").out, HasSubstr("warning  workers        0, none "));
 }
 
 TEST_F(ResourcesTest, TheDoctorTellsReleasesApart) {
