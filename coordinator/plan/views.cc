@@ -191,7 +191,7 @@ Job BuildJob(const View& view, const JobState& job,
     out.set_generation(job.generation.number);
   }
   if (HoldsSlots(job.state)) {
-    FillMembers(view, job, out);
+    if (!job.slots_let_go) FillMembers(view, job, out);
     out.mutable_reason()->append(Complaint(view, job));
   }
   FillProgress(view, job, out);

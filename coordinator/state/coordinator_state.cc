@@ -141,6 +141,7 @@ class Change {
     job->state = event.state();
     job->reason = event.reason();
     job->error_is_of_job = event.error_is_of_job();
+    if (!HoldsSlots(job->state)) job->slots_let_go = true;
     if (event.has_progress()) job->progress = event.progress();
     if (IsFinal(job->state)) {
       job->end_time = time_;
@@ -206,6 +207,7 @@ class Change {
                   .members = MembersOf(event.members()),
                   .reason = event.reason(),
                   .urgent = generation.ended_by_fault};
+    job->slots_let_go = false;
     AddEvent(*job, time_, OpenedEvent(*job));
     return absl::OkStatus();
   }

@@ -84,6 +84,9 @@ struct JobState {
   int64_t generations_before = 0;
   GenerationState generation;
   StartedGeneration started;
+  // It was queued, paused or ended since the newest generation was opened: the
+  // slots of that one's members may be anybody's.
+  bool slots_let_go = false;
   int64_t recovery_count = 0;
   // Calendar times, for people.
   absl::Time create_time;

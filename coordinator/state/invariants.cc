@@ -178,7 +178,7 @@ std::string Describe(const CoordinatorState& state) {
     absl::StrAppend(&text, " after ", job.generations_before, " generation ",
                     generation.number, " ", static_cast<int>(generation.phase),
                     " ", generation.ended_by_fault, generation.urgent, " '",
-                    generation.reason, "'");
+                    generation.reason, "'", job.slots_let_go ? " let go" : "");
     for (const SlotKey& key : generation.members) {
       absl::StrAppend(&text, " ", ToString(key));
     }

@@ -319,15 +319,21 @@ void Observe(const CoordinatorState& state, absl::Time now,
 }
 
 void LeaseMembers(const CoordinatorState& state, Sessions& sessions) {
+  const auto lease = [&](const std::vector<SlotKey>& members,
+                         const std::string& job) {
+    for (const SlotKey& key : members) sessions.leases.emplace(key, job);
+  };
   for (const auto& [name, job] : state.jobs) {
-    if (!HoldsSlots(job.state)) continue;
-    for (const SlotKey& key : job.generation.members) {
-      sessions.leases.emplace(key, name);
-    }
+    if (job.generation.live()) lease(job.generation.members, name);
+  }
+  // What else a job had, unless it was taken from it and another has it now:
+  // the journal does not tell.
+  for (const auto& [name, job] : state.jobs) {
+    if (!HoldsSlots(job.state) || job.slots_let_go) continue;
+    lease(job.generation.members, name);
     // Members that an open generation leaves out go on until it starts.
-    if (!job.generation.Is(GenerationState::Phase::kOpened)) continue;
-    for (const SlotKey& key : job.started.members) {
-      sessions.leases.emplace(key, name);
+    if (job.generation.Is(GenerationState::Phase::kOpened)) {
+      lease(job.started.members, name);
     }
   }
 }

@@ -167,8 +167,9 @@ void Observe(const CoordinatorState& state, absl::Time now,
              const std::string& worker, const lory::v1::AttendRequest& message,
              Sessions& sessions);
 
-// After a restart: slots of living generations are taken before the daemons
-// come back, so that nobody else gets them.
+// After a restart: slots of living generations, and of those that ended while
+// their job still held them, are taken before the daemons come back, so that
+// nobody else gets them.
 void LeaseMembers(const CoordinatorState& state, Sessions& sessions);
 
 // Brings the run of `job` in line with the journal and with what its trainers

@@ -210,6 +210,73 @@ TEST_F(ResumeTest, WhoMissedTheEndDoesNotTakePartWithAnOldState) {
   Finish();
 }
 
+// The slots of a job's last stay are others' by now: a coordinator that begins
+// while the job starts elsewhere must not take them back.
+TEST_F(ResumeTest, ARestartTakesNoSlotFromWhoHasItNow) {
+  Begin(1, Fleet::Spec(1, 1, 100));
+  Cancel();
+  ASSERT_OK(fleet_.Submit("zoo", Fleet::Spec(1, 1, 200)));
+  ASSERT_TRUE(fleet_.RunUntilState("zoo", Job::RUNNING));
+  const std::string trainer =
+      fleet_.daemons()["w0"].trainers.begin()->second.incarnation;
+  fleet_.AddWorker("w1");
+  fleet_.Round();
+  ASSERT_OK(Resume());
+  EXPECT_EQ(fleet_.Job("tiny").state(), Job::STARTING);
+  EXPECT_EQ(fleet_.Job("tiny").members_size(), 0);
+  fleet_.CrashCoordinator();
+  fleet_.StartCoordinator();
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::RUNNING));
+  EXPECT_EQ(fleet_.daemons()["w0"].trainers.begin()->second.incarnation,
+            trainer);
+  EXPECT_EQ(fleet_.Job("zoo").recovery_count(), 0);
+  Finish();
+}
+
+// Who missed the end of the job comes back to a coordinator that began after
+// the resume.
+TEST_F(ResumeTest, ARestartTakesNothingOverFromBeforeTheEnd) {
+  Begin(2, Fleet::Spec(2, 2, 100));
+  fleet_.CutOff("w1", true);
+  fleet_.BreakStream("w1");
+  Cancel();
+  const int64_t saved = fleet_.Job("tiny").checkpoint_step();
+  fleet_.AddWorker("w2");
+  fleet_.Round();
+  ASSERT_OK(Resume());
+  ASSERT_EQ(fleet_.Job("tiny").state(), Job::STARTING);
+  fleet_.CrashCoordinator();
+  fleet_.StartCoordinator();
+  fleet_.CutOff("w1", false);
+  ASSERT_TRUE(fleet_.RunUntilState("tiny", Job::RUNNING));
+  EXPECT_THAT(Messages(), Contains(HasSubstr(absl::StrCat(
+                              "2 trainers start at step ", saved,
+                              " from the checkpoint of step ", saved))));
+  Finish();
+}
+
+// Daemons tell the newest ends again in a new stream.
+TEST_F(ResumeTest, ARestartDoesNotCountWhatItFailedOfAgain) {
+  Begin(1, Fleet::Spec(1, 1, 60));
+  FailAll("no space left on device");
+  Mend();
+  TrainerStatus end;
+  end.set_job("jobs/tiny");
+  end.set_incarnation("the one that failed");
+  end.set_phase(TrainerStatus::FAILED);
+  end.set_error("no space left on device");
+  end.set_error_is_permanent(true);
+  for (int i = 0; i < 3; ++i) fleet_.Round();
+  ASSERT_OK(Resume());
+  ASSERT_EQ(fleet_.Job("tiny").state(), Job::STARTING);
+  fleet_.CrashCoordinator();
+  fleet_.StartCoordinator();
+  auto& trainers = fleet_.daemons()["w0"].trainers;
+  trainers.clear();
+  fleet_.daemons()["w0"].ended.push_back(end);
+  Finish();
+}
+
 TEST_F(ResumeTest, ASucceededJobIsNotResumed) {
   Begin(1, Fleet::Spec(1, 1, 20));
   Finish();
