@@ -254,6 +254,8 @@ bool Coordinator::CommitPlan(const Plan& plan) {
 bool Coordinator::EvaluateJob(const JobState& job) {
   const View view = CurrentView();
   FollowJob(job, view.now, sessions_);
+  // Before the job ends: what came with its end is asked for by nobody then.
+  if (CommitPlan(PlanEvaluation(view, job))) return true;
   if (CommitPlan(PlanJob(view, job))) return true;
   RendezvousPlan rendezvous = PlanRendezvous(view, job, SecureRandomHex(16));
   if (CommitPlan(rendezvous)) {
@@ -267,7 +269,6 @@ bool Coordinator::EvaluateJob(const JobState& job) {
     return true;
   }
   if (!rendezvous.reason.empty()) reasons_[job.name] = rendezvous.reason;
-  if (CommitPlan(PlanEvaluation(view, job))) return true;
   if (CommitPlan(PlanBarred(view, job))) {
     for (auto& [key, bar] : sessions_.runs[job.name].barred) {
       if (!std::exchange(bar.told, true)) break;

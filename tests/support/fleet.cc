@@ -242,11 +242,9 @@ lory::v1::AttendRequest Fleet::Report(FleetDaemon& daemon, bool hello) {
         std::max<int64_t>(trainer.state.applied_step, 0));
     status->mutable_progress()->mutable_step_times()->set_total_seconds(0.1);
     status->mutable_progress()->set_sample_digest(trainer.state.chain);
-    const bool evaluated =
-        trainer.phase == TrainerStatus::FINISHED &&
-        trainer.order.spec().kind() == lory::v1::JobSpec::EVALUATE;
-    if (evaluated) {
+    if (trainer.phase == TrainerStatus::FINISHED) {
       auto* evaluation = status->mutable_progress()->mutable_evaluation();
+      evaluation->set_step(trainer.state.applied_step);
       evaluation->add_domains()->set_domain("news");
       evaluation->mutable_overall()->set_perplexity(12.5);
     }

@@ -249,6 +249,17 @@ TEST_F(InitialWeightsTest, AnEvaluationsResultSurvivesTheCoordinator) {
       12.5);
 }
 
+// It may come with the word that the trainer is done.
+TEST_F(InitialWeightsTest, WhatATrainingJobEndsWithSurvivesTheCoordinator) {
+  TrainTiny();
+  fleet_.CrashCoordinator();
+  fleet_.StartCoordinator();
+  const lory::v1::Evaluation evaluation =
+      fleet_.Job("tiny").progress().evaluation();
+  EXPECT_EQ(evaluation.overall().perplexity(), 12.5);
+  EXPECT_EQ(evaluation.step(), 20);
+}
+
 TEST_F(InitialWeightsTest, AnEvaluationSurvivesItsWorker) {
   TrainTiny();
   ASSERT_OK(fleet_.Submit("measured", EvaluationOf("jobs/tiny")));
