@@ -26,9 +26,11 @@ absl::Status CheckState(const JobState& job) {
           absl::StatusCode::kFailedPrecondition, "FAULT_OF_JOB",
           absl::StrCat(job.name,
                        " failed of what it computes, and would again; submit "
-                       "another with `init_from` one of its checkpoints and "
-                       "the cause mended: ",
-                       job.reason));
+                       "another with ",
+                       job.NewestCheckpoint() == nullptr
+                           ? ""
+                           : "`init_from` one of its checkpoints and ",
+                       "the cause mended: ", job.reason));
     case Job::CANCELLED:
       if (job.NewestCheckpoint() != nullptr) return absl::OkStatus();
       return ErrorWithReason(
@@ -81,7 +83,8 @@ absl::Status CheckInitial(const CoordinatorState& state, const JobState& job) {
   return ErrorWithReason(absl::StatusCode::kFailedPrecondition,
                          "NO_SUCH_CHECKPOINT",
                          absl::StrCat(initial.name(), ", which ", job.name,
-                                      " begins from, is gone"));
+                                      " begins from, is gone; submit it anew "
+                                      "with another `init_from`"));
 }
 
 std::string WhereFrom(const JobState& job) {

@@ -63,9 +63,11 @@ TEST_F(ResumePlanTest, AFailedJobWithoutACheckpointBeginsAnew) {
 }
 
 TEST_F(ResumePlanTest, WhatAJobComputesWouldFailAgain) {
-  Commit(job, 20);
   job.error_is_of_job = true;
   EXPECT_EQ(ReasonOf(Refusal()), "FAULT_OF_JOB");
+  EXPECT_THAT(Refusal().message(),
+              HasSubstr("submit another with the cause mended"));
+  Commit(job, 20);
   EXPECT_THAT(Refusal(),
               StatusIs(absl::StatusCode::kFailedPrecondition,
                        HasSubstr("submit another with `init_from`")));
@@ -110,6 +112,7 @@ TEST_F(ResumePlanTest, WhatItBeginsFromMustBeThereUnlessItHasItsOwn) {
   initial.set_generation(4);
   initial.set_state(Checkpoint::DELETED);
   EXPECT_EQ(ReasonOf(Refusal()), "NO_SUCH_CHECKPOINT");
+  EXPECT_THAT(Refusal().message(), HasSubstr("with another `init_from`"));
   state.jobs.erase("jobs/other");
   EXPECT_EQ(ReasonOf(Refusal()), "NO_SUCH_CHECKPOINT");
   Commit(job, 20);

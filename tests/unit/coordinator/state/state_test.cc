@@ -4,6 +4,7 @@
 #include "coordinator/state/invariants.h"
 #include "coordinator/state/job_state.h"
 #include "coordinator/state/names.h"
+#include "coordinator/state/sessions.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
@@ -161,6 +162,27 @@ TEST_F(StateTest, AResumedJobHasNotEndedAndRecoversFromNothing) {
   // What was told stays.
   EXPECT_THAT(job.events[6].message(), HasSubstr("FAILED: the disk is full"));
   EXPECT_THAT(job.events[7].message(), HasSubstr("QUEUED: resumed"));
+}
+
+TEST_F(StateTest, AfterARestartASlotIsWithTheGenerationThatLives) {
+  // jobs/a waits for another slot: workers/w went to jobs/b, which lives there.
+  ASSERT_OK(state_.Apply(Created("jobs/b")));
+  for (const std::string name : {"jobs/a", "jobs/b"}) {
+    ASSERT_OK(state_.Apply(StateChange(name, Job::STARTING, "")));
+    ASSERT_OK(state_.Apply(OpenGeneration(name, 1, {{"workers/w", 0}}, "")));
+    ASSERT_OK(state_.Apply(Started(name, 1)));
+    ASSERT_OK(state_.Apply(StateChange(name, Job::RUNNING, "")));
+    if (name == "jobs/b") continue;
+    ASSERT_OK(state_.Apply(
+        EndGeneration(state_.jobs[name], GenerationEnded::SILENCE, "")));
+    ASSERT_OK(state_.Apply(StateChange(name, Job::RECOVERING, "")));
+    Sessions sessions;
+    LeaseMembers(state_, sessions);
+    EXPECT_EQ(sessions.leases.at({"workers/w", 0}), name);
+  }
+  Sessions sessions;
+  LeaseMembers(state_, sessions);
+  EXPECT_EQ(sessions.leases.at({"workers/w", 0}), "jobs/b");
 }
 
 TEST_F(StateTest, AJobRemembersWhichContentsItsDatasetHad) {
