@@ -35,7 +35,8 @@ absl::Status CheckDataset(const lory::v1::Assignment& assignment,
         " is not there; it must have the same path on every worker's host. If "
         "it was moved, tell where to with `loryctl dataset register ",
         absl::StripPrefix(name, "datasets/"),
-        " NEW_FOLDER/manifest.json`, then submit the job anew"));
+        " NEW_FOLDER/manifest.json`, then `loryctl job resume ",
+        JobIdOf(assignment.job()), "`"));
   }
   return Outside("the dataset", path, roots.data, "--data-root");
 }

@@ -27,39 +27,48 @@ absl::string_view DatasetId(const JobSpec& spec) {
   return absl::StripPrefix(spec.dataset(), "datasets/");
 }
 
-// With what mends it: files that are not there, or not what they were.
+// The job failed then of what is not in it.
+std::string Resume(absl::string_view job) {
+  return absl::StrCat("`loryctl job resume ", absl::StripPrefix(job, "jobs/"),
+                      "`");
+}
+
+// With what mends it: files that are not there, or not what they were. `then`
+// is what to do once they are mended.
 absl::Status SayWhatMends(const absl::Status& status,
-                          const std::string& manifest_path,
-                          const JobSpec& spec) {
+                          const std::string& manifest_path, const JobSpec& spec,
+                          const std::string& then) {
   const std::string folder =
       std::filesystem::path(manifest_path).parent_path().string();
   if (absl::IsNotFound(status)) {
     return absl::FailedPreconditionError(absl::StrCat(
         status.message(), "; put it back, or, if ", spec.dataset(),
         " was moved, tell where to with `loryctl dataset register ",
-        DatasetId(spec),
-        " NEW_FOLDER/manifest.json`; then submit the job anew"));
+        DatasetId(spec), " NEW_FOLDER/manifest.json`; then ", then));
   }
   if (!absl::IsDataLoss(status)) return status;
   return absl::DataLossError(absl::StrCat(
       status.message(), "; `lory-corpus verify ", folder,
       "` looks at all files of the dataset; put the damaged one back, or make "
-      "it again with `lory-corpus build SPEC --redo pack`, then submit the job "
-      "anew"));
+      "it again with `lory-corpus build SPEC --redo pack`, then ",
+      then));
 }
 
 absl::Status CheckManifestHash(const Assignment& assignment) {
   if (assignment.dataset_manifest_sha256().empty()) return absl::OkStatus();
   const std::string& path = assignment.dataset_manifest_path();
   const absl::StatusOr<std::string> hash = lory::io::FileSha256Hex(path);
-  if (!hash.ok()) return SayWhatMends(hash.status(), path, assignment.spec());
+  const std::string resume = Resume(assignment.job());
+  if (!hash.ok()) {
+    return SayWhatMends(hash.status(), path, assignment.spec(), resume);
+  }
   if (*hash == assignment.dataset_manifest_sha256()) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(
       assignment.dataset_manifest_path(), " is not the manifest of ",
       assignment.spec().dataset(), " any more: its SHA-256 is ", *hash,
       ", registered was ", assignment.dataset_manifest_sha256(),
-      "; put the old files back, or register the new ones under another name "
-      "and submit the job anew"));
+      "; put the old files back and ", resume,
+      ", or register the new ones under another name and submit another job"));
 }
 
 absl::Status CheckFit(const JobSpec& spec,
@@ -104,7 +113,8 @@ absl::Status OpenData(const Assignment& assignment,
   auto dataset = lory::data::Dataset::Open(context.manifest_path,
                                            /*verify_hashes=*/false);
   if (!dataset.ok()) {
-    return SayWhatMends(dataset.status(), context.manifest_path, context.spec);
+    return SayWhatMends(dataset.status(), context.manifest_path, context.spec,
+                        Resume(context.job));
   }
   context.dataset = *std::move(dataset);
   const std::string path =
@@ -134,16 +144,19 @@ absl::Status OpenData(const Assignment& assignment,
 }  // namespace
 
 absl::Status CheckData(JobContext& job) {
-  return SayWhatMends(job.check->status(), job.manifest_path, job.spec);
+  return SayWhatMends(job.check->status(), job.manifest_path, job.spec,
+                      Resume(job.job));
 }
 
 absl::Status ExplainError(JobContext& job, const absl::Status& status) {
   if (ReasonOf(status) != "TOKEN_OUT_OF_RANGE") return status;
   LORY_RETURN_IF_ERROR(CheckData(job));  // an altered byte explains more
-  const absl::Status said = SayWhatMends(status, job.manifest_path, job.spec);
   // As long as bytes may be altered it may be this host's fault alone.
   const bool sound = job.check->WaitUntilDone(absl::ZeroDuration()) &&
                      job.check->status().ok();
+  const absl::Status said =
+      SayWhatMends(status, job.manifest_path, job.spec,
+                   sound ? "submit the job anew" : Resume(job.job));
   return sound ? ErrorWithReason(absl::StatusCode::kDataLoss,
                                  "TOKEN_OUT_OF_RANGE", said.message())
                : said;

@@ -75,10 +75,11 @@ TEST_F(AssignmentCheckTest, WhatAJobBeginsFromLiesBeneathARootToo) {
 TEST_F(AssignmentCheckTest, AMissingDatasetIsToldApart) {
   assignment.set_dataset_manifest_path(folder.At("data/none.json"));
   assignment.mutable_spec()->set_dataset("datasets/demo");
-  EXPECT_THAT(Check(),
-              StatusIs(absl::StatusCode::kNotFound,
-                       ::testing::AllOf(HasSubstr("every worker's host"),
-                                        HasSubstr("dataset register demo "))));
+  EXPECT_THAT(Check(), StatusIs(absl::StatusCode::kNotFound,
+                                ::testing::AllOf(
+                                    HasSubstr("every worker's host"),
+                                    HasSubstr("dataset register demo "),
+                                    HasSubstr("`loryctl job resume tiny`"))));
 }
 
 TEST_F(AssignmentCheckTest, AJobFolderElsewhereIsRefused) {

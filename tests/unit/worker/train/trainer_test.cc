@@ -442,7 +442,8 @@ TEST(Trainer, BytesAlteredWhileItTrainsFailTheJob) {
   const TrainerStatus status = a.AwaitPhase(TrainerStatus::FAILED);
   EXPECT_TRUE(status.error_is_permanent());
   EXPECT_THAT(status.error(), AllOf(HasSubstr("train.bin: SHA-256 is "),
-                                    HasSubstr("--redo pack")));
+                                    HasSubstr("--redo pack"),
+                                    HasSubstr("then `loryctl job resume ")));
 }
 
 TEST(Trainer, TokensBeyondTheVocabularyFailTheJobAndNameTheFile) {
@@ -461,7 +462,8 @@ TEST(Trainer, TokensBeyondTheVocabularyFailTheJobAndNameTheFile) {
   EXPECT_THAT(status.error(),
               HasSubstr(", but vocabulary_size in the manifest is 60"));
   EXPECT_THAT(status.error(),
-              HasSubstr("`lory-corpus build SPEC --redo pack`"));
+              HasSubstr("`lory-corpus build SPEC --redo pack`, then submit the "
+                        "job anew"));
 }
 
 TEST(Trainer, LossesThatAreNotFiniteFailTheJobAfterTheLimit) {
