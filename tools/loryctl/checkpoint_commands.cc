@@ -205,14 +205,14 @@ void AddCheckpointCommands(CommandLine& line) {
   auto name = std::make_shared<CheckpointName>();
   const auto add = [&](const char* verb, const char* description,
                        std::vector<std::string> examples,
-                       absl::Status (*action)(Session&,
-                                              const CheckpointName&)) {
+                       absl::Status (*action)(Session&, const CheckpointName&),
+                       const char* step = "which one (default: the newest)") {
     CLI::App& app =
         line.AddVerb(noun, verb, description, examples,
                      [=](Session& session) { return action(session, *name); });
     app.add_option("job", name->job, "name of the job, or of the checkpoint")
         ->required();
-    app.add_option("step", name->step, "which one (default: the newest)");
+    app.add_option("step", name->step, step);
     return &app;
   };
   add("get", "Show a checkpoint and its files",
@@ -226,7 +226,8 @@ void AddCheckpointCommands(CommandLine& line) {
                  "where no checkpoint of the job is left: the storage is "
                  "mounted, they are lost");
   add("delete", "Delete a checkpoint's files; the step must be named",
-      {"loryctl checkpoint delete tiny 1200"}, DeleteCheckpoint);
+      {"loryctl checkpoint delete tiny 1200"}, DeleteCheckpoint,
+      "which one; needed beside the name of a job");
 }
 
 }  // namespace lory::ctl
