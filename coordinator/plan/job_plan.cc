@@ -218,7 +218,7 @@ Plan PlanJob(const View& view, const JobState& job) {
   if (run->exits_without_progress >= view.options.exit_limit) {
     return Go(job, Job::FAILED,
               absl::StrCat("its trainers ended ", run->exits_without_progress,
-                           " times without a step in between; the last: ",
+                           " times without a new step in between; the last: ",
                            run->last_error),
               GenerationEnded::EXIT);
   }

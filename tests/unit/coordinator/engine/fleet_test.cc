@@ -294,7 +294,7 @@ TEST_F(FleetTest, FiveExitsWithoutAStepFailTheJob) {
   }
   EXPECT_EQ(fleet_.Job("tiny").state(), Job::FAILED);
   EXPECT_THAT(fleet_.Job("tiny").reason(),
-              HasSubstr("its trainers ended 5 times without a step in "
+              HasSubstr("its trainers ended 5 times without a new step in "
                         "between; the last: exit status 137"));
   EXPECT_EQ(fleet_.CheckInvariants(), "");
 }

@@ -148,7 +148,7 @@ TEST_F(ResumeTest, CountsOfFailuresBeginAnew) {
   Begin(1, Fleet::Spec(1, 1, 60));
   fleet_.daemons()["w0"].unfit_for_good = false;
   FailAll("the mount hangs");
-  EXPECT_THAT(fleet_.Job("tiny").reason(), HasSubstr("without a step"));
+  EXPECT_THAT(fleet_.Job("tiny").reason(), HasSubstr("without a new step"));
   ASSERT_OK(Resume());
   // One more of the same is no reason to give up.
   ASSERT_TRUE(fleet_.RunUntil([&] {
