@@ -127,7 +127,8 @@ absl::Status StudyVerdict(const std::vector<StudyJob>& jobs) {
   }
   if (failed.empty() && cancelled.empty()) return absl::OkStatus();
   const std::string again =
-      "and, to try one again, loryctl job delete NAME and run the study again";
+      "and, to try one again, loryctl job resume NAME, or loryctl job delete "
+      "NAME, and run the study again";
   if (!failed.empty()) {
     return WithExitCode(
         WithHint(absl::FailedPreconditionError(absl::StrCat(

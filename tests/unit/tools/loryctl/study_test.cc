@@ -125,6 +125,7 @@ TEST_F(StudyTest, AFailedJobHidesNoOther) {
   EXPECT_THAT(outcome.err,
               AllOf(HasSubstr("3 of 4 jobs succeeded, 1 failed"),
                     HasSubstr("error: 1 of 4 jobs failed: small-dense-s2"),
+                    HasSubstr("to try one again, loryctl job resume NAME"),
                     HasSubstr("try: loryctl job timeline small-dense-s2")));
   EXPECT_THAT(
       Result("results.md"),
