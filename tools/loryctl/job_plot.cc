@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/base/error_detail.h"
@@ -103,6 +104,14 @@ std::string TitleOf(const Job& job, const std::string& field) {
   return field == "loss" ? LossName(job) : field;
 }
 
+// With digits to tell a learning rate of 6e-05 from one of 1e-04.
+std::string Figure(double value) {
+  const double size = std::abs(value);
+  return size == 0 || (size >= 0.1 && size < 1000)
+             ? Decimals(value, 4)
+             : absl::StrFormat("%.6g", value);
+}
+
 void PrintCurve(Session& session, const Curve& curve,
                 const PlotCommandOptions& options) {
   std::vector<PlotPoint> points;
@@ -112,8 +121,8 @@ void PrintCurve(Session& session, const Curve& curve,
   Environment& environment = session.environment();
   session.out() << options.title << " by step";
   if (!curve.empty()) {
-    session.out() << ": first " << Decimals(curve.begin()->second, 4)
-                  << ", last " << Decimals(curve.rbegin()->second, 4);
+    session.out() << ": first " << Figure(curve.begin()->second) << ", last "
+                  << Figure(curve.rbegin()->second);
   }
   session.out() << "\n"
                 << PlotText(points, {.columns = environment.columns,

@@ -132,8 +132,10 @@ std::string PlotText(const std::vector<PlotPoint>& all,
   std::string text;
   const int rows = std::max(3, options.rows);
   for (int row = 0; row < rows; ++row) {
-    const double value =
-        y.high - (y.high - y.low) * row / static_cast<double>(rows - 1);
+    const double span = y.high - y.low;
+    const double exact = y.high - span * row / static_cast<double>(rows - 1);
+    // What rounding leaves of 0 would be shown with its digits.
+    const double value = std::abs(exact) < 1e-9 * span ? 0 : exact;
     const bool labelled = row % 4 == 0 || row == rows - 1;
     std::string line = absl::StrCat(
         labelled ? absl::StrFormat("%*.4g", kAxisColumns - 1, value)

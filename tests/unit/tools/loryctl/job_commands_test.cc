@@ -291,6 +291,27 @@ TEST_F(JobCommandsTest, PlotDrawsTheLossOfTheMetricsFile) {
               HasSubstr("steps have no number 'nothing'; they have loss"));
 }
 
+TEST_F(JobCommandsTest, PlotShowsSmallNumbersWithTheirDigits) {
+  const testing::TemporaryFolder folder;
+  // 0.0001967 - 0.0001967 * 3 / 3 is not 0.
+  const std::string path = folder.Write(
+      "steps.jsonl",
+      "{\"step\":1,\"rate\":6e-05,\"stall\":0,\"tokens\":36203.70111}\n"
+      "{\"step\":2,\"rate\":0.0006,\"stall\":0.0001967,\"tokens\":36942}\n");
+  const auto plot = [&](const std::string& field) {
+    return Ctl(absl::StrCat("job plot tiny --rows 4 --field ", field,
+                            " --file ", path),
+               {.columns = 40})
+        .out;
+  };
+  EXPECT_THAT(plot("rate"),
+              StartsWith("rate by step: first 6e-05, last 0.0006"));
+  EXPECT_THAT(plot("tokens"),
+              StartsWith("tokens by step: first 36203.7, last 36942\n"));
+  EXPECT_THAT(plot("stall"),
+              AllOf(HasSubstr("\n        0 |"), Not(HasSubstr("e-2"))));
+}
+
 TEST_F(JobCommandsTest, PlotFindsTheFileByTheJobsCheckpoints) {
   const testing::TemporaryFolder folder;
   folder.Write("jobs/tiny/metrics/steps.jsonl",
