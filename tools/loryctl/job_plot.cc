@@ -90,7 +90,7 @@ absl::StatusOr<std::string> MetricsFile(Session& session,
     return absl::StrCat(folder.substr(0, at), "/metrics/steps.jsonl");
   }
   return absl::NotFoundError(absl::StrCat("no checkpoint of ", ShortName(name),
-                                          " yet says where its metrics are"));
+                                          " says where its metrics are"));
 }
 
 absl::Status NoSteps(const std::string& name) {
@@ -181,6 +181,7 @@ absl::Status PlotLive(Session& session, PlotCommandOptions options) {
 absl::Status Plot(Session& session, PlotCommandOptions options) {
   if (options.live) return PlotLive(session, options);
   options.title = options.field;
+  bool has_ended = false;
   std::string path = options.file;
   if (path.empty()) {
     lory::v1::GetJobRequest request;
@@ -190,15 +191,19 @@ absl::Status Plot(Session& session, PlotCommandOptions options) {
     if (job.ok()) {
       if (!TakesSteps(*job)) return NoSteps(options.name);
       options.title = TitleOf(*job, options.field);
+      has_ended = IsFinal(job->state());
     }
     const auto found = MetricsFile(session, options.name);
     if (!found.ok()) {
       const bool no_job = ReasonOf(found.status()) == "JOB_NOT_FOUND";
       if (no_job) return WithHint(found.status(), "loryctl job list");
-      return WithHint(found.status(), absl::StatusCode::kNotFound,
-                      absl::StrCat("loryctl job plot ", options.name,
-                                   " --live, or name the job folder's "
-                                   "metrics/steps.jsonl with --file"));
+      return WithHint(
+          found.status(), absl::StatusCode::kNotFound,
+          absl::StrCat(has_ended ? ""
+                                 : absl::StrCat("loryctl job plot ",
+                                                options.name, " --live, or "),
+                       "name the job folder's "
+                       "metrics/steps.jsonl with --file"));
     }
     path = *found;
   }

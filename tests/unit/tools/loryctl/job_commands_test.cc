@@ -316,7 +316,16 @@ TEST_F(JobCommandsTest, PlotFindsTheFileByTheJobsCheckpoints) {
   const testing::TemporaryFolder folder;
   folder.Write("jobs/tiny/metrics/steps.jsonl",
                "{\"step\":1,\"loss\":2}\n{\"step\":2,\"loss\":1}\n");
-  EXPECT_EQ(Ctl("job plot tiny").code, 3);
+  const Outcome none = Ctl("job plot tiny");
+  EXPECT_EQ(none.code, 3);
+  EXPECT_THAT(none.err,
+              HasSubstr("try: loryctl job plot tiny --live, or name "));
+  fake.Change([&] {
+    fake.jobs = {TrainingJob()};
+    fake.jobs.front().set_state(Job::CANCELLED);
+  });
+  EXPECT_THAT(Ctl("job plot tiny").err,
+              HasSubstr("try: name the job folder's"));
   fake.Change([&] {
     fake.checkpoints.emplace_back().set_folder(
         folder.At("jobs/tiny/checkpoints/step-2.gen-1"));
