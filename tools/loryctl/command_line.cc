@@ -39,6 +39,15 @@ std::string CommandPath(const CLI::App& root) {
   return absl::StrJoin(words, " ");
 }
 
+// Whether standard output took all that it was given.
+absl::Status Written(Environment& environment) {
+  environment.out.flush();
+  if (environment.out) return absl::OkStatus();
+  return absl::InternalError(
+      "not all could be written to standard output: is the disk full, or a "
+      "limit reached?");
+}
+
 }  // namespace
 
 CommandLine::CommandLine()
@@ -126,12 +135,8 @@ int CommandLine::Run(std::vector<std::string> arguments,
     if (format.ok()) session.set_format(*format);
   }
   if (status.ok()) status = action_(session);
-  environment.out.flush();
-  if (status.ok() && !environment.out) {
-    status = absl::InternalError(
-        "not all could be written to standard output: is the disk full, or a "
-        "limit reached?");
-  }
+  const absl::Status written = Written(environment);
+  if (status.ok()) status = written;
   if (!status.ok()) environment.err << ErrorText(status);
   return static_cast<int>(ExitCodeOf(status));
 }
@@ -140,7 +145,10 @@ int CommandLine::ReportParseError(const CLI::ParseError& error,
                                   const std::vector<std::string>& arguments,
                                   Environment& environment) {
   if (error.get_exit_code() == 0) {  // --help
-    return root_->exit(error, environment.out, environment.err);
+    root_->exit(error, environment.out, environment.err);
+    const absl::Status status = Written(environment);
+    if (!status.ok()) environment.err << ErrorText(status);
+    return static_cast<int>(ExitCodeOf(status));
   }
   const std::string wrong = flags::WrongCommand(*root_, arguments);
   environment.err << "error: " << error.what() << (wrong.empty() ? "" : ": ")

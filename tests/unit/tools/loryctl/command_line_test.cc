@@ -53,6 +53,14 @@ TEST(CommandLine, HelpAndVersionGoToStdout) {
   EXPECT_EQ(Loryctl({"--version"}).out, "loryctl " LORY_VERSION "\n");
 }
 
+TEST(CommandLine, WhatCannotBeWrittenIsAnError) {
+  for (const char* argument : {"--help", "--version", "version"}) {
+    const Outcome outcome = Loryctl({argument}, {.full = true});
+    EXPECT_EQ(outcome.code, 1) << argument;
+    EXPECT_THAT(outcome.err, HasSubstr("is the disk full")) << argument;
+  }
+}
+
 TEST(CommandLine, AnUnreachableCoordinatorIsExitCodeFour) {
   // Port 1 is nobody's.
   const Outcome outcome =

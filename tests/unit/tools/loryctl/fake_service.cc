@@ -428,6 +428,7 @@ grpc::Status FakeService::Enter(absl::string_view method,
 Outcome Loryctl(const std::vector<std::string>& arguments,
                 const Terminal& terminal) {
   std::ostringstream out;
+  if (terminal.full) out.setstate(std::ios::badbit);
   std::ostringstream err;
   std::istringstream in(terminal.input);
   testing::FakeClock clock;

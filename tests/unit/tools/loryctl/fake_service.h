@@ -86,6 +86,7 @@ struct Terminal {
   int columns = 80;
   std::map<std::string, std::string> variables;
   std::string input;
+  bool full = false;  // nothing more goes to standard output
   // Answers of Environment::wait_for_stop; null: nobody presses Ctrl-C.
   std::function<bool()> stops = nullptr;
 };
