@@ -2,7 +2,10 @@
 
 #include <arpa/inet.h>
 
+#include <cstdint>
+
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 
 namespace lory {
@@ -15,6 +18,15 @@ HostPort SplitHostPort(absl::string_view address) {
     host = host.substr(1, host.size() - 2);
   }
   return {std::string(host), std::string(address.substr(colon + 1))};
+}
+
+bool IsAddress(absl::string_view address) {
+  if (absl::StartsWith(address, "unix:")) return true;
+  const HostPort parts = SplitHostPort(address);
+  int32_t port = -1;
+  // The host of an IPv6 address without a port ends in a colon.
+  return !parts.host.empty() && parts.host.back() != ':' &&
+         absl::SimpleAtoi(parts.port, &port) && port >= 0 && port <= 65535;
 }
 
 std::string JoinHostPort(absl::string_view host, absl::string_view port) {

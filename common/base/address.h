@@ -15,6 +15,10 @@ struct HostPort {
 };
 HostPort SplitHostPort(absl::string_view address);
 
+// Whether `address` is unix:path or host:port with a number up to 65535. gRPC
+// takes a larger one for what 16 bits leave of it.
+bool IsAddress(absl::string_view address);
+
 // host:port, with brackets where the host needs them.
 std::string JoinHostPort(absl::string_view host, absl::string_view port);
 

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -66,14 +65,7 @@ Flag& Flag::Size() {
 Flag& Flag::Address() {
   TypeName("HOST:PORT");
   return Check([](const std::string& text) {
-    if (absl::StartsWith(text, "unix:")) return std::string();
-    const HostPort parts = SplitHostPort(text);
-    int32_t port = -1;
-    // The host of an IPv6 address without a port ends in a colon.
-    const bool is_address = !parts.host.empty() && parts.host.back() != ':' &&
-                            absl::SimpleAtoi(parts.port, &port) && port >= 0 &&
-                            port <= 65535;
-    return is_address
+    return IsAddress(text)
                ? std::string()
                : absl::StrCat("'", text,
                               "' is not HOST:PORT, such as 127.0.0.1:7440");

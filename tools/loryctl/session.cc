@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "common/base/address.h"
 #include "common/base/check.h"
 #include "common/base/error_detail.h"
 #include "common/config/proto_writer.h"
@@ -36,6 +37,11 @@ absl::Status Plain(const absl::Status& status) {
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Session::Channel() {
   if (channel_ == nullptr) {
+    if (!IsAddress(settings_.server)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(settings_.server_origin, ": '", settings_.server,
+                       "' is not HOST:PORT, such as 127.0.0.1:7440"));
+    }
     const rpc::TlsFiles tls{settings_.tls_ca, settings_.tls_cert,
                             settings_.tls_key};
     LORY_ASSIGN_OR_RETURN(channel_, rpc::OpenChannel(settings_.server, tls));

@@ -23,6 +23,17 @@ TEST(AddressTest, OneBracketAloneIsPartOfTheHost) {
   }
 }
 
+TEST(AddressTest, AnAddressHasAHostAndAPort) {
+  for (const char* address :
+       {"a.example:7440", "[::1]:0", "127.0.0.1:65535", "unix:/run/x"}) {
+    EXPECT_TRUE(IsAddress(address)) << address;
+  }
+  for (const char* address : {"a.example", "127.0.0.1:65536", "127.0.0.1:-1",
+                              ":80", "::1", "127.0.0.1:", "a:http", ""}) {
+    EXPECT_FALSE(IsAddress(address)) << address;
+  }
+}
+
 TEST(AddressTest, KnowsLoopbackByItsText) {
   for (const char* address : {"127.0.0.1:1", "127.3.2.1:0", "localhost:80",
                               "[::1]:80", "unix:/run/x"}) {

@@ -61,6 +61,16 @@ TEST(CommandLine, WhatCannotBeWrittenIsAnError) {
   }
 }
 
+TEST(CommandLine, AServerThatIsNoHostAndPortIsNotAsked) {
+  for (const char* server : {"localhost", "a.example:99999"}) {
+    const Outcome outcome = Loryctl({"job", "list", "--server", server});
+    EXPECT_EQ(outcome.code, 2) << server;
+    EXPECT_THAT(outcome.err,
+                HasSubstr(absl::StrCat("error: --server: '", server,
+                                       "' is not HOST:PORT, such as ")));
+  }
+}
+
 TEST(CommandLine, AnUnreachableCoordinatorIsExitCodeFour) {
   // Port 1 is nobody's.
   const Outcome outcome =
