@@ -21,6 +21,7 @@ namespace {
 
 constexpr absl::Duration kRetryFor = absl::Seconds(2);
 constexpr absl::Duration kRetryEvery = absl::Milliseconds(200);
+constexpr absl::Duration kConnectFor = absl::Milliseconds(50);
 
 // gRPC's account of a failed connection without its inner vocabulary.
 absl::Status Plain(const absl::Status& status) {
@@ -64,6 +65,14 @@ absl::Status Session::Retry(const std::function<absl::Status()>& call) {
       return Explain(status);
     }
     clock.SleepFor(kRetryEvery);
+    // A channel connects again only while somebody waits for it: calls that
+    // fail at once do not, and gRPC by itself looks every five seconds.
+    if (channel_ != nullptr) {
+      channel_->WaitForConnected(gpr_time_add(
+          gpr_now(GPR_CLOCK_MONOTONIC),
+          gpr_time_from_millis(absl::ToInt64Milliseconds(kConnectFor),
+                               GPR_TIMESPAN)));
+    }
   }
 }
 

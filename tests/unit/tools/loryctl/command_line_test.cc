@@ -3,10 +3,13 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/time.h"
+#include "common/base/clock.h"
 #include "common/config/job_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -69,6 +72,19 @@ TEST(CommandLine, AServerThatIsNoHostAndPortIsNotAsked) {
                 HasSubstr(absl::StrCat("error: --server: '", server,
                                        "' is not HOST:PORT, such as ")));
   }
+}
+
+TEST(CommandLine, ACoordinatorThatComesUpIsFoundWhileACallIsTriedAgain) {
+  const testing::TemporaryFolder folder;
+  const std::string address = absl::StrCat("unix:", folder.At("socket"));
+  FakeService fake;
+  std::jthread late([&] {
+    RealClock().SleepFor(absl::Milliseconds(50));
+    fake.Start({}, address);
+  });
+  const Outcome outcome = Loryctl({"job", "list", "--server", address});
+  late.join();
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
 }
 
 TEST(CommandLine, AnUnreachableCoordinatorIsExitCodeFour) {

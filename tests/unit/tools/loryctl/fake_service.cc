@@ -394,9 +394,9 @@ FakeService::FakeService()
 
 FakeService::~FakeService() = default;
 
-void FakeService::Start(const rpc::TlsFiles& tls) {
+void FakeService::Start(const rpc::TlsFiles& tls, const std::string& address) {
   auto server = rpc::Server::Start(
-      {.address = "127.0.0.1:0", .tls = tls},
+      {.address = address, .tls = tls},
       {job_service_.get(), worker_service_.get(), dataset_service_.get(),
        checkpoint_service_.get(), info_service_.get()});
   LORY_CHECK(server.ok());

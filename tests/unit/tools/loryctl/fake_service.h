@@ -42,7 +42,8 @@ class FakeService {
   ~FakeService();
 
   // Listens on a port of the system's choice.
-  void Start(const rpc::TlsFiles& tls = {});
+  void Start(const rpc::TlsFiles& tls = {},
+             const std::string& address = "127.0.0.1:0");
   std::string address() const { return server_->address(); }
 
   // Runs `change`, which sets other answers, while no call reads them.
