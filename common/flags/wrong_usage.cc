@@ -15,7 +15,10 @@ namespace {
 // Whether the next word is the value of the option `word`; of one that nobody
 // knows, as most are.
 bool TakesNext(const CLI::App& app, const std::string& word) {
-  if (absl::StrContains(word, '=')) return false;
+  const bool has_its_own = absl::StartsWith(word, "--")
+                               ? absl::StrContains(word, '=')
+                               : word.size() > 2;  // -ojson
+  if (has_its_own) return false;
   const CLI::Option* option = app.get_option_no_throw(word);
   return option == nullptr || option->get_items_expected_max() > 0;
 }

@@ -190,6 +190,7 @@ TEST(CommandLine, AWordThatIsNoCommandIsNamed) {
   for (const std::vector<const char*>& words :
        {std::vector<const char*>{"buidl", "data"},
         {"-o", "json", "buidl"},
+        {"-ojson", "buidl", "data"},
         {"--output=json", "--quick", "buidl"}}) {
     EXPECT_THAT(Complaint(line, words),
                 HasSubstr("'buidl' is no command; did you mean build?"));
