@@ -254,15 +254,18 @@ class Scheduler {
   }
 
   std::string Attending() const {
-    int workers = 0, slots = 0;
+    int workers = 0, slots = 0, draining = 0;
     for (const auto& [name, worker] : view_.sessions.workers) {
       if (!Attends(view_, name)) continue;
       ++workers;
       slots += worker.description.slot_count();
+      if (Drains(view_, name)) ++draining;
     }
-    return absl::StrCat(" (", Counted(workers, "worker"),
-                        workers == 1 ? " attends with " : " attend with ",
-                        Counted(slots, "slot"), ")");
+    return absl::StrCat(
+        " (", Counted(workers, "worker"),
+        workers == 1 ? " attends with " : " attend with ",
+        Counted(slots, "slot"),
+        draining > 0 ? absl::StrCat(", ", draining, " drained") : "", ")");
   }
 
   void GrowOrWait(const JobState& job) {

@@ -1,3 +1,5 @@
+#include <google/protobuf/struct.pb.h>
+
 #include <map>
 #include <string>
 #include <vector>
@@ -33,12 +35,33 @@ constexpr absl::Duration kClocksDiffer = absl::Seconds(5);
 
 enum class Finding { kGood, kWarning, kBad };
 
-// Prints one line a check and remembers whether all was well.
+// Whether a job that goes on after it may use every slot again.
+bool LiftsBars(const JobEvent& event) {
+  if (event.kind() != JobEvent::STATE_CHANGED) return false;
+  const auto found = event.attributes().find("state");
+  Job::State state = Job::STATE_UNSPECIFIED;
+  return found != event.attributes().end() &&
+         Job::State_Parse(found->second, &state) &&
+         (state == Job::PAUSED || IsFinal(state));
+}
+
+// Prints one line a check, or all as JSON at the end, and remembers whether all
+// was well.
 class Doctor {
  public:
   explicit Doctor(Session& session) : session_(session) {}
 
+  ~Doctor() {
+    if (session_.format() == OutputFormat::kJson) {
+      session_.out() << JsonOf(findings_);
+    }
+  }
+
   void Say(Finding finding, absl::string_view what, absl::string_view text) {
+    if (finding == Finding::kBad) ++bad_;
+    if (session_.format() == OutputFormat::kJson) {
+      return Keep(finding, what, text);
+    }
     const Color color = finding == Finding::kGood      ? Color::kGood
                         : finding == Finding::kWarning ? Color::kWarn
                                                        : Color::kBad;
@@ -49,7 +72,6 @@ class Doctor {
     label.resize(15, ' ');
     session_.out() << Colored(session_.environment(), color, word) << "  "
                    << label << text << "\n";
-    if (finding == Finding::kBad) ++bad_;
   }
 
   void Certificates() {
@@ -179,6 +201,7 @@ class Doctor {
           break;
         }
         for (const JobEvent& event : page->events()) {
+          if (LiftsBars(event)) newest.clear();
           if (event.kind() != JobEvent::SLOT_BARRED) continue;
           newest[event.message()] = event;
         }
@@ -195,6 +218,18 @@ class Doctor {
   int bad() const { return bad_; }
 
  private:
+  void Keep(Finding finding, absl::string_view what, absl::string_view text) {
+    auto& list =
+        *(*findings_.mutable_fields())["findings"].mutable_list_value();
+    auto& fields = *list.add_values()->mutable_struct_value()->mutable_fields();
+    fields["finding"].set_string_value(finding == Finding::kGood ? "ok"
+                                       : finding == Finding::kWarning
+                                           ? "warning"
+                                           : "bad");
+    fields["check"].set_string_value(std::string(what));
+    fields["message"].set_string_value(std::string(text));
+  }
+
   // Those of a worker that could not go on, or did not start.
   void TrainersOf(const Worker& worker) {
     for (const TrainerStatus& trainer : worker.trainers()) {
@@ -241,9 +276,15 @@ class Doctor {
   std::string server_version_;      // empty: it does not say
   std::vector<std::string> going_;  // jobs that have not ended
   int bad_ = 0;
+  google::protobuf::Struct findings_;  // for JSON
 };
 
 absl::Status Examine(Session& session) {
+  if (session.format() == OutputFormat::kYaml ||
+      session.format() == OutputFormat::kName) {
+    return absl::InvalidArgumentError(
+        "doctor prints a table, or JSON with -o json");
+  }
   Doctor doctor(session);
   const std::string path = ConfigPath(session.environment());
   doctor.Say(Finding::kGood, "configuration",
@@ -267,7 +308,8 @@ void AddDoctorCommand(CommandLine& line) {
   line.AddVerb(line.root(), "doctor",
                "Look for what is wrong: connection, certificates, versions, "
                "clocks, workers, trainers",
-               {"loryctl doctor", "loryctl doctor --server train-1:7440"},
+               {"loryctl doctor", "loryctl doctor --server train-1:7440",
+                "loryctl doctor -o json"},
                Examine);
 }
 

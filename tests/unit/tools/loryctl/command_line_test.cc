@@ -1,5 +1,9 @@
 #include "tools/loryctl/command_line.h"
 
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -8,8 +12,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/time/time.h"
-#include "common/base/clock.h"
 #include "common/config/job_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -74,15 +76,24 @@ TEST(CommandLine, AServerThatIsNoHostAndPortIsNotAsked) {
   }
 }
 
+// The coordinator comes up once loryctl was turned away.
 TEST(CommandLine, ACoordinatorThatComesUpIsFoundWhileACallIsTriedAgain) {
   const testing::TemporaryFolder folder;
-  const std::string address = absl::StrCat("unix:", folder.At("socket"));
+  const std::string path = folder.At("socket");
+  sockaddr_un name = {.sun_family = AF_UNIX};
+  path.copy(name.sun_path, sizeof(name.sun_path) - 1);
+  const int closed = socket(AF_UNIX, SOCK_STREAM, 0);
+  ASSERT_EQ(bind(closed, reinterpret_cast<sockaddr*>(&name), sizeof(name)), 0);
+  ASSERT_EQ(listen(closed, 1), 0);
   FakeService fake;
   std::jthread late([&] {
-    RealClock().SleepFor(absl::Milliseconds(50));
-    fake.Start({}, address);
+    close(accept(closed, nullptr, nullptr));
+    close(closed);
+    unlink(path.c_str());
+    fake.Start({}, absl::StrCat("unix:", path));
   });
-  const Outcome outcome = Loryctl({"job", "list", "--server", address});
+  const Outcome outcome =
+      Loryctl({"job", "list", "--server", absl::StrCat("unix:", path)});
   late.join();
   EXPECT_EQ(outcome.code, 0) << outcome.err;
 }

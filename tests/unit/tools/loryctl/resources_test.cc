@@ -1,3 +1,4 @@
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -258,12 +259,35 @@ TEST_F(ResourcesTest, TheDoctorTellsWhereNoTrainerStarts) {
             HasSubstr("warning  trainers       tiny, 1m40s ago: worker-a slot "
                       "0 is not used for this job\n"),
             Not(HasSubstr("16m40s")), Not(HasSubstr("worker-b"))));
+  // A job that was paused since may use the slot again.
+  fake.Change([this] {
+    lory::v1::JobEvent& paused = fake.events.emplace_back();
+    paused.set_kind(lory::v1::JobEvent::STATE_CHANGED);
+    (*paused.mutable_attributes())["state"] = "PAUSED";
+  });
+  EXPECT_THAT(Ctl("doctor").out, Not(HasSubstr("is not used for this job")));
   // Of jobs that have ended nothing can be mended.
   fake.Change([this] {
     fake.jobs[0].set_state(lory::v1::Job::SUCCEEDED);
     fake.workers[0].mutable_trainers(0)->clear_error();
   });
   EXPECT_THAT(Ctl("doctor").out, Not(HasSubstr("trainers")));
+}
+
+TEST_F(ResourcesTest, ProgramsReadWhatTheDoctorFinds) {
+  fake.workers = {WorkerNamed("worker-b", Worker::LOST)};
+  const Outcome outcome = Ctl("doctor -o json");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  const auto found = nlohmann::json::parse(outcome.out, nullptr, false);
+  ASSERT_TRUE(found.is_object()) << outcome.out;
+  std::map<std::string, std::string> findings;
+  for (const auto& item : found["findings"]) {
+    findings[item["check"]] = absl::StrCat(std::string(item["finding"]), ": ",
+                                           std::string(item["message"]));
+  }
+  EXPECT_THAT(findings["coordinator"], StartsWith("ok: "));
+  EXPECT_THAT(findings["workers"], StartsWith("warning: 1, lost: worker-b"));
+  EXPECT_EQ(Ctl("doctor -o yaml").code, 2);
 }
 
 TEST_F(ResourcesTest, TheDoctorTellsThatNoWorkerTakesWork) {
