@@ -173,9 +173,8 @@ std::optional<int> CommandLine::Parse(int argc, const char* const* argv) {
   try {
     app().parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code =
-        ReportParseError(app(), error, {argv + std::min(1, argc), argv + argc});
-    return code == 0 ? 0 : usage_exit_.value_or(code);
+    return ReportParseError(
+        app(), error, {argv + std::min(1, argc), argv + argc}, usage_exit_);
   }
   return std::nullopt;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iostream>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -60,13 +61,25 @@ std::string WrongCommand(const CLI::App& app,
 }
 
 int ReportParseError(const CLI::App& app, const CLI::ParseError& error,
-                     const std::vector<std::string>& arguments) {
-  const std::string wrong =
-      error.get_exit_code() == 0 ? "" : WrongCommand(app, arguments);
-  if (wrong.empty()) return app.exit(error);
+                     const std::vector<std::string>& arguments,
+                     std::optional<int> usage_exit) {
+  if (error.get_exit_code() == 0) {  // --help, --version
+    app.exit(error);
+    if (std::cout.flush()) return 0;
+    std::fprintf(stderr,
+                 "error: not all could be written to standard output: is the "
+                 "disk full, or a limit reached?\n");
+    return 1;
+  }
+  const int code = usage_exit.value_or(error.get_exit_code());
+  const std::string wrong = WrongCommand(app, arguments);
+  if (wrong.empty()) {
+    app.exit(error);
+    return code;
+  }
   std::fprintf(stderr, "%s: %s\nRun with --help for more information.\n",
                error.what(), wrong.c_str());
-  return error.get_exit_code();
+  return code;
 }
 
 }  // namespace lory::flags

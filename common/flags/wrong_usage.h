@@ -2,6 +2,7 @@
 #define LORY_COMMON_FLAGS_WRONG_USAGE_H_
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,11 @@ std::string WrongCommand(const CLI::App& app,
                          const std::vector<std::string>& arguments);
 
 // Prints the words of --help and --version to stdout, a mistake to stderr,
-// with what WrongCommand says of it. 0, or CLI11's number of the mistake.
+// with what WrongCommand says of it. The exit code: 0; 1 where stdout did not
+// take all; of a mistake `usage_exit`, or else CLI11's number.
 int ReportParseError(const CLI::App& app, const CLI::ParseError& error,
-                     const std::vector<std::string>& arguments);
+                     const std::vector<std::string>& arguments,
+                     std::optional<int> usage_exit);
 
 }  // namespace lory::flags
 

@@ -1,4 +1,5 @@
-"""Programs whose standard output reaches `ulimit -f` say so, and do not die.
+"""Programs whose standard output reaches `ulimit -f`, or whose disk is full, say
+so, and do not die.
 
 Run by ctest; by hand: file_size_test.py --bin build/dev/bin. A program that is
 not built is passed over.
@@ -47,6 +48,18 @@ class FileSizeTest(unittest.TestCase):
                 continue
             with self.subTest(name):
                 answer = self.run_limited(name)
+                self.assertEqual(answer.returncode, 1, answer.stderr)
+                self.assertIn("standard output", answer.stderr)
+
+    def test_help_that_is_not_written_is_told(self):
+        programs = [path for path in BIN.iterdir()
+                    if path.name.startswith("lory")]
+        self.assertGreaterEqual(len(programs), 4)
+        for program in programs:
+            with self.subTest(program.name), open("/dev/full", "wb") as out:
+                answer = subprocess.run(
+                    [program, "--help"], stdout=out, stderr=subprocess.PIPE,
+                    text=True, timeout=60, check=False)
                 self.assertEqual(answer.returncode, 1, answer.stderr)
                 self.assertIn("standard output", answer.stderr)
 

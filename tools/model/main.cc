@@ -63,9 +63,8 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    const int code =
-        flags::ReportParseError(app, error, {argv + 1, argv + argc});
-    return code == 0 ? 0 : kWrongUsage;
+    return flags::ReportParseError(app, error, {argv + 1, argv + argc},
+                                   kWrongUsage);
   }
   return Run(chosen);
 }
