@@ -182,9 +182,7 @@ Plan PlanTraining(const View& view, const JobState& job) {
   if (job.state == Job::PAUSING) return {};  // the last step is being saved
   const bool started = job.generation.Is(Phase::kStarted);
   if (job.state != Job::RUNNING && started && HasProgress(view, job)) {
-    return Go(job, Job::RUNNING,
-              absl::StrCat("generation ", job.started.number, " trains on ",
-                           Counted(job.started.members.size(), "trainer")));
+    return Go(job, Job::RUNNING, WhoRuns(job));
   }
   const bool broken =
       job.generation.Is(Phase::kEnded) && job.generation.ended_by_fault;

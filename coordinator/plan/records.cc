@@ -2,6 +2,10 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "coordinator/state/job_state.h"
+#include "coordinator/state/names.h"
+
 namespace lory::coordinator {
 
 using ::lory::internal::v1::GenerationEnded;
@@ -54,6 +58,12 @@ void AddProgress(const Sessions& sessions, JournalRecord& record) {
   if (run->progress.step() <= 0) return;
   *event.mutable_progress() = run->progress;
   event.mutable_progress()->clear_evaluation();
+}
+
+std::string WhoRuns(const JobState& job) {
+  return absl::StrCat("generation ", job.started.number,
+                      IsEvaluation(job.spec) ? " evaluates on " : " trains on ",
+                      Counted(job.started.members.size(), "trainer"));
 }
 
 }  // namespace lory::coordinator

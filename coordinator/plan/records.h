@@ -27,6 +27,9 @@ lory::internal::v1::JournalRecord EndGeneration(
 void AddProgress(const Sessions& sessions,
                  lory::internal::v1::JournalRecord& record);
 
+// "generation 2 trains on 3 trainers", of a job that runs.
+std::string WhoRuns(const JobState& job);
+
 }  // namespace lory::coordinator
 
 #endif  // LORY_COORDINATOR_PLAN_RECORDS_H_

@@ -158,10 +158,7 @@ void FillWorkerState(const View& view, const WorkerSession* session,
 // What trains in a job that runs. The journal's reason is of the moment it
 // began to, and may be many generations old.
 std::string RunningReason(const JobState& job) {
-  std::string reason =
-      absl::StrCat("generation ", job.started.number, " trains on ",
-                   job.started.members.size(),
-                   job.started.members.size() == 1 ? " trainer" : " trainers");
+  std::string reason = WhoRuns(job);
   if (job.generation.Is(GenerationState::Phase::kOpened)) {
     absl::StrAppend(&reason, "; generation ", job.generation.number,
                     " is prepared: ", job.generation.reason);

@@ -21,8 +21,13 @@ std::string SignOfLife(const View& view, const std::string& worker) {
                         lease, " ago; try again then");
   }
   if (session->stream_open) {
-    return absl::StrCat(" attends; `loryctl worker drain ", IdOf(worker),
-                        "`, stop its daemon, and try again ", lease, " later");
+    const bool drains = view.state.draining_workers.count(worker) > 0;
+    return absl::StrCat(
+        " attends; ",
+        drains ? ""
+               : absl::StrCat("`loryctl worker drain ", IdOf(worker), "`, "),
+        "stop its daemon", drains ? " once it is DRAINED" : "",
+        ", and try again ", lease, " later");
   }
   return absl::StrCat(" may come back: it was heard of less than ", lease,
                       " ago; try again then");

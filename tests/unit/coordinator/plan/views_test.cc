@@ -35,6 +35,8 @@ TEST_F(ViewsTest, ARunningJobNamesTheGenerationThatTrains) {
   job.started = {.number = 2, .members = job.generation.members};
   job.generation.phase = GenerationState::Phase::kStarted;
   EXPECT_EQ(JobReason(job), "generation 2 trains on 2 trainers");
+  job.spec.set_kind(lory::v1::JobSpec::EVALUATE);
+  EXPECT_EQ(JobReason(job), "generation 2 evaluates on 2 trainers");
 }
 
 TEST_F(ViewsTest, AJobThatSucceededShowsTheMeanSpeedOfItsRun) {

@@ -34,6 +34,8 @@ TEST_F(WorkerPlanTest, AWorkerThatAttendsIsNotDeleted) {
                        HasSubstr("attends; `loryctl worker drain a`")));
   state.draining_workers.insert("workers/a");
   EXPECT_EQ(ReasonOf(Refusal()), "WORKER_ALIVE");
+  EXPECT_THAT(Refusal().message(),
+              HasSubstr("attends; stop its daemon once it is DRAINED"));
 }
 
 TEST_F(WorkerPlanTest, AStreamThatBrokeAMomentAgoMayComeBack) {
