@@ -11,6 +11,7 @@
 #include "coordinator/plan/rendezvous_plan.h"
 #include "coordinator/state/job_state.h"
 #include "coordinator/state/names.h"
+#include "coordinator/state/stable_bytes.h"
 
 namespace lory::coordinator {
 namespace {
@@ -196,6 +197,15 @@ Plan PlanTraining(const View& view, const JobState& job) {
   return {};
 }
 
+bool IsNew(const JobState& job, const lory::v1::Evaluation& evaluation) {
+  if (!job.evaluation || evaluation.step() > job.evaluation->step())
+    return true;
+  // Of steps that were taken back and are trained again; a trainer may still
+  // report the one before them.
+  return evaluation.step() > job.started.start_step &&
+         StableBytes(evaluation) != StableBytes(*job.evaluation);
+}
+
 }  // namespace
 
 Plan PlanJob(const View& view, const JobState& job) {
@@ -232,10 +242,7 @@ Plan PlanEvaluation(const View& view, const JobState& job) {
   const JobRun* run = view.sessions.FindRun(job.name);
   if (run == nullptr || !run->progress.has_evaluation()) return {};
   const lory::v1::Evaluation& evaluation = run->progress.evaluation();
-  if (evaluation.domains().empty() ||
-      (job.evaluation && job.evaluation->step() >= evaluation.step())) {
-    return {};
-  }
+  if (evaluation.domains().empty() || !IsNew(job, evaluation)) return {};
   Plan plan;
   lory::internal::v1::JournalRecord record;
   auto* added = record.mutable_job_event_added();

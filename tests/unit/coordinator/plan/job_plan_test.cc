@@ -50,6 +50,30 @@ TEST_F(JobPlanTest, AFaultMakesItRecover) {
   EXPECT_EQ(Next(), Job::STATE_UNSPECIFIED);
 }
 
+TEST_F(JobPlanTest, StepsThatAreTrainedAgainAreEvaluatedAgain) {
+  lory::v1::Evaluation* evaluation =
+      sessions.runs[job.name].progress.mutable_evaluation();
+  evaluation->add_domains()->set_domain("news");
+  const auto evaluated = [&](int64_t step, double perplexity) {
+    evaluation->set_step(step);
+    evaluation->mutable_overall()->set_perplexity(perplexity);
+    const Plan plan = PlanEvaluation(view(), job);
+    if (plan.events.empty()) return false;
+    job.evaluation = plan.events[0].job_event_added().evaluation();
+    return true;
+  };
+  EXPECT_TRUE(evaluated(50, 30));
+  EXPECT_FALSE(evaluated(50, 30));
+  EXPECT_TRUE(evaluated(900, 20));
+  // From 60 on anew.
+  job.started.start_step = 60;
+  EXPECT_FALSE(evaluated(900, 20));
+  EXPECT_FALSE(evaluated(50, 30));
+  EXPECT_TRUE(evaluated(100, 29));
+  EXPECT_TRUE(evaluated(100, 28));
+  EXPECT_FALSE(evaluated(100, 28));
+}
+
 TEST_F(JobPlanTest, TheLastCheckpointMakesItSucceed) {
   job.state = Job::RUNNING;
   Say(TrainerStatus::FINISHED, 100);
