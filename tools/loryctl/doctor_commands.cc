@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/error_detail.h"
@@ -32,6 +33,9 @@ using ::lory::v1::WorkerAdminService;
 constexpr absl::Duration kExpiresSoon = absl::Hours(24 * 30);
 // More than certificates, ages and timelines forgive.
 constexpr absl::Duration kClocksDiffer = absl::Seconds(5);
+
+// How long a slot is not used "for some minutes".
+constexpr absl::Duration kBarOfStarts = absl::Minutes(5);
 
 enum class Finding { kGood, kWarning, kBad };
 
@@ -94,6 +98,7 @@ class Doctor {
     Clock& clock = session_.environment().clock;
     const absl::Time start = clock.MonotonicNow();
     lory::v1::ListJobsRequest request;
+    request.set_page_size(kPageSize);
     const auto jobs = session_.Call(&JobService::Stub::ListJobs, request);
     if (!jobs.ok()) {
       Say(Finding::kBad, "coordinator", jobs.status().message());
@@ -208,6 +213,8 @@ class Doctor {
         request.set_page_token(page->next_page_token());
       } while (!request.page_token().empty());
       for (const auto& [message, event] : newest) {
+        const bool for_minutes = absl::StrContains(message, "for some minutes");
+        if (for_minutes && now - TimeOf(event.time()) > kBarOfStarts) continue;
         Say(Finding::kWarning, "trainers",
             absl::StrCat(ShortName(job), ", ", Age(event.time(), now),
                          " ago: ", OneLine(message)));

@@ -3,6 +3,7 @@
 #include <google/protobuf/util/json_util.h>
 #include <grpc/support/time.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -58,7 +59,9 @@ void Session::SetDeadline(grpc::ClientContext& context) const {
 
 absl::Status Session::Retry(const std::function<absl::Status()>& call) {
   Clock& clock = environment_.clock;
-  const absl::Time end = clock.MonotonicNow() + kRetryFor;
+  const absl::Time end =
+      clock.MonotonicNow() +
+      std::min(kRetryFor, absl::Seconds(settings_.timeout_seconds));
   while (true) {
     const absl::Status status = call();
     if (!absl::IsUnavailable(status) || clock.MonotonicNow() >= end) {

@@ -249,6 +249,10 @@ TEST_F(ResourcesTest, TheDoctorTellsWhereNoTrainerStarts) {
     barred.set_message("worker-a slot 0 is not used for this job");
     fake.events.push_back(barred);
   }
+  lory::v1::JobEvent over = fake.events.back();
+  over.mutable_time()->set_seconds(999'600);
+  over.set_message("worker-c slot 0 is not used for this job for some minutes");
+  fake.events.push_back(over);
   fake.events.emplace_back().set_message("worker-b is fine");
   const Outcome outcome = Ctl("doctor");
   EXPECT_EQ(outcome.code, 0) << outcome.err;
@@ -258,7 +262,8 @@ TEST_F(ResourcesTest, TheDoctorTellsWhereNoTrainerStarts) {
                       "exited with status 127: no libtorch.so\n"),
             HasSubstr("warning  trainers       tiny, 1m40s ago: worker-a slot "
                       "0 is not used for this job\n"),
-            Not(HasSubstr("16m40s")), Not(HasSubstr("worker-b"))));
+            Not(HasSubstr("16m40s")), Not(HasSubstr("worker-b")),
+            Not(HasSubstr("worker-c"))));
   // A job that was paused since may use the slot again.
   fake.Change([this] {
     lory::v1::JobEvent& paused = fake.events.emplace_back();
