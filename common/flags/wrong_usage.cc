@@ -66,9 +66,7 @@ int ReportParseError(const CLI::App& app, const CLI::ParseError& error,
   if (error.get_exit_code() == 0) {  // --help, --version
     app.exit(error);
     if (std::cout.flush()) return 0;
-    std::fprintf(stderr,
-                 "error: not all could be written to standard output: is the "
-                 "disk full, or a limit reached?\n");
+    std::fprintf(stderr, "error: %s\n", kNotWritten);
     return 1;
   }
   const int code = usage_exit.value_or(error.get_exit_code());

@@ -15,6 +15,12 @@ namespace lory::flags {
 std::string WrongCommand(const CLI::App& app,
                          const std::vector<std::string>& arguments);
 
+// What a program says, with exit code 1, whose standard output did not take
+// all.
+inline constexpr char kNotWritten[] =
+    "not all could be written to standard output: is the disk full, or a limit "
+    "reached?";
+
 // Prints the words of --help and --version to stdout, a mistake to stderr,
 // with what WrongCommand says of it. The exit code: 0; 1 where stdout did not
 // take all; of a mistake `usage_exit`, or else CLI11's number.

@@ -43,9 +43,7 @@ std::string CommandPath(const CLI::App& root) {
 absl::Status Written(Environment& environment) {
   environment.out.flush();
   if (environment.out) return absl::OkStatus();
-  return absl::InternalError(
-      "not all could be written to standard output: is the disk full, or a "
-      "limit reached?");
+  return absl::InternalError(flags::kNotWritten);
 }
 
 }  // namespace
