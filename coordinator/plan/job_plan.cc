@@ -285,6 +285,10 @@ Plan PlanBarred(const View& view, const JobState& job) {
     event->set_generation(job.generation.number);
     event->set_step(-1);
     event->set_message(plan.reason);
+    if (bar.end != absl::InfiniteFuture()) {
+      (*event->mutable_attributes())["seconds"] =
+          absl::StrCat(absl::ToInt64Seconds(bar.end - view.now));
+    }
     plan.events.push_back(std::move(record));
     return plan;
   }

@@ -4,7 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/match.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/base/error_detail.h"
@@ -34,10 +35,13 @@ constexpr absl::Duration kExpiresSoon = absl::Hours(24 * 30);
 // More than certificates, ages and timelines forgive.
 constexpr absl::Duration kClocksDiffer = absl::Seconds(5);
 
-// How long a slot is not used "for some minutes".
-constexpr absl::Duration kBarOfStarts = absl::Minutes(5);
-
 enum class Finding { kGood, kWarning, kBad };
+
+absl::string_view WordOf(Finding finding) {
+  return finding == Finding::kGood      ? "ok"
+         : finding == Finding::kWarning ? "warning"
+                                        : "BAD";
+}
 
 // Whether a job that goes on after it may use every slot again.
 bool LiftsBars(const JobEvent& event) {
@@ -55,7 +59,8 @@ class Doctor {
  public:
   explicit Doctor(Session& session) : session_(session) {}
 
-  ~Doctor() {
+  // After all checks, also where one ended them.
+  void Finish() {
     if (session_.format() == OutputFormat::kJson) {
       session_.out() << JsonOf(findings_);
     }
@@ -69,9 +74,8 @@ class Doctor {
     const Color color = finding == Finding::kGood      ? Color::kGood
                         : finding == Finding::kWarning ? Color::kWarn
                                                        : Color::kBad;
-    const absl::string_view word = finding == Finding::kGood      ? "ok     "
-                                   : finding == Finding::kWarning ? "warning"
-                                                                  : "BAD    ";
+    std::string word(WordOf(finding));
+    word.resize(7, ' ');
     std::string label(what);
     label.resize(15, ' ');
     session_.out() << Colored(session_.environment(), color, word) << "  "
@@ -213,8 +217,13 @@ class Doctor {
         request.set_page_token(page->next_page_token());
       } while (!request.page_token().empty());
       for (const auto& [message, event] : newest) {
-        const bool for_minutes = absl::StrContains(message, "for some minutes");
-        if (for_minutes && now - TimeOf(event.time()) > kBarOfStarts) continue;
+        const auto lasts = event.attributes().find("seconds");
+        int64_t seconds = 0;
+        if (lasts != event.attributes().end() &&
+            absl::SimpleAtoi(lasts->second, &seconds) &&
+            now - TimeOf(event.time()) > absl::Seconds(seconds)) {
+          continue;
+        }
         Say(Finding::kWarning, "trainers",
             absl::StrCat(ShortName(job), ", ", Age(event.time(), now),
                          " ago: ", OneLine(message)));
@@ -229,10 +238,7 @@ class Doctor {
     auto& list =
         *(*findings_.mutable_fields())["findings"].mutable_list_value();
     auto& fields = *list.add_values()->mutable_struct_value()->mutable_fields();
-    fields["finding"].set_string_value(finding == Finding::kGood ? "ok"
-                                       : finding == Finding::kWarning
-                                           ? "warning"
-                                           : "bad");
+    fields["finding"].set_string_value(absl::AsciiStrToLower(WordOf(finding)));
     fields["check"].set_string_value(std::string(what));
     fields["message"].set_string_value(std::string(text));
   }
@@ -286,13 +292,7 @@ class Doctor {
   google::protobuf::Struct findings_;  // for JSON
 };
 
-absl::Status Examine(Session& session) {
-  if (session.format() == OutputFormat::kYaml ||
-      session.format() == OutputFormat::kName) {
-    return absl::InvalidArgumentError(
-        "doctor prints a table, or JSON with -o json");
-  }
-  Doctor doctor(session);
+absl::Status Look(Session& session, Doctor& doctor) {
   const std::string path = ConfigPath(session.environment());
   doctor.Say(Finding::kGood, "configuration",
              path.empty() ? "no home folder"
@@ -307,6 +307,18 @@ absl::Status Examine(Session& session) {
   doctor.Barred();
   if (doctor.bad() == 0) return absl::OkStatus();
   return absl::InternalError("not all is well");
+}
+
+absl::Status Examine(Session& session) {
+  if (session.format() == OutputFormat::kYaml ||
+      session.format() == OutputFormat::kName) {
+    return absl::InvalidArgumentError(
+        "doctor prints a table, or JSON with -o json");
+  }
+  Doctor doctor(session);
+  const absl::Status status = Look(session, doctor);
+  doctor.Finish();
+  return status;
 }
 
 }  // namespace

@@ -252,6 +252,7 @@ TEST_F(ResourcesTest, TheDoctorTellsWhereNoTrainerStarts) {
   lory::v1::JobEvent over = fake.events.back();
   over.mutable_time()->set_seconds(999'600);
   over.set_message("worker-c slot 0 is not used for this job for some minutes");
+  (*over.mutable_attributes())["seconds"] = "300";
   fake.events.push_back(over);
   fake.events.emplace_back().set_message("worker-b is fine");
   const Outcome outcome = Ctl("doctor");
