@@ -265,7 +265,7 @@ class Scheduler {
         " (", Counted(workers, "worker"),
         workers == 1 ? " attends with " : " attend with ",
         Counted(slots, "slot"),
-        draining > 0 ? absl::StrCat(", ", draining, " drained") : "", ")");
+        draining > 0 ? absl::StrCat(", ", draining, " to drain") : "", ")");
   }
 
   void GrowOrWait(const JobState& job) {

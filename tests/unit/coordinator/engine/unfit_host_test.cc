@@ -50,12 +50,17 @@ class UnfitHostTest : public ::testing::Test {
     const auto events = fleet_.core().ListJobEvents(request);
     int told = 0;
     for (const auto& event : events->events()) {
-      told += event.kind() == lory::v1::JobEvent::SLOT_BARRED ? 1 : 0;
+      if (event.kind() != lory::v1::JobEvent::SLOT_BARRED) continue;
+      ++told;
+      const auto seconds = event.attributes().find("seconds");
+      told_seconds_ =
+          seconds == event.attributes().end() ? "" : seconds->second;
     }
     return told;
   }
 
   Fleet fleet_;
+  std::string told_seconds_;  // of the last of them
 };
 
 TEST_F(UnfitHostTest, AJoinerThatFailsForGoodIsBarredAndTheJobGoesOn) {
@@ -136,6 +141,7 @@ TEST_F(UnfitHostTest, ABarOfAHostWhereNoTrainerStartedPasses) {
   fleet_.daemons()["w1"].unfit_for_good = false;
   ASSERT_TRUE(fleet_.RunUntil([&] { return BarsTold() == 1; }));
   EXPECT_TRUE(absl::StrContains(Explained(), "for some minutes"));
+  EXPECT_EQ(told_seconds_, "300");
   fleet_.daemons()["w1"].unfit.clear();
   EXPECT_EQ(fleet_.Job("tiny").members_size(), 1);
   fleet_.clock().Advance(absl::Minutes(5));

@@ -32,6 +32,10 @@ TEST_F(SchedulePlanTest, AGangStartsTogetherOrNotAtAll) {
   EXPECT_THAT(plan.leased, IsEmpty());
   EXPECT_THAT(plan.waiting[job.name],
               HasSubstr("needs 2 slots at once, has 0 and 1 more is free"));
+  state.draining_workers.insert("workers/a");
+  EXPECT_THAT(Plan().waiting[job.name],
+              HasSubstr("(1 worker attends with 1 slot, 1 to drain)"));
+  state.draining_workers.clear();
   AddWorker("b");
   plan = Plan();
   EXPECT_THAT(plan.leased, ElementsAre(Pair(Slot("a"), job.name),
